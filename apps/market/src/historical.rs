@@ -1,0 +1,267 @@
+//! The day's sheet of Historical.xlsx: its rows by stock, and what it knows of each strike.
+//! Live rows are measured against these strikes; nothing here knows of the live sheet.
+
+use std::collections::HashMap;
+
+use crate::number;
+use crate::refusal::{Oddities, Refusal};
+use crate::symbols::{Key, Roster};
+use crate::workbook::cells::column_name;
+use crate::workbook::{Cell, Row, Workbook};
+
+/// The heading is looked for in this many rows.
+const HEADING_WITHIN: u32 = 20;
+const MAX_ROWS: usize = 1_000_000;
+/// A strike this far from the price has most likely lost its decimal point at the source.
+const PLAUSIBLE: std::ops::RangeInclusive<f64> = 0.3..=3.0;
+
+const COLUMNS: [&str; 9] = [
+    "Stock",
+    "Category",
+    "Strike",
+    "Prev_OI",
+    "Latest_OI",
+    "Call_OI_Difference",
+    "Put_OI_Difference",
+    "LTP",
+    "Additional_Strike",
+];
+const STOCK: usize = 0;
+const CATEGORY: usize = 1;
+const STRIKE: usize = 2;
+/// Strike, the four open interests, price: all numbers.
+const NUMBERS: [usize; 6] = [STRIKE, 3, 4, 5, 6, LTP];
+const LTP: usize = 7;
+const ADDITIONAL: usize = 8;
+
+/// Calls or puts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The call side.
+    Call,
+    /// The put side.
+    Put,
+}
+
+/// A row as it is stored, without its stock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoricalRow {
+    /// Category, strike, the four numbers, price, additional strike: the columns' order.
+    pub fields: [String; 8],
+}
+
+/// What the live open interest of a strike is compared with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Base {
+    /// No row has this strike: all of its open interest is new.
+    NewStrike,
+    /// The latest open interest of the same side.
+    Known(f64),
+    /// The strike is known, but not its open interest on this side.
+    Unknown,
+}
+
+#[derive(Debug, Default)]
+struct Strike {
+    call: Option<f64>,
+    put: Option<f64>,
+    additional: String,
+}
+
+/// All that the sheet holds of the wanted stocks.
+#[derive(Debug, Default)]
+pub struct Historical {
+    rows: HashMap<Key, Vec<HistoricalRow>>,
+    strikes: HashMap<(Key, u64), Strike>,
+    count: usize,
+    /// Cells that are not what their column says.
+    pub oddities: Oddities,
+    /// Strikes implausibly far from the price; kept as they are.
+    pub doubts: Oddities,
+}
+
+impl Historical {
+    /// Reads the chosen sheet of `book`.
+    pub fn read(book: &mut Workbook, roster: &mut Roster) -> Result<Self, Refusal> {
+        let place = book.place();
+        let mut heading = Heading::default();
+        let mut sheet = Self::default();
+        book.each_row(|row| match &heading.columns {
+            Some(columns) => sheet.take(row, columns, roster).map_err(|why| too_many(&place, why)),
+            None if row.number > HEADING_WITHIN => Err(heading.refusal(&place)),
+            None => {
+                heading.look_at(row);
+                Ok(())
+            }
+        })?;
+        if heading.columns.is_none() {
+            return Err(heading.refusal(&place));
+        }
+        if sheet.count == 0 {
+            let why = "no row under its heading names a wanted stock";
+            return Err(Refusal::new(place, why, "check the sheet and the list of symbols"));
+        }
+        Ok(sheet)
+    }
+
+    /// The rows of a stock in the sheet's order.
+    pub fn rows(&self, stock: Key) -> &[HistoricalRow] {
+        self.rows.get(&stock).map_or(&[], Vec::as_slice)
+    }
+
+    /// What to compare the open interest of `strike` with.
+    pub fn base(&self, stock: Key, side: Side, strike: f64) -> Base {
+        let Some(known) = self.strikes.get(&(stock, strike_key(strike))) else { return Base::NewStrike };
+        let latest = match side {
+            Side::Call => known.call,
+            Side::Put => known.put,
+        };
+        latest.map_or(Base::Unknown, Base::Known)
+    }
+
+    /// `Yes`, or what else the sheet says of an additional strike, on either side.
+    pub fn additional(&self, stock: Key, strike: f64) -> &str {
+        self.strikes.get(&(stock, strike_key(strike))).map_or("", |known| &known.additional)
+    }
+
+    fn take(&mut self, row: &Row<'_>, columns: &[u32; 9], roster: &mut Roster) -> Result<(), String> {
+        let category = row.text(columns[CATEGORY]);
+        let Some(stock) = row.get(columns[STOCK]) else {
+            if !category.is_empty() {
+                self.oddities.note(|| format!("row {} of Historical names no stock", row.number));
+            }
+            return Ok(());
+        };
+        // A row such as "Grand Total" has no category; it would be learned as a stock otherwise.
+        if roster.is_open() && category.is_empty() {
+            return Ok(());
+        }
+        let Some(key) = roster.find(&stock.text()) else { return Ok(()) };
+        self.count += 1;
+        if self.count > MAX_ROWS {
+            return Err(format!("it has more than {MAX_ROWS} rows of wanted stocks"));
+        }
+        let mut number = |column: usize| {
+            let cell = row.get(columns[column])?;
+            let value = cell.number();
+            if value.is_none() {
+                let oddities = &mut self.oddities;
+                oddities.note(|| odd("Historical", row.number, columns[column], COLUMNS[column], &cell));
+            }
+            value
+        };
+        let [strike, prev, latest, call, put, price] = NUMBERS.map(&mut number);
+        let additional = row.text(columns[ADDITIONAL]).into_owned();
+        let shown = |value: Option<f64>| value.map(number::format).unwrap_or_default();
+        if let Some(strike) = strike {
+            self.note_strike(key, strike, &category, latest, &additional);
+            if let Some(price) = price.filter(|price| *price > 0.0)
+                && !PLAUSIBLE.contains(&(strike / price))
+            {
+                let name = stock.text();
+                self.doubts
+                    .note(|| format!("{name} strike {} at {}", number::text(strike), number::text(price)));
+            }
+        }
+        let strike = strike.map_or_else(|| row.text(columns[STRIKE]).into_owned(), number::text);
+        let price = row.text(columns[LTP]).into_owned();
+        let fields = [
+            category.into_owned(),
+            strike,
+            shown(prev),
+            shown(latest),
+            shown(call),
+            shown(put),
+            price,
+            additional,
+        ];
+        self.rows.entry(key).or_default().push(HistoricalRow { fields });
+        Ok(())
+    }
+
+    fn note_strike(
+        &mut self,
+        stock: Key,
+        strike: f64,
+        category: &str,
+        latest: Option<f64>,
+        additional: &str,
+    ) {
+        let known = self.strikes.entry((stock, strike_key(strike))).or_default();
+        let side = match category.get(..4) {
+            Some(word) if word.eq_ignore_ascii_case("call") => Some(&mut known.call),
+            Some(_) if category.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("put")) => {
+                Some(&mut known.put)
+            }
+            _ => None,
+        };
+        if let Some(side) = side
+            && latest.is_some()
+        {
+            *side = latest;
+        }
+        if !additional.is_empty() {
+            let is_yes = ["yes", "y", "1", "true"].iter().any(|yes| additional.eq_ignore_ascii_case(yes));
+            known.additional = if is_yes { "Yes".to_owned() } else { additional.to_owned() };
+        }
+    }
+}
+
+/// Words for a cell that is not the number its column wants.
+pub fn odd(sheet: &str, row: u32, column: u32, heading: &str, cell: &Cell<'_>) -> String {
+    let text: String = cell.text().chars().take(40).collect();
+    format!("{sheet} {}{row} ({heading}) is no number: {text:?}", column_name(column))
+}
+
+/// The number itself: 150 and 150.0 are one strike, 152.5 and 1525 are two.
+fn strike_key(strike: f64) -> u64 {
+    (strike + 0.0).to_bits()
+}
+
+fn too_many(place: &str, why: String) -> Refusal {
+    Refusal::new(place, why, "check what its producer wrote")
+}
+
+/// The search for the heading row.
+#[derive(Debug, Default)]
+struct Heading {
+    columns: Option<[u32; 9]>,
+    /// The best row so far with three headings at least, for the message: its number and what it lacks.
+    best: Option<(u32, Vec<&'static str>)>,
+}
+
+impl Heading {
+    fn look_at(&mut self, row: &Row<'_>) {
+        let mut found = [None; 9];
+        for (column, cell) in row.cells() {
+            let Cell::Text(text) = cell else { continue };
+            let name = plain(&text);
+            if let Some(at) = COLUMNS.iter().position(|wanted| plain(wanted) == name) {
+                found[at].get_or_insert(column);
+            } else if matches!(name.as_str(), "symbol" | "name" | "stockname" | "stocksymbol") {
+                found[STOCK].get_or_insert(column);
+            }
+        }
+        let missing: Vec<_> = (0..9).filter(|at| found[*at].is_none()).map(|at| COLUMNS[at]).collect();
+        if missing.is_empty() {
+            self.columns = Some(found.map(Option::unwrap_or_default));
+        } else if missing.len() <= 6
+            && self.best.as_ref().is_none_or(|(_, fewer)| missing.len() < fewer.len())
+        {
+            self.best = Some((row.number, missing));
+        }
+    }
+
+    fn refusal(&self, place: &str) -> Refusal {
+        let why = match &self.best {
+            Some((row, missing)) => format!("its heading in row {row} lacks {}", missing.join(", ")),
+            None => format!("no heading ({}) is in its first {HEADING_WITHIN} rows", COLUMNS.join(", ")),
+        };
+        Refusal::new(place, why, "put the columns back, and check that the two workbooks were not swapped")
+    }
+}
+
+/// Headings are compared without case, blanks and underscores.
+fn plain(heading: &str) -> String {
+    heading.chars().filter(|c| !c.is_whitespace() && *c != '_').flat_map(char::to_lowercase).collect()
+}

@@ -1,0 +1,80 @@
+//! `market`: option interest from two workbooks into a database, and from there to whoever asks.
+//! This file owns the command line and the exit code; `process` and `serve` are the two commands.
+
+mod historical;
+mod live;
+mod number;
+mod process;
+mod refusal;
+mod say;
+mod serve;
+mod snapshot;
+mod store;
+mod symbols;
+mod workbook;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use jiff::civil::Date;
+
+/// Option interest: workbooks in, one whole snapshot stored, served over HTTP.
+#[derive(Debug, Parser)]
+#[command(name = "market", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read both workbooks once, store their rows, and end. Exit code 1 if a workbook was refused.
+    Process {
+        /// Folder with Historical.xlsx and Live.xlsx
+        #[arg(long, env = "MARKET_DIR", default_value = "live_data")]
+        dir: PathBuf,
+        /// Database to write
+        #[arg(long, env = "MARKET_DATABASE", default_value = "market.db")]
+        database: PathBuf,
+        /// Symbols wanted, one a line [default: symbols.txt in the folder, otherwise every stock]
+        #[arg(long, env = "MARKET_SYMBOLS")]
+        symbols: Option<PathBuf>,
+        /// Day whose sheets are wanted, such as 2025-11-24 [default: today in Asia/Kolkata]
+        #[arg(long, env = "MARKET_TODAY", value_parser = day)]
+        today: Option<Date>,
+    },
+    /// Serve the stored rows over HTTP until SIGTERM or SIGINT.
+    Serve {
+        /// Port to listen on; 0 takes a free one
+        #[arg(long, env = "PORT")]
+        port: u16,
+        /// Database to read; it may not exist yet
+        #[arg(long, env = "MARKET_DATABASE", default_value = "market.db")]
+        database: PathBuf,
+        /// Address to listen on
+        #[arg(long, env = "MARKET_HOST", default_value = "127.0.0.1")]
+        host: IpAddr,
+    },
+}
+
+fn day(text: &str) -> Result<Date, String> {
+    workbook::sheet_date::parse(text).ok_or_else(|| "not a date; write it as 2025-11-24".to_owned())
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Process { dir, database, symbols, today } => {
+            process::run(&process::Order { dir, database, symbols, today }).map(say::line)
+        }
+        Command::Serve { port, database, host } => serve::run(host, port, database),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::error(format_args!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What a workbook may ask of the machine, judged by the zip's central directory before anything is inflated.
+//! The zip reader stops a part that grows past its declared size, so a lie about sizes does not help either.
+
+use std::io::Cursor;
+
+use zip::ZipArchive;
+
+use crate::refusal::Refusal;
+
+const MAX_PARTS: usize = 64;
+const MAX_PART: u64 = 64 << 20;
+const MAX_TOGETHER: u64 = 256 << 20;
+const MAX_RATIO: u64 = 200;
+/// Small parts may be as dense as they like.
+const RATIO_FROM: u64 = 1 << 20;
+
+/// Checks the sizes in `bytes` and returns a fingerprint of the content: names, sizes and checksums of all parts.
+pub fn check(place: &str, bytes: &[u8]) -> Result<u64, Refusal> {
+    let remedy = "let its producer write it anew, whole, and rename it into place";
+    let refuse = |why: String| Refusal::new(place, why, remedy);
+    let mut archive = ZipArchive::new(Cursor::new(bytes))
+        .map_err(|e| refuse(format!("it is not a whole xlsx file of {} bytes ({e})", bytes.len())))?;
+    if archive.len() > MAX_PARTS {
+        return Err(refuse(format!("it has {} parts, more than {MAX_PARTS}", archive.len())));
+    }
+    let mut together: u64 = 0;
+    let mut packed_together: u64 = 0;
+    let mut print = Fingerprint::default();
+    for at in 0..archive.len() {
+        let part =
+            archive.by_index_raw(at).map_err(|e| refuse(format!("part {at} cannot be found ({e})")))?;
+        let name = String::from_utf8_lossy(part.name_raw()).into_owned();
+        let (size, packed) = (part.size(), part.compressed_size());
+        if part.encrypted() {
+            return Err(Refusal::new(place, "it is encrypted", "save it without a password"));
+        }
+        if size > MAX_PART {
+            return Err(refuse(format!("its part {name} would be {size} bytes, more than {MAX_PART}")));
+        }
+        if size > RATIO_FROM && size / MAX_RATIO > packed {
+            return Err(refuse(format!("its part {name} would grow from {packed} to {size} bytes")));
+        }
+        together = together.saturating_add(size);
+        packed_together = packed_together.saturating_add(packed);
+        print.take(name.as_bytes());
+        print.take(&size.to_le_bytes());
+        print.take(&part.crc32().to_le_bytes());
+    }
+    if together > MAX_TOGETHER {
+        return Err(refuse(format!("its parts would be {together} bytes, more than {MAX_TOGETHER}")));
+    }
+    if packed_together > bytes.len() as u64 {
+        return Err(refuse("its parts overlap".to_owned()));
+    }
+    Ok(print.0)
+}
+
+/// FNV-1a: the same on every machine and in every build, which std's hasher does not promise.
+#[derive(Debug, Clone, Copy)]
+pub struct Fingerprint(pub u64);
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fingerprint {
+    /// Mixes in `bytes` and their length.
+    pub fn take(&mut self, bytes: &[u8]) {
+        for byte in bytes.iter().chain(&(bytes.len() as u64).to_le_bytes()) {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What the server answers, with and without data, and how it ends.
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::stage::{Stage, expected};
+
+#[test]
+fn a_server_without_a_database_is_healthy_and_says_so() {
+    let stage = Stage::with_sample();
+    let server = stage.serve();
+    let (status, health) = server.json("/health");
+    assert_eq!((status, &health["status"], &health["app"]), (200, &json!("healthy"), &json!("market")));
+    assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
+    assert!(
+        health["data"]["message"].as_str().is_some_and(|text| text.contains("market process")),
+        "{health}"
+    );
+    let (status, stocks) = server.json("/api/v1/stocks");
+    assert_eq!((status, &stocks["all_stocks"]), (200, &json!([])));
+    assert_eq!(server.json("/api/v1/stocks/ABB").0, 503);
+    assert_eq!(server.json("/api/v1/stocks/processing-history").1["processing_history"], json!([]));
+    assert_eq!(server.get("/").0, 200);
+    assert!(!stage.database().exists(), "reading made a database");
+
+    // The first run is seen without a restart.
+    stage.process_well();
+    assert_eq!(server.json("/api/v1/stocks/ABB").0, 200);
+}
+
+#[test]
+fn the_routes_answer_from_the_stored_rows() {
+    let stage = Stage::with("tests/oddities");
+    stage.process_well();
+    let server = stage.serve();
+    let (_, health) = server.json("/health");
+    assert!(health["data"]["age_seconds"].as_i64().is_some_and(|age| (0..3600).contains(&age)), "{health}");
+    assert_eq!(health["data"]["last_run"]["status"], "success");
+
+    let (historical, live) = expected("oddities");
+    let mut stocks: Vec<_> = historical.iter().chain(&live).map(|row| row[0].clone()).collect();
+    stocks.sort();
+    stocks.dedup();
+    for path in ["/api/v1/stocks", "/api/v1/stocks/"] {
+        assert_eq!(server.json(path), (200, json!({ "all_stocks": stocks })));
+    }
+
+    let right = json!({
+        "historical": [{
+            "Stock": "M&M", "Category": "Call Resistance", "Strike": "3000", "Prev_OI": "10", "Latest_OI": "20",
+            "Call_OI_Difference": "10", "Put_OI_Difference": "", "LTP": "2990", "Additional_Strike": "",
+        }],
+        "live": [
+            {"Section": "Call Support", "Label": "Support1", "Prev_OI": "", "Strike": "Not found", "Stock": "M&M",
+             "OI_Diff": "", "Is_NewStrike": "", "Add_Strike": ""},
+            {"Section": "Put Support", "Label": "Support1", "Prev_OI": "5", "Strike": "2900", "Stock": "M&M",
+             "OI_Diff": "5", "Is_NewStrike": "Yes", "Add_Strike": ""},
+            {"Section": "Call Resistance", "Label": "Resistance1", "Prev_OI": "25", "Strike": "3000", "Stock": "M&M",
+             "OI_Diff": "5", "Is_NewStrike": "", "Add_Strike": ""},
+            {"Section": "Put Resistance", "Label": "Resistance1", "Prev_OI": "", "Strike": "Not found", "Stock": "M&M",
+             "OI_Diff": "", "Is_NewStrike": "", "Add_Strike": ""},
+        ],
+    });
+    for path in ["/api/v1/stocks/M%26M", "/api/v1/stocks/m&m"] {
+        assert_eq!(server.json(path).1["historical"].as_array().map(Vec::len), Some(1), "{path}");
+    }
+    assert_eq!(server.json("/api/v1/stocks/M%26M"), (200, right));
+
+    let (status, unknown) = server.json("/api/v1/stocks/NOSUCH");
+    assert_eq!(status, 404);
+    assert!(unknown["error"].as_str().is_some_and(|text| text.contains("NOSUCH")), "{unknown}");
+    assert!(unknown["hint"].as_str().is_some_and(|text| text.contains("/api/v1/stocks")), "{unknown}");
+    assert_eq!(server.json("/api/v2").0, 404);
+    assert_eq!(server.ask("DELETE", "/api/v1/stocks").0, 405);
+    let (status, page) = server.get("/");
+    assert_eq!(status, 200);
+    assert!(page.contains("M&amp;M") && page.contains("/api/v1/stocks/M%26M"), "{page}");
+}
+
+#[test]
+fn the_history_begins_with_the_latest_run() {
+    let stage = Stage::with_sample();
+    stage.process_well();
+    stage.remove("Live.xlsx");
+    assert!(!stage.process().status.success());
+    let server = stage.serve();
+    let path = "/api/v1/stocks/processing-history";
+    let runs = server.json(path).1;
+    assert_eq!(runs["processing_history"][0]["status"], "error");
+    assert_eq!(runs["processing_history"][1]["status"], "success");
+    assert_eq!(
+        server.json(&format!("{path}?limit=1")).1["processing_history"].as_array().map(Vec::len),
+        Some(1)
+    );
+    let (status, refused) = server.json(&format!("{path}?limit=many"));
+    assert_eq!((status, &refused["error"]), (400, &json!("limit is no number")));
+    // The rows are still those of the good run, and their age is counted from it.
+    assert_eq!(server.json("/api/v1/stocks/ABB").0, 200);
+    assert_eq!(server.json("/health").1["data"]["stocks_processed"], 105);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_server_even_with_a_client_that_stays() {
+    for signal in ["-TERM", "-INT"] {
+        let stage = Stage::empty();
+        let mut server = stage.serve();
+        let staying = TcpStream::connect(server.address).expect("a connection");
+        assert_eq!(server.get("/health").0, 200);
+        let pid = server.child.id().to_string();
+        let sent = std::process::Command::new("kill").args([signal, &pid]).status().expect("kill runs");
+        assert!(sent.success());
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = server.child.try_wait().expect("the server can be waited for") {
+                break status;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "the server did not end");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert!(status.success(), "{status:?}");
+        drop(staying);
+    }
+}

@@ -1,0 +1,105 @@
+//! Readers beside writers: whoever looks sees the rows of one cycle, whole.
+
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::stage::Stage;
+
+const CYCLES: usize = 12;
+const DAYS: [&str; 2] = ["2025-11-24", "2025-11-21"];
+
+/// Two writers change the stored day in turns while one reader looks into the tables and one asks the server.
+#[test]
+fn no_reader_ever_sees_a_torn_empty_or_doubled_snapshot() {
+    let stage = Stage::with_sample();
+    let server = stage.serve();
+    let path = "/api/v1/stocks/ABB";
+    let whole: Vec<_> = DAYS
+        .iter()
+        .map(|day| {
+            assert!(stage.process_as_of(day).status.success());
+            (stage.rows(), server.get(path))
+        })
+        .collect();
+    assert!(whole[0] != whole[1], "the two days must differ");
+
+    let done = AtomicUsize::new(0);
+    let is_over = || done.load(Ordering::SeqCst) == 2;
+    thread::scope(|scope| {
+        for first in 0..2 {
+            let (stage, done) = (&stage, &done);
+            scope.spawn(move || {
+                for cycle in first..first + CYCLES {
+                    let output = stage.process_as_of(DAYS[cycle % 2]);
+                    if !output.status.success() {
+                        done.store(2, Ordering::SeqCst);
+                        panic!("{output:?}");
+                    }
+                }
+                done.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        let asking = scope.spawn(|| {
+            let mut looks = 0;
+            while !is_over() {
+                let answer = server.get(path);
+                assert!(whole.iter().any(|(_, right)| *right == answer), "{answer:?}");
+                looks += 1;
+            }
+            looks
+        });
+        let mut looks = 0;
+        while !is_over() {
+            let rows = stage.rows();
+            let counts = (rows.0.len(), rows.1.len());
+            assert!(
+                whole.iter().any(|(right, _)| *right == rows),
+                "a snapshot of {counts:?} rows is of no cycle"
+            );
+            looks += 1;
+        }
+        let asked = asking.join().expect("the asking reader is well");
+        assert!(looks > 0 && asked > 0, "nobody looked");
+    });
+    assert!(whole.iter().any(|(right, _)| *right == stage.rows()));
+}
+
+/// All begin together on a folder without a database: one makes it, all succeed, the rows are there once.
+#[test]
+fn first_runs_at_once_store_the_rows_once() {
+    let stage = Stage::with("tests/oddities");
+    thread::scope(|scope| {
+        let runs: Vec<_> = (0..6).map(|_| scope.spawn(|| stage.process())).collect();
+        for run in runs {
+            let output = run.join().expect("a run");
+            assert!(output.status.success(), "{output:?}");
+        }
+    });
+    assert!(stage.rows() == crate::stage::expected("oddities"));
+}
+
+/// Whatever the moment of the end, the rows are those of the run before or of this one. The pauses only spread
+/// the moments; nothing depends on where they fall.
+#[test]
+fn a_run_that_is_killed_leaves_a_whole_snapshot() {
+    let stage = Stage::with_sample();
+    let whole: Vec<_> = DAYS
+        .iter()
+        .map(|day| {
+            assert!(stage.process_as_of(day).status.success());
+            stage.rows()
+        })
+        .collect();
+    for cycle in 0..2 * CYCLES {
+        let mut command = stage.command(&["--today", DAYS[cycle % 2]]);
+        let mut child = command.stdout(Stdio::null()).spawn().expect("the program runs");
+        thread::sleep(Duration::from_millis(7 * cycle as u64));
+        child.kill().expect("the run is ended");
+        child.wait().expect("the run is waited for");
+        assert!(whole.contains(&stage.rows()), "a torn snapshot after cycle {cycle}");
+    }
+    stage.process_well();
+    assert!(stage.rows() == whole[0]);
+}

@@ -1,0 +1,276 @@
+//! A folder of its own for each story, and the few things a story does: put workbooks there, run the program,
+//! look at what it stored, ask its server.
+
+use std::io::{BufRead, BufReader, Cursor, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
+use zip::CompressionMethod;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+/// The day of the sample workbooks.
+pub const TODAY: &str = "2025-11-24";
+
+/// A row as text, column by column.
+pub type Fields = Vec<String>;
+
+pub struct Stage {
+    room: TempDir,
+}
+
+impl Stage {
+    /// An empty folder of workbooks.
+    pub fn empty() -> Self {
+        let room = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir(room.path().join("live_data")).expect("a folder in it");
+        Self { room }
+    }
+
+    pub fn with_sample() -> Self {
+        Self::with("sample")
+    }
+
+    /// The files of a folder of this package.
+    pub fn with(folder: &str) -> Self {
+        let stage = Self::empty();
+        for name in ["Historical.xlsx", "Live.xlsx", "symbols.txt"] {
+            let from = package().join(folder).join(name);
+            stage.put(name, &std::fs::read(from).expect("a file of the package"));
+        }
+        stage
+    }
+
+    pub fn dir(&self) -> PathBuf {
+        self.room.path().join("live_data")
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.room.path().join("market.db")
+    }
+
+    /// Puts a file into the folder as a careful producer does: written aside, then renamed.
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        let aside = self.room.path().join("aside");
+        std::fs::write(&aside, bytes).expect("a file written");
+        std::fs::rename(aside, self.dir().join(name)).expect("a file renamed");
+    }
+
+    pub fn get(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.dir().join(name)).expect("a file of the folder")
+    }
+
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_file(self.dir().join(name)).expect("a file removed");
+    }
+
+    /// `market process` on the stage, with more arguments.
+    pub fn command(&self, more: &[&str]) -> Command {
+        let mut command = market();
+        command.arg("process").arg("--dir").arg(self.dir()).arg("--database").arg(self.database()).args(more);
+        command
+    }
+
+    pub fn process(&self) -> Output {
+        self.process_as_of(TODAY)
+    }
+
+    pub fn process_as_of(&self, today: &str) -> Output {
+        self.command(&["--today", today]).output().expect("the program runs")
+    }
+
+    /// Runs a cycle that must succeed.
+    pub fn process_well(&self) {
+        let output = self.process();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    pub fn connection(&self) -> Connection {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let connection = Connection::open_with_flags(self.database(), flags).expect("the database opens");
+        connection.busy_timeout(Duration::from_secs(10)).expect("a timeout");
+        connection
+    }
+
+    /// All rows of both tables from one read transaction.
+    pub fn rows(&self) -> (Vec<Fields>, Vec<Fields>) {
+        let connection = self.connection();
+        connection.execute_batch("BEGIN").expect("a transaction");
+        let historical = "SELECT stock, category, strike, prev_oi, latest_oi, call_oi_difference, \
+                          put_oi_difference, ltp, additional_strike FROM historical_data ORDER BY id";
+        let live = "SELECT stock, section, label, prev_oi, strike, oi_diff, is_new_strike, add_strike \
+                    FROM live_data ORDER BY id";
+        (query(&connection, historical), query(&connection, live))
+    }
+
+    /// Status and message of all runs, the oldest first.
+    pub fn runs(&self) -> Vec<(String, String)> {
+        let rows = query(&self.connection(), "SELECT status, message FROM processing_metadata ORDER BY id");
+        rows.into_iter().map(|row| (row[0].clone(), row[1].clone())).collect()
+    }
+
+    pub fn serve(&self) -> Server {
+        Server::start(&self.database())
+    }
+}
+
+pub fn market() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_market"));
+    for name in ["MARKET_DIR", "MARKET_DATABASE", "MARKET_SYMBOLS", "MARKET_TODAY", "MARKET_HOST", "PORT"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+pub fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn query(connection: &Connection, query: &str) -> Vec<Fields> {
+    let mut statement = connection.prepare(query).expect("the tables are there");
+    let columns = statement.column_count();
+    let rows = statement.query_map([], |row| (0..columns).map(|at| row.get(at)).collect());
+    rows.and_then(Iterator::collect).expect("rows of text")
+}
+
+/// The right rows of a folder, from its two tables of values separated by commas.
+pub fn expected(folder: &str) -> (Vec<Fields>, Vec<Fields>) {
+    let table = |kind: &str| {
+        let path = package().join("tests").join(folder).join(format!("expected.correct.{kind}.csv"));
+        let text = std::fs::read_to_string(path).expect("a table of the package");
+        text.lines().skip(1).map(fields).collect()
+    };
+    (table("hist"), table("live"))
+}
+
+fn fields(line: &str) -> Fields {
+    let (mut out, mut is_quoted) = (vec![String::new()], false);
+    for c in line.chars() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => out.push(String::new()),
+            _ => out.last_mut().expect("a field is open").push(c),
+        }
+    }
+    out
+}
+
+/// A workbook of sheets given as name and the inside of `sheetData`.
+pub fn workbook(sheets: &[(&str, &str)]) -> Vec<u8> {
+    workbook_with(sheets, &[])
+}
+
+/// The same with further parts.
+pub fn workbook_with(sheets: &[(&str, &str)], parts: &[(&str, &[u8])]) -> Vec<u8> {
+    const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
+    let (mut list, mut links) = (String::new(), String::new());
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    let mut part = |name: &str, content: &[u8]| {
+        zip.start_file(name, options).expect("a part begins");
+        zip.write_all(content).expect("a part is written");
+    };
+    for (at, (name, data)) in sheets.iter().enumerate() {
+        let id = at + 1;
+        list += &format!("<sheet name=\"{name}\" sheetId=\"{id}\" r:id=\"rId{id}\"/>");
+        links += &format!(
+            "<Relationship Id=\"rId{id}\" Type=\"{OFFICE}/worksheet\" Target=\"worksheets/sheet{id}.xml\"/>"
+        );
+        let sheet = format!("<worksheet xmlns=\"{MAIN}\">{data}</worksheet>");
+        part(&format!("xl/worksheets/sheet{id}.xml"), sheet.as_bytes());
+    }
+    let book = format!("<workbook xmlns=\"{MAIN}\" xmlns:r=\"{OFFICE}\"><sheets>{list}</sheets></workbook>");
+    part("xl/workbook.xml", book.as_bytes());
+    let root = format!(
+        "<Relationships xmlns=\"{PACKAGE}\"><Relationship Id=\"rId1\" Type=\"{OFFICE}/officeDocument\" \
+         Target=\"xl/workbook.xml\"/></Relationships>"
+    );
+    part("_rels/.rels", root.as_bytes());
+    let links = format!("<Relationships xmlns=\"{PACKAGE}\">{links}</Relationships>");
+    part("xl/_rels/workbook.xml.rels", links.as_bytes());
+    for (name, content) in parts {
+        part(name, content);
+    }
+    zip.finish().expect("a zip is finished").into_inner()
+}
+
+/// `sheetData` from rows of cells; `""` is a blank cell, and a row without cells is left out.
+pub fn table(rows: &[&[&str]]) -> String {
+    let mut out = String::from("<sheetData>");
+    for (row, cells) in (1..).zip(rows) {
+        out += &format!("<row r=\"{row}\">");
+        for (column, text) in ('A'..='Z').zip(*cells).filter(|(_, text)| !text.is_empty()) {
+            let text = text.replace('&', "&amp;").replace('<', "&lt;");
+            out += &match text.parse::<f64>() {
+                Ok(_) => format!("<c r=\"{column}{row}\"><v>{text}</v></c>"),
+                Err(_) => format!("<c r=\"{column}{row}\" t=\"inlineStr\"><is><t>{text}</t></is></c>"),
+            };
+        }
+        out += "</row>";
+    }
+    out + "</sheetData>"
+}
+
+/// Writes `size` over the uncompressed size of every part in the central directory.
+pub fn declare_sizes(zip: &mut [u8], size: u32) {
+    for at in 0..zip.len().saturating_sub(28) {
+        if zip[at..].starts_with(b"PK\x01\x02") {
+            zip[at + 24..at + 28].copy_from_slice(&size.to_le_bytes());
+        }
+    }
+}
+
+/// A running server; it ends with the story.
+pub struct Server {
+    pub child: Child,
+    pub address: SocketAddr,
+}
+
+impl Server {
+    fn start(database: &Path) -> Self {
+        let mut command = market();
+        command.args(["serve", "--port", "0", "--database"]).arg(database).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the server starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its stdout"))
+            .read_line(&mut line)
+            .expect("its first line");
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split(',').next()).map(str::parse);
+        let Some(Ok(address)) = address else { panic!("no address in {line:?}") };
+        Self { child, address }
+    }
+
+    pub fn get(&self, path: &str) -> (u16, String) {
+        self.ask("GET", path)
+    }
+
+    pub fn json(&self, path: &str) -> (u16, serde_json::Value) {
+        let (status, body) = self.get(path);
+        let body = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{path}: {e}: {body:?}"));
+        (status, body)
+    }
+
+    pub fn ask(&self, method: &str, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: market\r\nConnection: close\r\n\r\n")
+            .expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, body.to_owned())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,159 @@
+//! A client of the daemon's API over its Unix socket. One connection a request: a daemon that ends in between is
+//! noticed at once, and there is no pool to think about.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::error::{Code, Problem};
+use crate::event::{Cutter, Event};
+use crate::request::{Change, Down, DownAnswer, Up, UpAnswer};
+use crate::status::{ServiceStatus, Status};
+
+/// Speaks to one daemon.
+#[derive(Clone, Debug)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    /// A client of the daemon that listens at this Unix socket.
+    pub fn new(socket: &Path) -> Client {
+        Client { socket: socket.to_owned() }
+    }
+
+    /// Whether a daemon answers there.
+    pub async fn is_answered(&self) -> bool {
+        self.request::<(), serde_json::Value>(Method::GET, "/livez", None).await.is_ok()
+    }
+
+    /// Everything about the project.
+    pub async fn status(&self) -> Result<Status, Problem> {
+        self.request::<(), _>(Method::GET, "/api/v1/services", None).await
+    }
+
+    /// One instance.
+    pub async fn service(&self, name: &str) -> Result<ServiceStatus, Problem> {
+        self.request::<(), _>(Method::GET, &format!("/api/v1/services/{}", escape(name)), None).await
+    }
+
+    /// `start`, `stop`, `restart` or `ensure`; returns when it is so.
+    pub async fn change(&self, name: &str, verb: &str, change: &Change) -> Result<ServiceStatus, Problem> {
+        self.request(Method::POST, &format!("/api/v1/services/{}/{verb}", escape(name)), Some(change)).await
+    }
+
+    /// Starts services; returns at once with what it set in motion.
+    pub async fn up(&self, up: &Up) -> Result<UpAnswer, Problem> {
+        self.request(Method::POST, "/api/v1/up", Some(up)).await
+    }
+
+    /// Stops services, and the daemon with the last; returns when they are verified stopped.
+    pub async fn down(&self, down: &Down) -> Result<DownAnswer, Problem> {
+        self.request(Method::POST, "/api/v1/down", Some(down)).await
+    }
+
+    /// What happens from now on.
+    pub async fn events(&self) -> Result<Events, Problem> {
+        let request = build::<()>(Method::GET, "/api/v1/events", None)?;
+        let response = self.send(request).await?;
+        Ok(Events { body: response.into_body(), cutter: Cutter::default(), ready: Vec::new() })
+    }
+
+    async fn request<B: Serialize, A: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&B>,
+    ) -> Result<A, Problem> {
+        let response = self.send(build(method, path, body)?).await?;
+        let status = response.status();
+        let bytes = response.into_body().collect().await.map_err(|e| broken(&e))?.to_bytes();
+        if status.is_success() {
+            return serde_json::from_slice(&bytes)
+                .map_err(|e| Problem::new(Code::Error, format!("the daemon's answer is not understood: {e}")));
+        }
+        Err(serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Problem::new(Code::Error, format!("the daemon answered {status}"))))
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Problem> {
+        let stream = self.connect().await.map_err(|e| {
+            Problem::new(Code::NotRunning, format!("no daemon answers at {}: {e}", self.socket.display()))
+        })?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
+        tokio::spawn(async move {
+            // Its end shows in the answer; there is nobody else to tell.
+            let _ = connection.await;
+        });
+        sender.send_request(request).await.map_err(|e| broken(&e))
+    }
+
+    /// A socket's address holds 107 bytes (unix(7)): the folder is named by a descriptor, however deep it lies.
+    async fn connect(&self) -> io::Result<UnixStream> {
+        use std::os::fd::AsRawFd;
+        let folder = std::fs::File::open(self.socket.parent().unwrap_or(Path::new(".")))?;
+        let name = self.socket.file_name().unwrap_or_default();
+        UnixStream::connect(Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name)).await
+    }
+}
+
+/// A running stream of events.
+#[derive(Debug)]
+pub struct Events {
+    body: Incoming,
+    cutter: Cutter,
+    ready: Vec<Event>,
+}
+
+impl Events {
+    /// The next event; `None` when the daemon has ended the stream.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            if !self.ready.is_empty() {
+                return Some(self.ready.remove(0));
+            }
+            let frame = self.body.frame().await?.ok()?;
+            if let Ok(bytes) = frame.into_data() {
+                self.ready = self.cutter.take(&bytes);
+            }
+        }
+    }
+}
+
+fn build<B: Serialize>(method: Method, path: &str, body: Option<&B>) -> Result<Request<Full<Bytes>>, Problem> {
+    let fail = |e: String| Problem::new(Code::Usage, format!("cannot ask for {path}: {e}"));
+    let bytes = match body {
+        Some(body) => serde_json::to_vec(body).map_err(|e| fail(e.to_string()))?,
+        None => Vec::new(),
+    };
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "soloist")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(bytes)))
+        .map_err(|e| fail(e.to_string()))
+}
+
+fn broken(error: &hyper::Error) -> Problem {
+    Problem::new(Code::Ending, format!("the daemon ended before it answered: {error}"))
+        .hint("ask again; its log is .soloist/daemon.log")
+}
+
+/// Percent-encodes what is not unreserved (RFC 3986, 2.3): a name from the command line must not become a path.
+fn escape(name: &str) -> String {
+    name.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}

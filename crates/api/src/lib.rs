@@ -1,0 +1,8 @@
+//! Shapes. What the daemon, its clients and other programs say to each other: requests, answers, errors and events, and
+//! a client that speaks them. It decides nothing and knows no file of the project.
+
+pub mod client;
+pub mod error;
+pub mod event;
+pub mod request;
+pub mod status;

@@ -1,0 +1,53 @@
+//! What clients ask for, and the answers that are not a status.
+
+use serde::{Deserialize, Serialize};
+
+/// The body of `POST /api/v1/services/{name}/{start,stop,restart,ensure}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Change {
+    /// Who asks, in words: shown as the cause.
+    pub who: Option<String>,
+    /// How long to wait until it is so, in milliseconds.
+    pub timeout_ms: Option<u64>,
+}
+
+/// The body of `POST /api/v1/up`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Up {
+    /// These; none: all services and scheduled jobs.
+    pub names: Vec<String>,
+    /// Who asks, in words.
+    pub who: Option<String>,
+}
+
+/// The answer to it: what it set in motion. Events tell how it goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpAnswer {
+    /// Started by this request.
+    pub started: Vec<String>,
+    /// Up, or on the way, before it.
+    pub already: Vec<String>,
+}
+
+/// The body of `POST /api/v1/down`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Down {
+    /// Only these, and the daemon only if nothing else is up then; none: all.
+    pub names: Vec<String>,
+    /// Who asks, in words.
+    pub who: Option<String>,
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DownAnswer {
+    /// Verified stopped: tree empty, claim free.
+    pub stopped: Vec<String>,
+    /// Not stopped: processes that cannot be ended, in words.
+    pub stuck: Vec<String>,
+    /// Whether the daemon ends now.
+    pub daemon_ends: bool,
+}

@@ -1,0 +1,111 @@
+//! What is told of services: the answer of `status --json` and of `GET /api/v1/services`. Fields are added, none is
+//! renamed.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// All there is to tell of a project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The project's daemon, if it lives.
+    pub daemon: Option<DaemonStatus>,
+    /// The project's instances, declared or started by `run`.
+    pub services: Vec<ServiceStatus>,
+}
+
+/// The project's daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonStatus {
+    /// Its process id.
+    pub pid: u32,
+    /// Since when it lives.
+    pub since: Timestamp,
+    /// Of soloist.
+    pub version: String,
+}
+
+/// One instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name.
+    pub name: String,
+    /// `service` or `job`.
+    pub kind: String,
+    /// What is true: a word of the glossary.
+    pub state: String,
+    /// What was asked for: `up` or `down`.
+    pub wanted: String,
+    /// It serves: its ports are listened on by its tree and by nobody else.
+    pub ready: bool,
+    /// The main process, while it lives.
+    pub pid: Option<u32>,
+    /// The current run.
+    pub run_id: Option<String>,
+    /// Since when it runs; without a run, since when the state is so.
+    pub since: Option<Timestamp>,
+    /// Restarts since somebody last asked for a start.
+    pub restarts: u32,
+    /// The ports it serves.
+    pub ports: Vec<u16>,
+    /// How the last run ended.
+    pub exit: Option<ExitStatus>,
+    /// Anything worth saying about the state.
+    pub note: Option<String>,
+    /// Why the last start was refused, if it was.
+    pub refusal: Option<Refusal>,
+    /// When it goes on by itself: the next try, the next run.
+    pub next: Option<Timestamp>,
+    /// What it runs.
+    pub command: Vec<String>,
+    /// Who holds its claim, if somebody does.
+    pub holder: Option<HolderStatus>,
+    /// The file of what it writes.
+    pub log: Option<String>,
+}
+
+/// How a run ended: one of both is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitStatus {
+    /// It called exit with this.
+    pub code: Option<i32>,
+    /// This signal ended it.
+    pub signal: Option<i32>,
+}
+
+/// Why a start was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The code it gives.
+    pub code: crate::error::Code,
+    /// Who or what stands in the way.
+    pub detail: String,
+}
+
+/// Who holds a claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HolderStatus {
+    /// `daemon` or `run`.
+    pub kind: String,
+    /// The main process it runs, or the holder itself as long as nothing runs.
+    pub pid: u32,
+    /// The process that holds the claim.
+    pub guard: u32,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// What it runs.
+    pub command: Vec<String>,
+    /// From which project folder.
+    pub project: String,
+}
+
+impl ServiceStatus {
+    /// Whether nothing of it lives and nothing will start by itself.
+    pub fn is_down(&self) -> bool {
+        matches!(self.state.as_str(), "stopped" | "failed" | "completed")
+    }
+
+    /// Whether it has come to where it was asked to go: nothing more will happen by itself soon.
+    pub fn is_settled(&self) -> bool {
+        !matches!(self.state.as_str(), "claiming" | "starting" | "stopping" | "backoff")
+    }
+}

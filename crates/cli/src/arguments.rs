@@ -1,0 +1,150 @@
+//! The command line as clap reads it. A wrong one ends with exit code 2 and what was expected.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Runs exactly one of each backend server and background worker.
+#[derive(Debug, Parser)]
+#[command(name = "soloist", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Arguments {
+    /// The project folder [default: the nearest parent with a soloist.toml, else the current folder]
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start the project's services and scheduled jobs; Ctrl+C stops them again
+    Up {
+        /// In the background: return when everything is ready
+        #[arg(short, long)]
+        detach: bool,
+        /// Only these (and what they need)
+        names: Vec<String>,
+    },
+    /// Stop everything of this project, verified, and its daemon
+    Down,
+    /// Start services, or run jobs now; return when they are ready
+    Start {
+        /// Which
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Stop services, verified: process tree empty, port free, claim free
+    Stop {
+        /// Which
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Stop and start services
+    Restart {
+        /// Which
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Make sure that services run, whoever started them
+    Ensure {
+        /// Which
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Say what is true of every service, or of one
+    Status {
+        /// Only this one; the exit code then tells its state
+        name: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a service wrote
+    Logs {
+        /// Which
+        name: String,
+        /// Go on as it is written
+        #[arg(short, long)]
+        follow: bool,
+        /// The last so many lines
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
+        lines: usize,
+    },
+    /// Run any command as a singleton: no configuration, no daemon; signals and exit code are passed on
+    Run(Run),
+    /// Name every process that listens on a port
+    Who {
+        /// The port
+        #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+        port: u16,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Free a port: end this project's services and leftovers on it; with --force also strangers of this user
+    Free {
+        /// The port
+        #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+        port: u16,
+        /// Also end processes that soloist did not start
+        #[arg(short, long)]
+        force: bool,
+    },
+    /// Find and end leftovers of this project, remove stale records
+    Cleanup {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `soloist run`
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// The name under which it runs at most once
+    pub name: String,
+    /// Its port: must be free, and is told to it as $PORT
+    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// At most once in this project folder, or on this machine
+    #[arg(long, value_enum, default_value_t = Scope::Project)]
+    pub scope: Scope,
+    /// Write its process id here while it runs
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
+    /// Wait until nobody else runs it
+    #[arg(short, long, conflicts_with = "force")]
+    pub wait: bool,
+    /// Take over: end whoever runs it, and this user's processes on its port
+    #[arg(short, long)]
+    pub force: bool,
+    /// The time between the polite signal and the kill
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub stop_grace: Duration,
+    /// The command and its arguments
+    #[arg(last = true, required = true)]
+    pub command: Vec<String>,
+}
+
+/// Where a name may run only once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scope {
+    /// In the project folder
+    Project,
+    /// On the machine, for this user
+    Machine,
+}
+
+/// `5s`, `1m 30s`. Longer numbers than any clock has are refused before the parser overflows on them.
+fn duration(text: &str) -> Result<Duration, String> {
+    if text.split(|c: char| !c.is_ascii_digit()).any(|number| number.len() > 9) {
+        return Err("that is longer than any clock runs".to_owned());
+    }
+    humantime::parse_duration(text).map_err(|e| format!("{e}; write it like 5s or 1m 30s"))
+}

@@ -1,0 +1,44 @@
+//! Speaks. The `soloist` binary: reads the command line, has one verb do its work, and turns its end into an exit
+//! code. The same binary is the daemon and the zygote, when executed as such.
+
+mod arguments;
+mod printer;
+mod project;
+mod verbs;
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use soloist_daemon::links::ZYGOTE_ARGUMENT;
+use soloist_daemon::serve::{DAEMON_ARGUMENT, daemon};
+
+use crate::arguments::Arguments;
+use crate::printer::Printer;
+
+fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().skip(1).take(2).collect();
+    match (words.first().and_then(|w| w.to_str()), words.get(1)) {
+        // Before anything else: a zygote must stay small and single-threaded.
+        (Some(ZYGOTE_ARGUMENT), None) => exit(if soloist_daemon::links::be_zygote().is_ok() { 0 } else { 1 }),
+        (Some(DAEMON_ARGUMENT), Some(root)) => exit(daemon_at(root)),
+        _ => {
+            let printer = Printer::new();
+            exit(verbs::perform(Arguments::parse(), &printer).unwrap_or_else(|problem| {
+                printer.problem(&problem);
+                problem.code.exit_code()
+            }))
+        }
+    }
+}
+
+/// Whoever started the daemon has been told what went wrong.
+fn daemon_at(root: &OsStr) -> i32 {
+    daemon(Path::new(root)).map_or_else(|problem| problem.code.exit_code(), |()| 0)
+}
+
+/// Exit codes are 0 to 255; anything else is an error.
+fn exit(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}

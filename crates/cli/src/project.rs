@@ -1,0 +1,103 @@
+//! The project a command is about: its folder, its configuration where one is needed, and the way to its daemon.
+
+use std::path::Path;
+
+use soloist_api::client::Client;
+use soloist_api::error::{Code, Problem};
+use soloist_api::status::Status;
+use soloist_daemon::config::Config;
+use soloist_daemon::{runs, serve};
+use soloist_daemon::Layout;
+use tokio::runtime::Runtime;
+
+use crate::printer::Printer;
+
+/// The project of this command.
+pub struct Project {
+    /// Where things lie.
+    pub layout: Layout,
+    printer: Printer,
+}
+
+impl Project {
+    /// The project in the given folder, or the nearest one.
+    pub fn find(given: Option<&Path>, printer: &Printer) -> Result<Project, Problem> {
+        let folder = serve::project_folder(given)?;
+        Ok(Project { layout: Layout::new(&folder)?, printer: *printer })
+    }
+
+    /// Its checked configuration.
+    pub fn config(&self) -> Result<Config, Problem> {
+        Config::load(&self.layout.root).map_err(|e| Problem::new(Code::BadConfig, e.to_string()))
+    }
+
+    /// Its checked configuration; one that declares nothing if there is none.
+    pub fn config_or_empty(&self) -> Result<Config, Problem> {
+        match Config::load(&self.layout.root) {
+            Err(e) if e.is_missing() => Ok(Config::empty(&self.layout.root)),
+            Err(e) => Err(Problem::new(Code::BadConfig, e.to_string())),
+            Ok(config) => Ok(config),
+        }
+    }
+
+    /// Its daemon, started if need be. What a new one has to say is said.
+    pub async fn daemon(&self) -> Result<Client, Problem> {
+        let (client, said) = serve::ensure(&self.layout).await?;
+        self.say(said);
+        Ok(client)
+    }
+
+    /// Its daemon, if it lives, or died with work to do.
+    pub async fn living_daemon(&self) -> Result<Option<Client>, Problem> {
+        let Some((client, said)) = serve::existing(&self.layout).await? else { return Ok(None) };
+        self.say(said);
+        Ok(Some(client))
+    }
+
+    fn say(&self, said: Option<String>) {
+        if let Some(said) = said {
+            self.printer.remark(&said);
+        }
+    }
+
+    /// What is true, asked of the daemon, or without one told from the configuration and the records.
+    pub async fn status(&self) -> Result<Status, Problem> {
+        if let Some(client) = self.living_daemon().await? {
+            return client.status().await;
+        }
+        let config = self.config_or_empty()?;
+        let living = if self.layout.exists() { runs::living(&self.layout) } else { Vec::new() };
+        let mut services = runs::declared(&self.layout, &config);
+        services.retain(|service| living.iter().all(|run| run.name != service.name));
+        services.extend(living);
+        Ok(Status { daemon: None, services })
+    }
+}
+
+/// A runtime for one command: one thread, no pool.
+pub fn runtime() -> Result<Runtime, Problem> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// How many times a command that met an ending daemon asks again.
+const ASK_AGAIN: u32 = 5;
+
+/// Does something with a daemon, started if need be; one that was just ending is replaced.
+pub async fn with_daemon<T, F>(project: &Project, act: impl Fn(Client) -> F) -> Result<T, Problem>
+where
+    F: Future<Output = Result<T, Problem>>,
+{
+    for _ in 1..ASK_AGAIN {
+        match act(project.daemon().await?).await {
+            Err(problem) if problem.code == Code::Ending => {}
+            other => return other,
+        }
+    }
+    act(project.daemon().await?).await
+}
+
+/// Who asks, in words: shown as the cause of what follows.
+pub fn who(verb: &str) -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".to_owned());
+    format!("{user} (`soloist {verb}`, pid {})", std::process::id())
+}

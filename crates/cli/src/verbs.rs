@@ -1,0 +1,37 @@
+//! One file a verb. Each returns its exit code, or the problem that has one.
+
+mod cleanup;
+mod down;
+mod free;
+mod logs;
+mod run;
+mod services;
+mod status;
+mod up;
+mod who;
+
+use soloist_api::error::Problem;
+
+use crate::arguments::{Arguments, Verb};
+use crate::printer::Printer;
+use crate::project::{Project, runtime};
+
+/// Has the verb do its work.
+pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> {
+    let project = Project::find(arguments.directory.as_deref(), printer)?;
+    match arguments.verb {
+        // It guards a process by itself and must not have a runtime beside it.
+        Verb::Run(wish) => run::run(&project, wish),
+        Verb::Who { port, json } => who::who(&project, printer, port, json),
+        Verb::Logs { name, follow, lines } => logs::logs(&project, printer, &name, follow, lines),
+        Verb::Up { detach, names } => runtime()?.block_on(up::up(&project, printer, detach, names)),
+        Verb::Down => runtime()?.block_on(down::down(&project, printer)),
+        Verb::Start { names } => runtime()?.block_on(services::change(&project, printer, "start", &names)),
+        Verb::Stop { names } => runtime()?.block_on(services::stop(&project, printer, &names)),
+        Verb::Restart { names } => runtime()?.block_on(services::change(&project, printer, "restart", &names)),
+        Verb::Ensure { names } => runtime()?.block_on(services::change(&project, printer, "ensure", &names)),
+        Verb::Status { name, json } => runtime()?.block_on(status::status(&project, printer, name.as_deref(), json)),
+        Verb::Free { port, force } => runtime()?.block_on(free::free(&project, printer, port, force)),
+        Verb::Cleanup { dry_run, json } => runtime()?.block_on(cleanup::cleanup(&project, printer, dry_run, json)),
+    }
+}

@@ -1,0 +1,42 @@
+//! `soloist run NAME -- COMMAND`: any command as a singleton.
+
+use std::path::Path;
+
+use soloist_api::error::{Code, Problem};
+use soloist_daemon::config::{self, is_name};
+use soloist_daemon::foreground::{Ended, Wish, run as run_in_foreground};
+
+use crate::arguments::{Run, Scope};
+use crate::project::Project;
+
+/// Returns with the command's exit code.
+pub fn run(project: &Project, asked: Run) -> Result<i32, Problem> {
+    if let Err(why) = is_name(&asked.name) {
+        return Err(Problem::new(Code::Usage, format!("`{}` cannot be a name: {why}", asked.name)));
+    }
+    let pid_file = asked.pid_file.map(|path| absolute(&path)).transpose()?;
+    let wish = Wish {
+        name: asked.name,
+        argv: asked.command,
+        port: asked.port,
+        scope: match asked.scope {
+            Scope::Project => config::Scope::Project,
+            Scope::Machine => config::Scope::Machine,
+        },
+        pid_file,
+        wait: asked.wait,
+        force: asked.force,
+        grace: asked.stop_grace,
+    };
+    match run_in_foreground(&project.layout, &wish)? {
+        Ended::With(exit) => Ok(exit.shell_code()),
+        Ended::NotStarted(code, why) => {
+            crate::printer::Printer::new().remark(&format!("error: {}: {why}", wish.name));
+            Ok(code)
+        }
+    }
+}
+
+fn absolute(path: &Path) -> Result<std::path::PathBuf, Problem> {
+    Ok(std::path::absolute(path)?)
+}

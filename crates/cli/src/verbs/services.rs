@@ -1,0 +1,103 @@
+//! `start`, `stop`, `restart`, `ensure`: one change, one or more services.
+
+use std::time::Duration;
+
+use soloist_api::error::{Code, Problem};
+use soloist_api::request::Change;
+use soloist_api::status::ServiceStatus;
+use soloist_daemon::runs;
+
+use crate::printer::Printer;
+use crate::project::{Project, who, with_daemon};
+
+/// Starts, restarts or ensures each; all are tried, the first problem's code is the exit code.
+pub async fn change(project: &Project, printer: &Printer, verb: &'static str, names: &[String]) -> Result<i32, Problem> {
+    // A faulty file is told before anything is started, the daemon included.
+    let config = project.config_or_empty()?;
+    let mut code = 0;
+    for name in names {
+        let is_known = config.declared.iter().any(|d| d.name == *name)
+            || runs::place_of(&project.layout, name).is_some()
+            || project.layout.place(name).record().exists();
+        let result = if is_known {
+            with_daemon(project, |client| async move {
+                client.change(name, verb, &Change { who: Some(who(verb)), timeout_ms: None }).await
+            })
+            .await
+        } else {
+            Err(runs::unknown(name, &config))
+        };
+        match result {
+            Ok(status) => printer.line(&one_line(&status)),
+            Err(problem) => {
+                printer.problem(&problem);
+                code = if code == 0 { problem.code.exit_code() } else { code };
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// Stops each; without a daemon there are only runs to stop.
+pub async fn stop(project: &Project, printer: &Printer, names: &[String]) -> Result<i32, Problem> {
+    let daemon = project.living_daemon().await?;
+    let mut code = 0;
+    for name in names {
+        let result = match &daemon {
+            Some(client) => client
+                .change(name, "stop", &Change { who: Some(who("stop")), timeout_ms: None })
+                .await
+                .map(drop),
+            None => stop_alone(project, name),
+        };
+        match result {
+            Ok(()) => printer.line(&format!("{name} stopped")),
+            Err(problem) => {
+                printer.problem(&problem);
+                code = if code == 0 { problem.code.exit_code() } else { code };
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn stop_alone(project: &Project, name: &str) -> Result<(), Problem> {
+    if let Some(place) = runs::place_of(&project.layout, name) {
+        return runs::stop(&place, Duration::from_secs(5));
+    }
+    let config = project.config_or_empty()?;
+    let is_known = config.declared.iter().any(|d| d.name == name) || project.layout.place(name).record().exists();
+    if is_known { Ok(()) } else { Err(runs::unknown(name, &config)) }
+}
+
+/// A service in one line: `api ready, pid 123, http://localhost:9000`.
+pub fn one_line(status: &ServiceStatus) -> String {
+    let mut line = format!("{} {}", status.name, status.state);
+    if let Some(pid) = status.pid {
+        line.push_str(&format!(", pid {pid}"));
+    }
+    for port in &status.ports {
+        line.push_str(&format!(", http://localhost:{port}"));
+    }
+    if status.state == "scheduled"
+        && let Some(next) = status.next
+    {
+        line.push_str(&format!(", next run at {}", runs::short(next)));
+    }
+    if let Some(holder) = status.holder.as_ref().filter(|h| h.kind == "run") {
+        line.push_str(&format!(" (held by `soloist run`, pid {})", holder.guard));
+    }
+    line
+}
+
+/// The exit code that tells a service's state.
+pub fn code_of(status: &ServiceStatus) -> i32 {
+    match status.state.as_str() {
+        "ready" | "running" | "scheduled" | "completed" => 0,
+        "stopped" => Code::NotRunning.exit_code(),
+        "conflict" => Code::PortHeld.exit_code(),
+        "standby" => Code::ClaimHeld.exit_code(),
+        "starting" | "claiming" | "stopping" => Code::NotReady.exit_code(),
+        _ => Code::Unhealthy.exit_code(),
+    }
+}

@@ -1,0 +1,124 @@
+//! `soloist status`: what is true, as a table that fits 80 columns, or as JSON.
+
+use soloist_api::error::Problem;
+use soloist_api::status::{ServiceStatus, Status};
+use soloist_daemon::runs;
+
+use crate::printer::{Printer, Tone};
+use crate::project::Project;
+use crate::verbs::services::code_of;
+
+/// Exit code 0; of one service the code that tells its state.
+pub async fn status(project: &Project, printer: &Printer, name: Option<&str>, is_json: bool) -> Result<i32, Problem> {
+    let mut status = project.status().await?;
+    let mut code = 0;
+    if let Some(name) = name {
+        let Some(found) = status.services.iter().find(|s| s.name == name).cloned() else {
+            return Err(runs::unknown_among(name, status.services.iter().map(|s| s.name.as_str())));
+        };
+        code = code_of(&found);
+        if !is_json {
+            detail(printer, &found);
+            return Ok(code);
+        }
+        status.services = vec![found];
+    }
+    if is_json {
+        printer.json(&status);
+    } else {
+        table(printer, &status);
+    }
+    Ok(code)
+}
+
+fn table(printer: &Printer, status: &Status) {
+    match &status.daemon {
+        Some(daemon) => {
+            let text = format!("daemon pid {}, up {}, soloist {}", daemon.pid, ago(daemon.since), daemon.version);
+            printer.line(&printer.tone(&text, Tone::Faint));
+        }
+        None => printer.line(&printer.tone("no daemon runs here; `soloist up` starts one", Tone::Faint)),
+    }
+    if status.services.is_empty() {
+        printer.line("no services; declare them in soloist.toml or start one with `soloist run NAME -- COMMAND`");
+        return;
+    }
+    let width = status.services.iter().map(|s| s.name.chars().count()).max().unwrap_or(0).max(4);
+    printer.line(&format!("{:<width$}  {:<9}  {:>7}  {:>7}  {:>5}  {:>8}  LAST", "NAME", "STATE", "PID", "FOR", "PORT", "RESTARTS"));
+    for service in &status.services {
+        let pid = service.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        let since = service.since.map_or_else(|| "-".to_owned(), ago);
+        let port = service.ports.first().map_or_else(|| "-".to_owned(), ToString::to_string);
+        printer.line(&format!(
+            "{:<width$}  {}  {pid:>7}  {since:>7}  {port:>5}  {:>8}  {}",
+            service.name,
+            printer.state(&service.state, 9),
+            service.restarts,
+            last(service)
+        ));
+        if !is_well(service)
+            && let Some(note) = &service.note
+        {
+            printer.line(&printer.tone(&format!("{:width$}  {note}", ""), Tone::Faint));
+        }
+    }
+}
+
+fn is_well(service: &ServiceStatus) -> bool {
+    matches!(service.state.as_str(), "ready" | "running" | "scheduled" | "completed" | "stopped")
+}
+
+fn last(service: &ServiceStatus) -> String {
+    match (service.exit, service.next) {
+        (_, Some(next)) if service.state == "scheduled" => format!("next in {}", until(next)),
+        (Some(exit), _) => match (exit.code, exit.signal) {
+            (Some(code), _) => format!("exit {code}"),
+            (_, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "ended".to_owned(),
+        },
+        (None, _) => String::new(),
+    }
+}
+
+fn detail(printer: &Printer, s: &ServiceStatus) {
+    let row = |label: &str, text: &str| {
+        if !text.is_empty() {
+            printer.line(&format!("{label:>9}  {text}"));
+        }
+    };
+    printer.line(&format!("{} ({})", s.name, s.kind));
+    row("state", &format!("{}, wanted {}", printer.state(&s.state, 0), s.wanted));
+    row("pid", &s.pid.map(|pid| pid.to_string()).unwrap_or_default());
+    row("since", &s.since.map(|at| format!("{} ({} ago)", runs::short(at), ago(at))).unwrap_or_default());
+    row("run", s.run_id.as_deref().unwrap_or_default());
+    row("restarts", &s.restarts.to_string());
+    let urls: Vec<String> = s.ports.iter().map(|port| format!("http://localhost:{port}")).collect();
+    row("ports", &urls.join(", "));
+    row("last exit", &if s.exit.is_some() && s.state != "scheduled" { last(s) } else { String::new() });
+    row("next", &s.next.map(|at| format!("{} (in {})", runs::short(at), until(at))).unwrap_or_default());
+    row("note", s.note.as_deref().unwrap_or_default());
+    row("command", &runs::command_line(&s.command));
+    if let Some(holder) = &s.holder {
+        row("holder", &format!("{} (guard pid {}, project {})", holder.kind, holder.guard, holder.project));
+    }
+    row("log", s.log.as_deref().unwrap_or_default());
+}
+
+fn ago(at: jiff::Timestamp) -> String {
+    span(jiff::Timestamp::now().as_millisecond() - at.as_millisecond())
+}
+
+fn until(at: jiff::Timestamp) -> String {
+    span(at.as_millisecond() - jiff::Timestamp::now().as_millisecond())
+}
+
+/// Two digits and a unit tell enough: `850ms`, `12s`, `3m`, `5h`, `12d`.
+fn span(ms: i64) -> String {
+    match ms.max(0) {
+        ms @ 0..1_000 => format!("{ms}ms"),
+        ms @ 1_000..120_000 => format!("{}s", ms / 1_000),
+        ms @ 120_000..7_200_000 => format!("{}m", ms / 60_000),
+        ms @ 7_200_000..172_800_000 => format!("{}h", ms / 3_600_000),
+        ms => format!("{}d", ms / 86_400_000),
+    }
+}

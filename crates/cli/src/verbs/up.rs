@@ -1,0 +1,208 @@
+//! `soloist up`: brings the project up and says how that goes. In the foreground it then shows what the services
+//! write, and Ctrl+C stops what it has started, verified.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::time::{Duration, Instant};
+
+use soloist_api::client::{Client, Events};
+use soloist_api::error::{Code, Problem};
+use soloist_api::event::Event;
+use soloist_api::request::{Down, Up, UpAnswer};
+use soloist_api::status::ServiceStatus;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::printer::Printer;
+use crate::project::{Project, who, with_daemon};
+use crate::verbs::services::{code_of, one_line};
+
+/// How often the logs are looked at in the foreground.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Exit code 0 if all that was asked for is up; else that of the first that is not.
+pub async fn up(project: &Project, printer: &Printer, is_detached: bool, names: Vec<String>) -> Result<i32, Problem> {
+    // A faulty file is told before anything is started, the daemon included.
+    project.config()?;
+    let mut interrupts = Interrupts::new()?;
+    let begun = Instant::now();
+    let (client, events, answer) = with_daemon(project, |client| {
+        let up = Up { names: names.clone(), who: Some(who("up")) };
+        async move {
+            // Events first, so that none is missed.
+            let events = client.events().await?;
+            let answer = client.up(&up).await?;
+            Ok((client, events, answer))
+        }
+    })
+    .await?;
+    let mut watch = Watch { project, printer, client, events, answer, logs: BTreeMap::new(), begun };
+    let settled = tokio::select! {
+        settled = watch.until_settled() => settled?,
+        () = interrupts.next() => return watch.stop_again().await,
+    };
+    let code = settled.iter().map(code_of).find(|code| *code != 0).unwrap_or(0);
+    if is_detached {
+        return Ok(code);
+    }
+    printer.remark(&printer.tone("Ctrl+C stops what this command has started.", crate::printer::Tone::Faint));
+    watch.open_logs(&settled);
+    tokio::select! {
+        ended = watch.follow() => ended,
+        () = interrupts.next() => watch.stop_again().await,
+    }
+}
+
+struct Watch<'a> {
+    project: &'a Project,
+    printer: &'a Printer,
+    client: Client,
+    events: Events,
+    answer: UpAnswer,
+    logs: BTreeMap<String, File>,
+    begun: Instant,
+}
+
+impl Watch<'_> {
+    /// Tells each change, until all that was asked for is up or known not to get up.
+    async fn until_settled(&mut self) -> Result<Vec<ServiceStatus>, Problem> {
+        let names: Vec<String> = self.answer.started.iter().chain(&self.answer.already).cloned().collect();
+        if names.is_empty() {
+            self.printer.line("nothing to start: soloist.toml declares no services and no scheduled jobs");
+        }
+        // What exists is opened at its end, so that only what is written from now on is shown.
+        let mut latest: BTreeMap<String, ServiceStatus> = BTreeMap::new();
+        for status in self.client.status().await?.services {
+            if names.contains(&status.name) {
+                self.tell(&status, latest.get(&status.name));
+                latest.insert(status.name.clone(), status);
+            }
+        }
+        while !latest.values().all(|s| s.is_settled() || s.state == "backoff") {
+            match self.events.next().await {
+                Some(Event::Service(status)) if names.contains(&status.name) => {
+                    self.tell(&status, latest.get(&status.name));
+                    latest.insert(status.name.clone(), *status);
+                }
+                Some(Event::Service(_)) => {}
+                Some(Event::Resync) => {
+                    for status in self.client.status().await?.services {
+                        if names.contains(&status.name) {
+                            latest.insert(status.name.clone(), status);
+                        }
+                    }
+                }
+                None => return Err(Problem::new(Code::Ending, "the daemon ended while services were starting")),
+            }
+        }
+        Ok(latest.into_values().collect())
+    }
+
+    /// One line a change of state; the words of `note` where something needs a look.
+    fn tell(&self, status: &ServiceStatus, before: Option<&ServiceStatus>) {
+        if before.is_some_and(|b| b.state == status.state && b.pid == status.pid) {
+            return;
+        }
+        let at = self.begun.elapsed().as_secs_f64();
+        let name = &status.name;
+        let already = if before.is_none() && self.answer.already.contains(name) { " (already up)" } else { "" };
+        let mut line = format!("{at:7.3} s  {}{already}", one_line(status));
+        let needs_a_look = matches!(status.state.as_str(), "failed" | "conflict" | "standby" | "backoff");
+        if let Some(note) = status.note.as_ref().filter(|_| needs_a_look) {
+            line.push_str(&format!(": {note}"));
+        }
+        self.printer.line(&line);
+    }
+
+    fn open_logs(&mut self, services: &[ServiceStatus]) {
+        for status in services {
+            if let Ok(mut file) = File::open(self.project.layout.log(&status.name))
+                && file.seek(SeekFrom::End(0)).is_ok()
+            {
+                self.logs.insert(status.name.clone(), file);
+            }
+        }
+    }
+
+    /// Shows changes and output until the daemon ends.
+    async fn follow(&mut self) -> Result<i32, Problem> {
+        let mut latest: BTreeMap<String, ServiceStatus> = BTreeMap::new();
+        let mut look = tokio::time::interval(LOOK_AGAIN);
+        loop {
+            tokio::select! {
+                event = self.events.next() => match event {
+                    Some(Event::Service(status)) => {
+                        // A job comes and goes; its output and its failures are news, its rhythm is not.
+                        let is_rhythm = status.kind == "job" && status.exit.is_none_or(|e| e.code == Some(0));
+                        if !is_rhythm {
+                            self.tell(&status, latest.get(&status.name));
+                        }
+                        latest.insert(status.name.clone(), *status);
+                    }
+                    Some(Event::Resync) => {}
+                    None => {
+                        self.printer.remark("the daemon ended");
+                        return Ok(0);
+                    }
+                },
+                _ = look.tick() => self.show_output(),
+            }
+        }
+    }
+
+    fn show_output(&mut self) {
+        let width = self.logs.keys().map(String::len).max().unwrap_or(0);
+        for (name, file) in &mut self.logs {
+            let mut text = Vec::new();
+            if file.read_to_end(&mut text).is_ok() {
+                for line in String::from_utf8_lossy(&text).lines() {
+                    self.printer.line(&format!("{name:<width$} | {line}"));
+                }
+            }
+        }
+    }
+
+    /// Stops what this command has started. What was up before stays.
+    async fn stop_again(&mut self) -> Result<i32, Problem> {
+        self.show_output();
+        self.printer.remark("stopping …");
+        let names = self.answer.started.clone();
+        if !names.is_empty() {
+            let answer = self.client.down(&Down { names, who: Some(who("up")) }).await?;
+            answer.stopped.iter().for_each(|name| self.printer.line(&format!("{name} stopped")));
+            if !answer.stuck.is_empty() {
+                return Err(Problem::new(Code::Error, answer.stuck.join("\n")));
+            }
+        }
+        if !self.answer.already.is_empty() {
+            let left = self.answer.already.join(", ");
+            self.printer.line(&format!("left running, as before: {left} (`soloist down` stops all)"));
+        }
+        Ok(0)
+    }
+}
+
+/// The signals by which a terminal, a person or a machine asks us to end.
+struct Interrupts {
+    int: Signal,
+    term: Signal,
+    hup: Signal,
+}
+
+impl Interrupts {
+    fn new() -> Result<Interrupts, Problem> {
+        Ok(Interrupts {
+            int: signal(SignalKind::interrupt())?,
+            term: signal(SignalKind::terminate())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.int.recv() => {}
+            _ = self.term.recv() => {}
+            _ = self.hup.recv() => {}
+        }
+    }
+}

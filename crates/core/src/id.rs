@@ -1,0 +1,40 @@
+//! Ids: every question carries one and every answer names it, so that a late answer cannot touch a new question.
+
+use std::fmt;
+
+/// One life of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub u64);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl RunId {
+    /// Reads what `Display` writes.
+    pub fn parse(text: &str) -> Option<RunId> {
+        (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok().map(RunId)).flatten()
+    }
+}
+
+/// One question to the world: may I have the claim; who is on my ports; is my tree ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId(pub u64);
+
+/// One holding of a claim, named by the driver when it grants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimId(pub u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_id_reads_back() {
+        let id = RunId(0x00ab_cdef_0123_4567);
+        assert_eq!(RunId::parse(&id.to_string()), Some(id));
+        assert_eq!(RunId::parse("xyz"), None);
+    }
+}

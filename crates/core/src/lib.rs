@@ -1,0 +1,12 @@
+//! Decides. The state machines of soloist, pure: no clock, file, network, thread, random source, log or
+//! environment. Time and randomness come in as arguments; what should be done goes out as a list of effects.
+
+pub mod event;
+pub mod id;
+pub mod instance;
+pub mod plan;
+pub mod project;
+mod random;
+mod restart;
+pub mod state;
+pub mod time;

@@ -1,0 +1,213 @@
+//! The project: its instances in their order. What is needed starts first, what needs it stops first. It decides
+//! when an instance is told; what the instance then does is its own matter.
+
+use crate::event::{Cause, Effect, Event, IfHeld, Wanted};
+use crate::instance::Instance;
+use crate::plan::{Kind, Plan};
+use crate::state::{Status, Word};
+use crate::time::Time;
+
+/// Orders of a project's instances: the position of the instance and what it orders.
+pub type Orders = Vec<(usize, Effect)>;
+
+/// All instances of a project.
+#[derive(Clone, Debug, Default)]
+pub struct Project {
+    members: Vec<Member>,
+    /// Whom something happened to since it was last asked.
+    touched: Vec<usize>,
+}
+
+#[derive(Clone, Debug)]
+struct Member {
+    name: String,
+    instance: Instance,
+    /// To be stopped once all that need it are down.
+    stop_after: Option<Cause>,
+}
+
+impl Project {
+    /// No instances yet.
+    pub fn new() -> Project {
+        Project::default()
+    }
+
+    /// Adds an instance and returns its position, which stays.
+    pub fn add(&mut self, name: &str, plan: Plan, seed: u64, now: Time) -> usize {
+        let instance = Instance::new(plan, seed, now);
+        self.members.push(Member { name: name.to_owned(), instance, stop_after: None });
+        self.members.len() - 1
+    }
+
+    /// The position of an instance.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.members.iter().position(|m| m.name == name)
+    }
+
+    /// The name at a position.
+    pub fn name(&self, at: usize) -> &str {
+        &self.members[at].name
+    }
+
+    /// The instance at a position.
+    pub fn instance(&self, at: usize) -> &Instance {
+        &self.members[at].instance
+    }
+
+    /// Those whom something happened to since this was last asked.
+    pub fn take_touched(&mut self) -> Vec<usize> {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        touched
+    }
+
+    /// A changed declaration: it counts from the next decision on, and what runs is left alone.
+    pub fn replan(&mut self, at: usize, plan: Plan) {
+        self.members[at].instance.replan(plan);
+    }
+
+    /// So many instances.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// None.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// What is told of an instance.
+    pub fn status(&self, at: usize) -> Status {
+        self.members[at].instance.status()
+    }
+
+    /// The earliest deadline of all.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.members.iter().filter_map(|m| m.instance.next_deadline()).min()
+    }
+
+    /// Something happened to an instance.
+    pub fn handle(&mut self, now: Time, at: usize, event: Event, orders: &mut Orders) {
+        self.tell(now, at, event, orders);
+        self.settle(now, orders);
+    }
+
+    /// Tells every instance whose deadline has come.
+    pub fn expire(&mut self, now: Time, orders: &mut Orders) {
+        for at in 0..self.members.len() {
+            if self.members[at].instance.next_deadline().is_some_and(|deadline| deadline <= now) {
+                self.tell(now, at, Event::DeadlinePassed, orders);
+            }
+        }
+        self.settle(now, orders);
+    }
+
+    /// Starts an instance, and what it needs before it.
+    pub fn start(&mut self, now: Time, at: usize, cause: Cause, if_held: IfHeld, orders: &mut Orders) {
+        self.members[at].stop_after = None;
+        let needs = self.needs(at);
+        let unmet: Vec<usize> = needs.into_iter().filter(|need| !self.is_met(*need)).collect();
+        if unmet.is_empty() {
+            self.tell(now, at, Event::StartAsked { cause, if_held }, orders);
+        } else {
+            let names: Vec<&str> = unmet.iter().map(|need| self.name(*need)).collect();
+            let needs = names.join(", ");
+            self.tell(now, at, Event::StartDeferred { cause, if_held, needs }, orders);
+            let cause = Cause::Dependency(self.name(at).to_owned());
+            for need in unmet {
+                if !self.is_on_its_way(need) {
+                    self.start(now, need, cause.clone(), if_held, orders);
+                }
+            }
+        }
+        self.settle(now, orders);
+    }
+
+    /// Stops an instance, and what needs it before it.
+    pub fn stop(&mut self, now: Time, at: usize, cause: Cause, orders: &mut Orders) {
+        let dependents: Vec<usize> = (0..self.members.len()).filter(|other| self.needs(*other).contains(&at)).collect();
+        let because = Cause::Dependency(self.name(at).to_owned());
+        for dependent in dependents {
+            if !self.is_down(dependent) {
+                self.stop(now, dependent, because.clone(), orders);
+            }
+        }
+        self.members[at].stop_after = Some(cause);
+        self.settle(now, orders);
+    }
+
+    /// Gives a running instance a new run, or starts it.
+    pub fn restart(&mut self, now: Time, at: usize, cause: Cause, orders: &mut Orders) {
+        if self.is_down(at) {
+            return self.start(now, at, cause, IfHeld::Refuse, orders);
+        }
+        self.handle(now, at, Event::RestartAsked { cause }, orders);
+    }
+
+    /// Whether nothing of it lives, holds a claim or will start by itself.
+    pub fn is_down(&self, at: usize) -> bool {
+        matches!(self.status(at).state, Word::Stopped | Word::Failed | Word::Completed)
+    }
+
+    fn tell(&mut self, now: Time, at: usize, event: Event, orders: &mut Orders) {
+        self.touched.push(at);
+        let mut effects = Vec::new();
+        self.members[at].instance.handle(now, event, &mut effects);
+        orders.extend(effects.into_iter().map(|effect| (at, effect)));
+    }
+
+    /// Goes on with whatever waited for what has just happened, until nothing more follows. Each round takes at least
+    /// one instance out of waiting, so it ends.
+    fn settle(&mut self, now: Time, orders: &mut Orders) {
+        loop {
+            let next = (0..self.members.len()).find_map(|at| Some((at, self.step(at)?)));
+            let Some((at, event)) = next else { return };
+            if let Event::StopAsked { .. } = event {
+                self.members[at].stop_after = None;
+            }
+            self.tell(now, at, event, orders);
+        }
+    }
+
+    fn step(&self, at: usize) -> Option<Event> {
+        let member = &self.members[at];
+        if let Some(cause) = &member.stop_after {
+            let is_needed = (0..self.members.len()).any(|other| self.needs(other).contains(&at) && !self.is_down(other));
+            return (!is_needed).then(|| Event::StopAsked { cause: cause.clone() });
+        }
+        if !member.instance.is_waiting() {
+            return None;
+        }
+        let needs = self.needs(at);
+        if needs.iter().all(|need| self.is_met(*need)) {
+            return Some(Event::NeedsMet);
+        }
+        let lost = needs.into_iter().find(|need| !self.is_met(*need) && !self.is_on_its_way(*need))?;
+        let status = self.status(lost);
+        let note = status.note.map_or(String::new(), |note| format!(" ({note})"));
+        Some(Event::NeedsFailed { why: format!("it needs {}, which is {}{note}", self.name(lost), status.state) })
+    }
+
+    fn needs(&self, at: usize) -> Vec<usize> {
+        self.members[at].instance.plan().needs.iter().filter_map(|name| self.position(name)).collect()
+    }
+
+    /// A service is there when it is ready, a job when its last run ended well.
+    fn is_met(&self, at: usize) -> bool {
+        let instance = &self.members[at].instance;
+        let status = instance.status();
+        match (instance.plan().kind, status.state) {
+            (Kind::Service, state) => state == Word::Ready,
+            (Kind::Job { .. }, Word::Completed) => true,
+            (Kind::Job { .. }, _) => status.exit.is_some_and(|e| {
+                crate::event::Ended::Exited(e).is_success(instance.plan())
+            }),
+        }
+    }
+
+    fn is_on_its_way(&self, at: usize) -> bool {
+        let status = self.status(at);
+        status.wanted == Wanted::Up && !matches!(status.state, Word::Failed | Word::Stopped | Word::Completed)
+    }
+}

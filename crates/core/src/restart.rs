@@ -1,0 +1,136 @@
+//! When a run that ended by itself is followed by another, after which delay, and when it is enough.
+
+use std::time::Duration;
+
+use crate::event::Ended;
+use crate::plan::{Plan, Restart};
+use crate::random::Random;
+use crate::time::Time;
+
+/// What follows the end of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// Another run, after this delay.
+    Again(Duration),
+    /// It ended as it should; nothing follows.
+    Done,
+    /// It failed and nothing follows: the policy says so, or trying again cannot help.
+    Failed,
+    /// Too many restarts in the period.
+    Exhausted,
+}
+
+/// The restarts of one instance so far.
+#[derive(Clone, Debug, Default)]
+pub struct Restarts {
+    /// Within the period, oldest first.
+    recent: Vec<Time>,
+    /// In a row, without a healthy run between.
+    in_a_row: u32,
+    /// Since somebody last asked for a start.
+    pub total: u32,
+}
+
+impl Restarts {
+    /// A start that somebody asked for begins a new series.
+    pub fn forget(&mut self) {
+        *self = Restarts::default();
+    }
+
+    /// Judges a run that ended by itself. `ready_for` is how long it had been ready, if it ever was.
+    pub fn judge(
+        &mut self,
+        plan: &Plan,
+        ended: &Ended,
+        ready_for: Option<Duration>,
+        now: Time,
+        random: &mut Random,
+    ) -> Verdict {
+        let succeeded = ended.is_success(plan);
+        let wants_more = match plan.restart {
+            Restart::No => false,
+            Restart::OnFailure(_) => !succeeded,
+            Restart::Always => true,
+        };
+        if !wants_more {
+            return if succeeded { Verdict::Done } else { Verdict::Failed };
+        }
+        if ended.is_final() {
+            return Verdict::Failed;
+        }
+        self.recent.retain(|at| now.since(*at) < plan.limit.period);
+        let most = match plan.restart {
+            Restart::OnFailure(Some(most)) => most.min(plan.limit.count),
+            Restart::OnFailure(None) | Restart::Always | Restart::No => plan.limit.count,
+        };
+        if self.recent.len() >= most as usize {
+            return Verdict::Exhausted;
+        }
+        if ready_for.is_some_and(|span| span >= plan.backoff.reset_after) {
+            self.in_a_row = 0;
+        }
+        self.recent.push(now);
+        self.total += 1;
+        self.in_a_row += 1;
+        // What served well and fell is put up again at once; what falls again waits longer each time.
+        let is_first_of_healthy = self.in_a_row == 1 && ready_for.is_some();
+        Verdict::Again(if is_first_of_healthy { Duration::ZERO } else { self.delay(plan, random) })
+    }
+
+    /// 1 s, 2 s, 4 s … with a jitter of a fifth up or down, so that many do not fall and rise in step.
+    fn delay(&self, plan: &Plan, random: &mut Random) -> Duration {
+        let doublings = self.in_a_row.saturating_sub(1).min(30);
+        let plain = plan.backoff.first.saturating_mul(1 << doublings).min(plan.backoff.max);
+        plain.mul_f64(0.8 + 0.4 * random.fraction())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Exit;
+
+    const CRASH: Ended = Ended::Exited(Exit::Code(1));
+
+    fn delays(ready_for: Option<Duration>, count: usize) -> Vec<Verdict> {
+        let (plan, mut random, mut restarts) = (Plan::default(), Random::new(7), Restarts::default());
+        (0..count)
+            .map(|i| restarts.judge(&plan, &CRASH, ready_for, Time(Duration::from_secs(i as u64)), &mut random))
+            .collect()
+    }
+
+    #[test]
+    fn the_first_restart_of_a_healthy_service_is_immediate_and_then_delays_double() {
+        let found = delays(Some(Duration::from_secs(3)), 4);
+        assert_eq!(found[0], Verdict::Again(Duration::ZERO));
+        for (verdict, plain) in found[1..].iter().zip([2.0, 4.0, 8.0]) {
+            let Verdict::Again(delay) = verdict else { panic!("{verdict:?}") };
+            assert!((plain * 0.8..=plain * 1.2).contains(&delay.as_secs_f64()), "{delay:?} for {plain}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_was_never_ready_waits_from_the_first_time_on() {
+        let Verdict::Again(delay) = delays(None, 1)[0] else { panic!() };
+        assert!(delay >= Duration::from_millis(800));
+    }
+
+    #[test]
+    fn the_eleventh_restart_in_ten_minutes_is_not_made() {
+        assert_eq!(*delays(None, 11).last().unwrap(), Verdict::Exhausted);
+    }
+
+    #[test]
+    fn a_long_healthy_run_starts_the_series_again() {
+        assert!(delays(Some(Duration::from_secs(31)), 5).iter().all(|v| *v == Verdict::Again(Duration::ZERO)));
+    }
+
+    #[test]
+    fn success_is_not_restarted_on_failure_and_a_missing_command_never() {
+        let (plan, mut random, mut restarts) = (Plan::default(), Random::new(7), Restarts::default());
+        let mut judge = |ended| restarts.judge(&plan, &ended, None, Time::default(), &mut random);
+        assert_eq!(judge(Ended::Exited(Exit::Code(0))), Verdict::Done);
+        assert_eq!(judge(Ended::NotStarted { why: "no such command".into(), is_final: true }), Verdict::Failed);
+        assert_eq!(judge(Ended::Exited(Exit::Code(127))), Verdict::Failed);
+    }
+}

@@ -1,0 +1,149 @@
+//! The same thing in the words of two rooms: core's exits and states, os's records, api's shapes.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use soloist_api::error::Code;
+use soloist_api::status::{ExitStatus, HolderStatus, Refusal, ServiceStatus};
+use soloist_core::event::Exit;
+use soloist_core::plan::Kind;
+use soloist_core::state::{Refusal as CoreRefusal, Status};
+use soloist_core::time::Time;
+use soloist_os::claim::HeldBy;
+use soloist_os::identity::Exit as OsExit;
+use soloist_os::record::Holder;
+
+/// An exit, for the core.
+pub fn exit_to_core(exit: OsExit) -> Exit {
+    match exit {
+        OsExit::Code(code) => Exit::Code(code),
+        OsExit::Signal(signal) => Exit::Signal(signal),
+    }
+}
+
+/// An exit, for clients.
+pub fn exit_to_api(exit: OsExit) -> ExitStatus {
+    match exit {
+        OsExit::Code(code) => ExitStatus { code: Some(code), signal: None },
+        OsExit::Signal(signal) => ExitStatus { code: None, signal: Some(signal) },
+    }
+}
+
+fn core_exit_to_api(exit: Exit) -> ExitStatus {
+    match exit {
+        Exit::Code(code) => ExitStatus { code: Some(code), signal: None },
+        Exit::Signal(signal) => ExitStatus { code: None, signal: Some(signal) },
+    }
+}
+
+/// Milliseconds since 1970 as a moment for people.
+pub fn moment(ms: u64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()
+}
+
+/// A moment on the boot clock as one on the wall: right as long as nobody sets the clock, which people then see.
+pub fn wall(at: Time) -> Option<Timestamp> {
+    let now = soloist_os::clock::since_boot();
+    let wall = Duration::from_millis(soloist_os::clock::wall_ms());
+    let moment_of = (wall + at.0).saturating_sub(now);
+    moment(u64::try_from(moment_of.as_millis()).ok()?)
+}
+
+/// A moment on the wall as one on the boot clock; a moment before the boot is the boot.
+pub fn since_boot(ms: u64) -> Time {
+    let ago = Duration::from_millis(soloist_os::clock::wall_ms().saturating_sub(ms));
+    Time(soloist_os::clock::since_boot().saturating_sub(ago))
+}
+
+/// The word for a kind of holder.
+pub fn holder_word(holder: Holder) -> &'static str {
+    match holder {
+        Holder::Daemon => "daemon",
+        Holder::Run => "run",
+    }
+}
+
+/// Who holds a claim, for clients.
+pub fn holder_to_api(held: &HeldBy) -> HolderStatus {
+    HolderStatus {
+        kind: holder_word(held.holder).to_owned(),
+        pid: held.pid,
+        guard: held.guard.pid,
+        since: moment(held.since_ms),
+        command: held.command.clone(),
+        project: held.project.display().to_string(),
+    }
+}
+
+/// Who holds a claim, in one line for people.
+pub fn holder_to_text(held: &HeldBy) -> String {
+    let kind = match held.holder {
+        Holder::Daemon => "a soloist daemon",
+        Holder::Run => "soloist run",
+    };
+    let since = moment(held.since_ms).map_or(String::new(), |at| format!(" since {}", short(at)));
+    let command = command_line(&held.command);
+    format!("held by pid {}{since} ({kind}): {command}, project {}", held.pid, held.project.display())
+}
+
+/// A moment without its fractions of a second.
+pub fn short(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// A command as one could type it.
+pub fn command_line(words: &[String]) -> String {
+    if words.is_empty() { "nothing yet".to_owned() } else { shell_words::join(words) }
+}
+
+/// What an instance is besides its state.
+pub struct Face<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Service or job.
+    pub kind: Kind,
+    /// Its ports.
+    pub ports: &'a [u16],
+    /// What it runs.
+    pub command: &'a [String],
+    /// Where it writes.
+    pub log: String,
+    /// Who holds its claim.
+    pub holder: Option<HolderStatus>,
+}
+
+/// An instance, for clients.
+pub fn service(face: Face<'_>, status: Status) -> ServiceStatus {
+    let kind = match face.kind {
+        Kind::Service => "service",
+        Kind::Job { .. } => "job",
+    };
+    let state = status.state.to_string();
+    ServiceStatus {
+        name: face.name.to_owned(),
+        kind: kind.to_owned(),
+        ready: state == "ready",
+        state,
+        wanted: status.wanted.to_string(),
+        pid: status.pid,
+        run_id: status.run.map(|run| run.to_string()),
+        since: wall(status.since),
+        restarts: status.restarts,
+        ports: face.ports.to_vec(),
+        exit: status.exit.map(core_exit_to_api),
+        note: status.note,
+        refusal: status.refusal.map(refusal),
+        next: status.next.and_then(wall),
+        command: face.command.to_vec(),
+        holder: face.holder,
+        log: Some(face.log),
+    }
+}
+
+fn refusal(refusal: CoreRefusal) -> Refusal {
+    match refusal {
+        CoreRefusal::Held(detail) => Refusal { code: Code::ClaimHeld, detail },
+        CoreRefusal::Ports(strangers) => Refusal { code: Code::PortHeld, detail: strangers.join("; ") },
+        CoreRefusal::Error(detail) => Refusal { code: Code::Error, detail },
+    }
+}

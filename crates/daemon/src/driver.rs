@@ -1,0 +1,186 @@
+//! The driver: takes one input at a time, tells the core, performs the effects in order, and tells everybody who
+//! listens what changed. Performing is `driver/perform.rs`, answering clients `driver/answer.rs`, taking over what an
+//! earlier daemon left `driver/adopt.rs`.
+
+mod adopt;
+mod answer;
+mod perform;
+mod report;
+
+use std::collections::{HashMap, VecDeque};
+
+use soloist_api::error::Problem;
+use soloist_api::event::Event as ApiEvent;
+use soloist_api::status::DaemonStatus;
+use soloist_core::event::Event;
+use soloist_core::id::ClaimId;
+use soloist_core::project::{Orders, Project};
+use soloist_core::time::Time;
+use soloist_os::claim::Claim;
+use soloist_os::clock::{Alarm, since_boot};
+use soloist_os::layout::{Layout, Place};
+use soloist_os::watched::Watched;
+use tokio::sync::{broadcast, mpsc};
+
+use crate::config::Declared;
+use crate::driver::answer::Waiter;
+use crate::inbox::{Inbox, Input};
+use crate::ledger::Ledger;
+use crate::links::{GuardLink, Zygote};
+
+/// How many events a slow reader may lag behind before it is told to ask anew.
+const EVENTS_KEPT: usize = 1024;
+
+/// One declared (or adopted) program beside its instance in the core.
+struct Service {
+    declared: Declared,
+    place: Place,
+}
+
+/// A claim this daemon holds.
+struct Held {
+    /// The instance's position.
+    at: usize,
+    claim: Claim,
+    guard: Option<GuardLink>,
+    is_releasing: bool,
+}
+
+/// All of a running daemon.
+pub struct Driver {
+    layout: Layout,
+    daemon: DaemonStatus,
+    project: Project,
+    services: Vec<Service>,
+    held: HashMap<ClaimId, Held>,
+    claims_given: u64,
+    zygote: Option<Zygote>,
+    inbox: Inbox,
+    inputs: mpsc::UnboundedReceiver<Input>,
+    /// Answers that were there at once, given to the core before anything else.
+    at_once: VecDeque<(usize, Event)>,
+    ledger: Ledger,
+    waiters: Vec<Waiter>,
+    events: broadcast::Sender<ApiEvent>,
+    is_ending: bool,
+    log: crate::serve::Log,
+}
+
+impl Driver {
+    /// A driver for a project whose daemon lock is held.
+    pub fn new(layout: Layout, daemon: DaemonStatus, ledger: Ledger, log: crate::serve::Log) -> Driver {
+        let (inbox, inputs) = mpsc::unbounded_channel();
+        let (events, _) = broadcast::channel(EVENTS_KEPT);
+        Driver {
+            layout,
+            daemon,
+            project: Project::new(),
+            services: Vec::new(),
+            held: HashMap::new(),
+            claims_given: 0,
+            zygote: None,
+            inbox,
+            inputs,
+            at_once: VecDeque::new(),
+            ledger,
+            waiters: Vec::new(),
+            events,
+            is_ending: false,
+            log,
+        }
+    }
+
+    /// The way in.
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// Runs until a client has everything stopped.
+    pub async fn run(mut self) -> Result<(), Problem> {
+        let alarm = Watched::new(Alarm::new()?)?;
+        while !self.is_over() {
+            alarm.get().set(self.next_deadline().map(|at| at.0))?;
+            tokio::select! {
+                biased;
+                input = self.inputs.recv() => {
+                    let Some(input) = input else { break };
+                    self.take(input);
+                    // What has come meanwhile is taken together: one look at the deadlines serves all.
+                    while let Ok(input) = self.inputs.try_recv() {
+                        self.take(input);
+                    }
+                }
+                ready = alarm.readable() => {
+                    alarm.get().quiet();
+                    if let Ok(mut ready) = ready {
+                        ready.clear_ready();
+                    }
+                    let mut orders = Orders::new();
+                    self.project.expire(now(), &mut orders);
+                    self.perform(orders);
+                }
+            }
+            self.publish();
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_ending && self.waiters.is_empty() && self.held.is_empty()
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        let waiters = self.waiters.iter().map(|w| w.until).min();
+        [self.project.next_deadline(), waiters].into_iter().flatten().min()
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Guard { claim, report } => self.take_report(claim, report),
+            Input::GuardEnded { claim } => self.take_guard_end(claim),
+            Input::ZygoteEnded => {
+                self.log.say("the zygote ended; the next guard gets a new one");
+                if let Some(zygote) = self.zygote.take() {
+                    zygote.reap();
+                }
+            }
+            Input::Seen { at, event } => self.tell(at, event),
+            Input::List { reply } => drop(reply.send(Ok(self.status_of_all()))),
+            Input::Get { name, reply } => drop(reply.send(self.status_by_name(&name))),
+            Input::Change { name, verb, change, reply } => self.change(name, verb, change, reply),
+            Input::Up { up, reply } => drop(reply.send(self.up(up))),
+            Input::Down { down, reply } => self.down(down, reply),
+            Input::Subscribe { reply } => drop(reply.send(Ok(self.events.subscribe()))),
+        }
+    }
+
+    /// One event for one instance, and all that follows from it at once.
+    fn tell(&mut self, at: usize, event: Event) {
+        let mut orders = Orders::new();
+        self.project.handle(now(), at, event, &mut orders);
+        self.perform(orders);
+    }
+
+    /// Tells the listeners and the waiting clients what changed.
+    fn publish(&mut self) {
+        let touched = self.project.take_touched();
+        if self.events.receiver_count() > 0 {
+            for at in &touched {
+                let _ = self.events.send(ApiEvent::Service(Box::new(self.status_at(*at))));
+            }
+        }
+        self.answer_waiters();
+    }
+
+    /// Adds an instance; what it was asked to be is not known yet.
+    fn add(&mut self, declared: Declared, place: Place) -> usize {
+        let at = self.project.add(&declared.name, declared.plan.clone(), soloist_os::random_u64(), now());
+        self.services.push(Service { declared, place });
+        at
+    }
+}
+
+/// The moment the core is told.
+pub(crate) fn now() -> Time {
+    Time(since_boot())
+}

@@ -1,0 +1,328 @@
+//! Answers clients: at once where the answer is known, else when what they asked for is so, or cannot become so, or
+//! their patience ends.
+
+use std::time::Duration;
+
+use soloist_api::error::{Code, Problem};
+use soloist_api::request::{Change, Down, DownAnswer, Up, UpAnswer};
+use soloist_api::status::{ServiceStatus, Status};
+use soloist_core::event::{Cause, IfHeld, Wanted};
+use soloist_core::plan::Kind;
+use soloist_core::project::Orders;
+use soloist_core::state::Word;
+use soloist_core::time::Time;
+use soloist_os::claim::held_by;
+
+use super::{Driver, now};
+use crate::config::Config;
+use crate::convert;
+use crate::inbox::{Reply, Verb};
+use crate::runs;
+
+/// How long a client waits if it does not say.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A client that waits for something to become so.
+pub(super) struct Waiter {
+    pub(super) until: Time,
+    goal: Goal,
+}
+
+enum Goal {
+    /// An instance serves (a job: has been started).
+    Up { at: usize, reply: Reply<ServiceStatus> },
+    /// An instance is verified stopped.
+    Down { at: usize, reply: Reply<ServiceStatus> },
+    /// All of these are verified stopped.
+    AllDown { of: Vec<usize>, ends: bool, reply: Reply<DownAnswer> },
+}
+
+impl Driver {
+    // ---- what is
+
+    pub(super) fn status_of_all(&self) -> Status {
+        let runs = runs::living(&self.layout);
+        let mut services: Vec<ServiceStatus> = (0..self.services.len())
+            .map(|at| {
+                let ours = self.status_at(at);
+                // A run that somebody started by hand under a declared name is the instance.
+                match runs.iter().find(|run| run.name == ours.name) {
+                    Some(run) if !self.is_held(at) => run.clone(),
+                    _ => ours,
+                }
+            })
+            .collect();
+        services.extend(runs.into_iter().filter(|run| self.project.position(&run.name).is_none()));
+        Status { daemon: Some(self.daemon.clone()), services }
+    }
+
+    pub(super) fn status_by_name(&self, name: &str) -> Result<ServiceStatus, Problem> {
+        let all = self.status_of_all();
+        match all.services.iter().find(|s| s.name == name) {
+            Some(found) => Ok(found.clone()),
+            None => Err(runs::unknown_among(name, all.services.iter().map(|s| s.name.as_str()))),
+        }
+    }
+
+    pub(super) fn status_at(&self, at: usize) -> ServiceStatus {
+        let service = &self.services[at];
+        let status = self.project.status(at);
+        let holder = if self.is_held(at) || status.state == Word::Standby { held_by(&service.place) } else { None };
+        let face = convert::Face {
+            name: &service.declared.name,
+            kind: service.declared.plan.kind,
+            ports: &service.declared.plan.ports,
+            command: &service.declared.program.argv,
+            log: self.layout.log(&service.declared.name).display().to_string(),
+            holder: holder.as_ref().map(convert::holder_to_api),
+        };
+        convert::service(face, status)
+    }
+
+    fn is_held(&self, at: usize) -> bool {
+        self.project.instance(at).claim().is_some()
+    }
+
+    // ---- what is asked for
+
+    pub(super) fn change(&mut self, name: String, verb: Verb, change: Change, reply: Reply<ServiceStatus>) {
+        match self.begin_change(&name, verb, &change) {
+            Ok(Begun::Waits(at)) => {
+                let patience = change.timeout_ms.map_or_else(|| self.patience(at, verb), Duration::from_millis);
+                let goal = if verb == Verb::Stop { Goal::Down { at, reply } } else { Goal::Up { at, reply } };
+                self.waiters.push(Waiter { until: now() + patience, goal });
+            }
+            Ok(Begun::Run(place)) => {
+                let grace = soloist_core::plan::Plan::default().stop_grace;
+                let inbox = self.inbox.clone();
+                tokio::task::spawn_blocking(move || match runs::stop(&place, grace) {
+                    Ok(()) => drop(inbox.send(crate::inbox::Input::Get { name, reply })),
+                    Err(problem) => drop(reply.send(Err(problem))),
+                });
+            }
+            Ok(Begun::Is(status)) => drop(reply.send(Ok(*status))),
+            Err(problem) => drop(reply.send(Err(problem))),
+        }
+    }
+
+    fn begin_change(&mut self, name: &str, verb: Verb, change: &Change) -> Result<Begun, Problem> {
+        if self.is_ending {
+            return Err(ending());
+        }
+        let run = runs::place_of(&self.layout, name);
+        if verb != Verb::Stop {
+            self.reload()?;
+        }
+        let at = match (self.project.position(name), &run) {
+            (Some(at), _) => at,
+            (None, Some(place)) if verb == Verb::Stop => return Ok(Begun::Run(place.clone())),
+            (None, Some(_)) => return self.status_by_name(name).map(|status| Begun::Is(Box::new(status))),
+            (None, None) => return self.status_by_name(name).map(|status| Begun::Is(Box::new(status))),
+        };
+        if let Some(place) = run.filter(|_| !self.is_held(at)) {
+            match verb {
+                Verb::Stop => return Ok(Begun::Run(place)),
+                // Exactly one runs, and that was all that was asked for.
+                Verb::Ensure => return self.status_by_name(name).map(|status| Begun::Is(Box::new(status))),
+                Verb::Start | Verb::Restart => {}
+            }
+        }
+        let cause = Cause::User(change.who.clone().unwrap_or_else(|| "a client".to_owned()));
+        let mut orders = Orders::new();
+        match verb {
+            Verb::Start | Verb::Ensure => self.project.start(now(), at, cause, IfHeld::Refuse, &mut orders),
+            Verb::Stop => self.project.stop(now(), at, cause, &mut orders),
+            Verb::Restart => self.project.restart(now(), at, cause, &mut orders),
+        }
+        self.perform(orders);
+        Ok(Begun::Waits(at))
+    }
+
+    pub(super) fn up(&mut self, up: Up) -> Result<UpAnswer, Problem> {
+        if self.is_ending {
+            return Err(ending());
+        }
+        let config = self.reload()?;
+        let declared: Vec<String> = config.declared.iter().map(|d| d.name.clone()).collect();
+        let mut wanted = Vec::new();
+        for name in &up.names {
+            wanted.push(self.project.position(name).ok_or_else(|| runs::unknown(name, &config))?);
+        }
+        if up.names.is_empty() {
+            // A job without a rhythm runs when it is asked to, not when everything comes up.
+            let on_demand = |at: &usize| self.services[*at].declared.plan.kind == Kind::Job { every: None };
+            wanted = declared.iter().filter_map(|name| self.project.position(name)).filter(|at| !on_demand(at)).collect();
+        }
+        let cause = Cause::User(up.who.unwrap_or_else(|| "a client".to_owned()));
+        let mut answer = UpAnswer { started: Vec::new(), already: Vec::new() };
+        let mut orders = Orders::new();
+        for at in wanted {
+            let status = self.project.status(at);
+            let is_up = status.wanted == Wanted::Up && !matches!(status.state, Word::Failed | Word::Completed);
+            let list = if is_up { &mut answer.already } else { &mut answer.started };
+            list.push(self.project.name(at).to_owned());
+            if !is_up {
+                self.project.start(now(), at, cause.clone(), IfHeld::StandBy, &mut orders);
+            }
+        }
+        self.perform(orders);
+        Ok(answer)
+    }
+
+    pub(super) fn down(&mut self, down: Down, reply: Reply<DownAnswer>) {
+        let mut of = Vec::new();
+        for name in &down.names {
+            match self.project.position(name) {
+                Some(at) => of.push(at),
+                None => {
+                    let known = self.services.iter().map(|s| s.declared.name.as_str());
+                    return drop(reply.send(Err(runs::unknown_among(name, known))));
+                }
+            }
+        }
+        if down.names.is_empty() {
+            of = (0..self.services.len()).collect();
+        }
+        let cause = Cause::User(down.who.unwrap_or_else(|| "a client".to_owned()));
+        let was_up: Vec<usize> = of.iter().copied().filter(|at| !self.is_quiet(*at)).collect();
+        let mut orders = Orders::new();
+        for at in &of {
+            if !self.is_quiet(*at) || self.project.status(*at).wanted == Wanted::Up {
+                self.project.stop(now(), *at, cause.clone(), &mut orders);
+            }
+        }
+        self.perform(orders);
+        let others_rest = (0..self.services.len()).filter(|at| !of.contains(at)).all(|at| self.is_quiet(at));
+        let grace = of.iter().map(|at| self.services[*at].declared.plan.stop_grace).max().unwrap_or_default();
+        let goal = Goal::AllDown { of: was_up, ends: others_rest, reply };
+        self.waiters.push(Waiter { until: now() + grace * 2 + Duration::from_secs(20), goal });
+    }
+
+    /// Reads soloist.toml again: what people changed since counts from the next start on.
+    fn reload(&mut self) -> Result<Config, Problem> {
+        let config = match Config::load(&self.layout.root) {
+            Ok(config) => config,
+            Err(e) if e.is_missing() => Config::empty(&self.layout.root),
+            Err(e) => return Err(Problem::new(Code::BadConfig, e.to_string())),
+        };
+        self.declare(&config);
+        Ok(config)
+    }
+
+    fn patience(&self, at: usize, verb: Verb) -> Duration {
+        let plan = &self.services[at].declared.plan;
+        match verb {
+            Verb::Stop => plan.stop_grace * 2 + Duration::from_secs(20),
+            Verb::Start | Verb::Ensure | Verb::Restart => plan.ready_timeout.max(PATIENCE) + plan.stop_grace,
+        }
+    }
+
+    /// Nothing lives, nothing is held, nothing will start by itself.
+    fn is_quiet(&self, at: usize) -> bool {
+        self.project.is_down(at) && !self.is_held(at)
+    }
+
+    // ---- those who wait
+
+    pub(super) fn answer_waiters(&mut self) {
+        if self.waiters.is_empty() {
+            return;
+        }
+        let now = now();
+        for waiter in std::mem::take(&mut self.waiters) {
+            let is_late = waiter.until <= now;
+            match waiter.goal {
+                Goal::Up { at, reply } => match self.judge_up(at, is_late) {
+                    Some(answer) => drop(reply.send(answer)),
+                    None => self.waiters.push(Waiter { until: waiter.until, goal: Goal::Up { at, reply } }),
+                },
+                Goal::Down { at, reply } => match self.judge_down(at, is_late) {
+                    Some(answer) => drop(reply.send(answer)),
+                    None => self.waiters.push(Waiter { until: waiter.until, goal: Goal::Down { at, reply } }),
+                },
+                Goal::AllDown { of, ends, reply } => {
+                    if of.iter().all(|at| self.is_quiet(*at)) || is_late {
+                        let answer = self.tell_down(&of, ends);
+                        self.is_ending |= answer.daemon_ends;
+                        let _ = reply.send(Ok(answer));
+                    } else {
+                        self.waiters.push(Waiter { until: waiter.until, goal: Goal::AllDown { of, ends, reply } });
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_down(&self, of: &[usize], ends: bool) -> DownAnswer {
+        let (stopped, stuck): (Vec<usize>, Vec<usize>) = of.iter().partition(|at| self.is_quiet(**at));
+        let name = |at: &usize| self.project.name(*at).to_owned();
+        let words = |at: &usize| {
+            let note = self.project.status(*at).note.unwrap_or_else(|| "it does not end".to_owned());
+            format!("{}: {note}", self.project.name(*at))
+        };
+        DownAnswer {
+            stopped: stopped.iter().map(name).collect(),
+            stuck: stuck.iter().map(words).collect(),
+            daemon_ends: ends && stuck.is_empty(),
+        }
+    }
+
+    fn judge_up(&self, at: usize, is_late: bool) -> Option<Result<ServiceStatus, Problem>> {
+        let status = self.status_at(at);
+        let note = || status.note.clone().unwrap_or_default();
+        let problem = |code: Code, detail: String| {
+            let hint = format!("`soloist logs {}` shows what it wrote", status.name);
+            Some(Err(Problem::new(code, format!("{} {detail}", status.name)).hint(hint)))
+        };
+        if let Some(refusal) = &status.refusal {
+            let hint = match refusal.code {
+                Code::ClaimHeld => format!("`soloist stop {}` ends it", status.name),
+                Code::PortHeld => "`soloist free PORT --force` ends it, or choose another port".to_owned(),
+                _ => format!("`soloist status {}` tells more", status.name),
+            };
+            let said = Problem::new(refusal.code, format!("{}: {}", status.name, refusal.detail)).hint(hint);
+            return Some(Err(said));
+        }
+        match self.project.status(at).state {
+            Word::Ready | Word::Running | Word::Scheduled | Word::Completed => Some(Ok(status)),
+            Word::Failed => problem(Code::Error, format!("failed: {}", note())),
+            // It runs on no more, and that was a success: a program that does its work and ends.
+            Word::Stopped if status.exit.is_some_and(|e| e.code == Some(0)) => Some(Ok(status)),
+            Word::Stopped => problem(Code::NotRunning, format!("was stopped: {}", note())),
+            Word::Backoff => problem(Code::Unhealthy, format!("does not stay up: {}", note())),
+            Word::Standby | Word::Conflict | Word::Claiming | Word::Starting | Word::Stopping => {
+                if !is_late {
+                    return None;
+                }
+                problem(Code::NotReady, format!("is {} after the time it had", status.state))
+            }
+        }
+    }
+
+    fn judge_down(&self, at: usize, is_late: bool) -> Option<Result<ServiceStatus, Problem>> {
+        let status = self.status_at(at);
+        if self.is_quiet(at) {
+            return Some(Ok(status));
+        }
+        // Somebody else wants it up again meanwhile: this stop is over.
+        if !is_late {
+            return None;
+        }
+        let note = status.note.clone().unwrap_or_else(|| format!("is {}", status.state));
+        Some(Err(Problem::new(Code::Error, format!("{} does not stop: {note}", status.name))))
+    }
+}
+
+/// How a change goes on.
+enum Begun {
+    /// It is under way here.
+    Waits(usize),
+    /// It is a run's, to be stopped over its guard.
+    Run(soloist_os::layout::Place),
+    /// Nothing is to be done.
+    Is(Box<ServiceStatus>),
+}
+
+fn ending() -> Problem {
+    Problem::new(Code::Ending, "the daemon is about to end").hint("ask again")
+}

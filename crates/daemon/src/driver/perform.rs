@@ -1,0 +1,207 @@
+//! Performs effects, in their order. What has an answer at once is told to the core at once; what takes longer comes
+//! back through the inbox.
+
+use soloist_core::event::{Effect, Event, Wanted};
+use soloist_core::id::{AskId, ClaimId, RunId};
+use soloist_core::project::Orders;
+use soloist_os::claim::{Claim, Inscription};
+use soloist_os::guard::Order;
+use soloist_os::identity::Identity;
+use soloist_os::record::Holder;
+
+use super::{Driver, Held, Service};
+use crate::inbox::Input;
+use crate::links::Zygote;
+use crate::{foreground, ports, service};
+
+impl Driver {
+    pub(super) fn perform(&mut self, orders: Orders) {
+        let mut orders = orders;
+        loop {
+            // All that must be on disk first is written in one go: a thousand starts are one write.
+            let records: Vec<(usize, Wanted)> = orders
+                .iter()
+                .filter_map(|(at, effect)| match effect {
+                    Effect::Record { wanted } => Some((*at, *wanted)),
+                    _ => None,
+                })
+                .collect();
+            self.record(&records);
+            for (at, effect) in orders {
+                self.perform_one(at, effect);
+            }
+            let Some((at, event)) = self.at_once.pop_front() else { return };
+            orders = Orders::new();
+            self.project.handle(super::now(), at, event, &mut orders);
+        }
+    }
+
+    /// A full or read-only disk must not keep anybody from starting or stopping: it is said, and we go on.
+    fn record(&mut self, records: &[(usize, Wanted)]) {
+        if records.is_empty() {
+            return;
+        }
+        for (at, wanted) in records {
+            self.ledger.note(self.project.name(*at), *wanted == Wanted::Up);
+        }
+        if let Err(e) = self.ledger.write() {
+            self.log.say(&format!("the ledger is behind: {e}"));
+        }
+    }
+
+    fn perform_one(&mut self, at: usize, effect: Effect) {
+        match effect {
+            // Written above, before the first of its batch.
+            Effect::Record { .. } => {}
+            Effect::AskClaim { ask } => {
+                let event = self.ask_claim(at, ask);
+                self.at_once.push_back((at, event));
+            }
+            Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
+            Effect::Spawn { claim, run } => {
+                if let Err(e) = self.spawn(at, claim, run) {
+                    let why = format!("no guard could be started: {e}");
+                    self.at_once.push_back((at, Event::SpawnFailed { run, why, is_final: false }));
+                }
+            }
+            Effect::Probe { ask, run: _ } => self.probe(at, ask),
+            Effect::StopTree { claim, grace, run: _ } => {
+                self.order(claim, &Order::Stop { grace_ms: milliseconds(grace) });
+            }
+            Effect::KillTree { claim, run: _ } => self.order(claim, &Order::Kill),
+            Effect::Sweep { claim, run, grace } => {
+                let order = Order::Sweep { run_id: run.to_string(), grace_ms: milliseconds(grace) };
+                match self.guard(claim) {
+                    Ok(()) => self.order(claim, &order),
+                    // The core's deadline orders again.
+                    Err(e) => self.log.say(&format!("no guard could be started to end leftovers: {e}")),
+                }
+            }
+            Effect::Release { claim } => self.release(claim),
+        }
+    }
+
+    // ---- the claim
+
+    fn ask_claim(&mut self, at: usize, ask: AskId) -> Event {
+        let place = &self.services[at].place;
+        match Claim::take(&place.claim()) {
+            Ok(Some(claim)) => {
+                let inscribed = Identity::mine().and_then(|claimant| {
+                    claim.inscribe(&Inscription {
+                        claimant,
+                        holder: Holder::Daemon,
+                        project: self.layout.root.clone(),
+                        since_ms: soloist_os::clock::wall_ms(),
+                        command: self.services[at].declared.program.argv.clone(),
+                    })
+                });
+                if let Err(e) = inscribed {
+                    // The lock is what counts; only the name of its holder is missing.
+                    self.log.say(&format!("the claim {} has no inscription: {e}", claim.path().display()));
+                }
+                let claim = self.hold(at, claim);
+                Event::ClaimGranted { ask, claim }
+            }
+            Ok(None) => Event::ClaimHeld { ask, by: foreground::who_holds(place) },
+            Err(e) => Event::ClaimFailed { ask, why: e.to_string() },
+        }
+    }
+
+    pub(super) fn hold(&mut self, at: usize, claim: Claim) -> ClaimId {
+        self.claims_given += 1;
+        let id = ClaimId(self.claims_given);
+        self.held.insert(id, Held { at, claim, guard: None, is_releasing: false });
+        id
+    }
+
+    fn release(&mut self, claim: ClaimId) {
+        let Some(held) = self.held.get_mut(&claim) else { return };
+        held.is_releasing = true;
+        match &held.guard {
+            // It ends when its tree is empty; the end of its link says so.
+            Some(guard) => drop(guard.order(&Order::Release)),
+            None => self.let_go(claim),
+        }
+    }
+
+    pub(super) fn let_go(&mut self, claim: ClaimId) {
+        if let Some(held) = self.held.remove(&claim) {
+            // The lock ends here, before the core hears that it has.
+            drop(held.claim);
+            self.at_once.push_back((held.at, Event::Released { claim }));
+        }
+    }
+
+    // ---- the guard
+
+    /// Makes sure that a claim has a guard.
+    fn guard(&mut self, id: ClaimId) -> std::io::Result<()> {
+        if self.zygote.is_none() {
+            self.zygote = Some(Zygote::start(self.inbox.clone())?);
+        }
+        let (Some(zygote), Some(held)) = (&self.zygote, self.held.get_mut(&id)) else { return Ok(()) };
+        if held.guard.is_none() {
+            let assignment = service::assignment(&self.layout, &self.services[held.at].place, Holder::Daemon);
+            held.guard = Some(zygote.guard(&assignment, &held.claim, id, &self.inbox)?);
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, at: usize, claim: ClaimId, run: RunId) -> std::io::Result<()> {
+        self.guard(claim)?;
+        let Service { declared, place } = &self.services[at];
+        let log = Some(self.layout.log(&declared.name));
+        let order =
+            service::run_order(&declared.name, run.to_string(), &declared.plan, &declared.program, place, log);
+        match self.held.get(&claim).and_then(|held| held.guard.as_ref()) {
+            Some(guard) => guard.spawn(&order),
+            None => Err(std::io::Error::other("the claim is not held any more")),
+        }
+    }
+
+    fn order(&mut self, claim: ClaimId, order: &Order) {
+        if let Some(guard) = self.held.get(&claim).and_then(|held| held.guard.as_ref())
+            && let Err(e) = guard.order(order)
+        {
+            self.log.say(&format!("a guard does not take an order ({e}); it will be given again"));
+        }
+    }
+
+    // ---- the ports
+
+    fn look_at_ports(&mut self, at: usize, ask: AskId) {
+        let wanted = self.services[at].declared.plan.ports.clone();
+        if ports::are_free(&wanted) {
+            return self.at_once.push_back((at, Event::PortsSeen { ask, strangers: Vec::new() }));
+        }
+        // Naming them means looking at every process: not here, where everybody waits.
+        let (layout, inbox) = (self.layout.clone(), self.inbox.clone());
+        tokio::task::spawn_blocking(move || {
+            let strangers = ports::strangers(&layout, &wanted);
+            let _ = inbox.send(Input::Seen { at, event: Event::PortsSeen { ask, strangers } });
+        });
+    }
+
+    fn probe(&mut self, at: usize, ask: AskId) {
+        let wanted = self.services[at].declared.plan.ports.clone();
+        let claim = self.project.instance(at).claim();
+        let guard = claim.and_then(|claim| self.held.get(&claim)?.guard.as_ref()?.pid);
+        let Some(guard) = guard else {
+            let event = Event::Probed { ask, seen: soloist_core::event::Probe::NotYet };
+            return self.at_once.push_back((at, event));
+        };
+        if let Some(seen) = ports::quick_probe(&wanted, guard) {
+            return self.at_once.push_back((at, Event::Probed { ask, seen }));
+        }
+        let (layout, inbox) = (self.layout.clone(), self.inbox.clone());
+        tokio::task::spawn_blocking(move || {
+            let seen = ports::slow_probe(&layout, &wanted, guard);
+            let _ = inbox.send(Input::Seen { at, event: Event::Probed { ask, seen } });
+        });
+    }
+}
+
+fn milliseconds(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

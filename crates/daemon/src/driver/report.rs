@@ -1,0 +1,71 @@
+//! What guards report, in the words of the core.
+
+use soloist_core::event::Event;
+use soloist_core::id::{ClaimId, RunId};
+use soloist_core::project::Orders;
+use soloist_os::Step;
+use soloist_os::guard::{Report, SpawnFailure};
+
+use super::Driver;
+use crate::convert::exit_to_core;
+use crate::runs::stuck_words;
+
+impl Driver {
+    pub(super) fn take_report(&mut self, claim: ClaimId, report: Report) {
+        let Some(held) = self.held.get_mut(&claim) else { return };
+        let at = held.at;
+        let run_of = |text: &str| RunId::parse(text);
+        let event = match report {
+            Report::Status { guard, .. } => {
+                if let Some(link) = &mut held.guard {
+                    link.pid = Some(guard.pid);
+                }
+                None
+            }
+            Report::Swept { ended } => {
+                if ended > 0 {
+                    let name = self.project.name(at).to_owned();
+                    self.log.say(&format!("{name}: {ended} processes of an earlier run were ended"));
+                }
+                None
+            }
+            Report::Spawned { run_id, main } => run_of(&run_id).map(|run| Event::Spawned { run, pid: main.pid }),
+            Report::SpawnFailed { error: SpawnFailure::ClaimReplaced(_), .. } => Some(Event::ClaimReplaced { claim }),
+            Report::SpawnFailed { run_id, error } => run_of(&run_id).map(|run| {
+                let is_final = is_final(&error);
+                Event::SpawnFailed { run, why: error.to_string(), is_final }
+            }),
+            Report::MainExited { run_id, exit, left } => run_of(&run_id)
+                .map(|run| Event::MainExited { run, exit: exit_to_core(exit), is_tree_left: left > 0 }),
+            Report::Emptied { run_id, .. } => run_of(&run_id).map(|run| Event::TreeEmptied { run }),
+            Report::Stuck { processes } => self
+                .project
+                .status(at)
+                .run
+                .map(|run| Event::TreeStuck { run, what: stuck_words(&processes) }),
+        };
+        if let Some(event) = event {
+            self.tell(at, event);
+        }
+    }
+
+    pub(super) fn take_guard_end(&mut self, claim: ClaimId) {
+        let Some(held) = self.held.get_mut(&claim) else { return };
+        held.guard = None;
+        let at = held.at;
+        if held.is_releasing {
+            self.let_go(claim);
+            self.perform(Orders::new());
+        } else {
+            self.tell(at, Event::GuardLost { claim });
+        }
+    }
+}
+
+/// Whether another try is known to fail the same way.
+fn is_final(failure: &SpawnFailure) -> bool {
+    match failure {
+        SpawnFailure::Program(error) => matches!(error.step, Step::Exec | Step::Folder),
+        SpawnFailure::ClaimReplaced(_) | SpawnFailure::Survivors(_) | SpawnFailure::Other(_) => false,
+    }
+}

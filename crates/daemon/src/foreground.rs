@@ -1,0 +1,151 @@
+//! `soloist run`: one command as a singleton, guarded by this very process. No configuration, no daemon.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use soloist_api::error::{Code, Problem};
+use soloist_core::plan::Plan;
+use soloist_os::claim::{Claim, Inscription, held_by};
+use soloist_os::guard::SpawnFailure;
+use soloist_os::guard::body::{Outcome, foreground};
+use soloist_os::identity::{Exit, Identity};
+use soloist_os::layout::{Layout, Place};
+use soloist_os::record::Holder;
+
+use crate::config::{Program, Scope};
+use crate::{convert, ports, runs, service};
+
+/// What `soloist run` was asked.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The instance's name.
+    pub name: String,
+    /// The command.
+    pub argv: Vec<String>,
+    /// Told to it as `$PORT`, and free before it starts.
+    pub port: Option<u16>,
+    /// Once in the project, or once on the machine.
+    pub scope: Scope,
+    /// Written for those who want one.
+    pub pid_file: Option<PathBuf>,
+    /// Wait for the claim instead of giving up.
+    pub wait: bool,
+    /// End whoever holds the claim or the port.
+    pub force: bool,
+    /// Between the polite signal and the kill.
+    pub grace: Duration,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub enum Ended {
+    /// It ran.
+    With(Exit),
+    /// It could not be started: the exit code a shell would give, and why.
+    NotStarted(i32, String),
+}
+
+/// Runs it and returns when its tree is empty.
+///
+/// # Errors
+/// `ClaimHeld` with the holder's name if somebody runs it; `PortHeld` if somebody is on its port.
+pub fn run(layout: &Layout, wish: &Wish) -> Result<Ended, Problem> {
+    layout.make()?;
+    let place = service::place(layout, &wish.name, wish.scope)?;
+    let claim = claim(layout, &place, wish)?;
+    let inscription = Inscription {
+        claimant: Identity::mine()?,
+        holder: Holder::Run,
+        project: layout.root.clone(),
+        since_ms: soloist_os::clock::wall_ms(),
+        command: wish.argv.clone(),
+    };
+    claim.inscribe(&inscription)?;
+    let plan = Plan { ports: wish.port.into_iter().collect(), stop_grace: wish.grace, ..Plan::default() };
+    free_port(layout, wish)?;
+    let program = Program {
+        argv: wish.argv.clone(),
+        dir: std::env::current_dir()?,
+        env: Default::default(),
+        stop_signal: soloist_os::identity::SIGNAL_TERMINATE,
+        scope: wish.scope,
+        pid_file: wish.pid_file.clone(),
+    };
+    let run_id = soloist_core::id::RunId(soloist_os::random_u64()).to_string();
+    let order = service::run_order(&wish.name, run_id, &plan, &program, &place, None);
+    let assignment = service::assignment(layout, &place, Holder::Run);
+    match foreground(assignment, claim, order)? {
+        Outcome::Ended(exit) => Ok(Ended::With(exit)),
+        Outcome::NotStarted(SpawnFailure::Program(error)) => {
+            Ok(Ended::NotStarted(error.shell_code(), error.to_string()))
+        }
+        Outcome::NotStarted(other) => Err(Problem::new(Code::Error, other.to_string())),
+    }
+}
+
+fn claim(layout: &Layout, place: &Place, wish: &Wish) -> Result<Claim, Problem> {
+    if let Some(claim) = Claim::take(&place.claim())? {
+        return Ok(claim);
+    }
+    if wish.force {
+        // Whoever holds it is asked to end; then it is free, or somebody else was quicker.
+        take_over(layout, place, wish)?;
+        if let Some(claim) = Claim::take(&place.claim())? {
+            return Ok(claim);
+        }
+    }
+    if wish.wait {
+        return Ok(Claim::wait(&place.claim())?);
+    }
+    let hint = "stop it with `soloist stop`, wait for it with --wait, or take over with --force";
+    Err(Problem::new(Code::ClaimHeld, format!("{}: {}", wish.name, who_holds(place))).hint(hint))
+}
+
+/// Asks the holder to end: a run over its guard's link, a daemon over its API.
+fn take_over(layout: &Layout, place: &Place, wish: &Wish) -> Result<(), Problem> {
+    let Some(held) = held_by(place) else { return Ok(()) };
+    match held.holder {
+        Holder::Run => runs::stop(place, wish.grace),
+        Holder::Daemon => {
+            let other = Layout::new(&held.project)?;
+            let client = soloist_api::client::Client::new(&other.daemon_socket());
+            let change = soloist_api::request::Change {
+                who: Some(format!("takeover by `soloist run` in {}", layout.root.display())),
+                timeout_ms: None,
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(client.change(&wish.name, "stop", &change)).map(drop)
+        }
+    }
+}
+
+/// In words, who holds a claim that could not be taken. The winner inscribes itself right after it has locked: a
+/// moment may pass until it can be read.
+pub fn who_holds(place: &Place) -> String {
+    let end = Instant::now() + Duration::from_secs(1);
+    loop {
+        if let Some(held) = held_by(place) {
+            return convert::holder_to_text(&held);
+        }
+        if Instant::now() > end {
+            return format!("held by a process that has not said who it is ({})", place.claim().display());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn free_port(layout: &Layout, wish: &Wish) -> Result<(), Problem> {
+    let Some(port) = wish.port else { return Ok(()) };
+    if ports::are_free(&[port]) {
+        return Ok(());
+    }
+    let strangers = ports::strangers(layout, &[port]);
+    if wish.force {
+        ports::end_listeners(layout, port, wish.grace)?;
+        if ports::are_free(&[port]) {
+            return Ok(());
+        }
+    }
+    let hint = format!("`soloist free {port} --force` ends them, or choose another port with --port");
+    Err(Problem::new(Code::PortHeld, strangers.join("; ")).hint(hint))
+}

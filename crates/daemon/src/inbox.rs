@@ -1,0 +1,97 @@
+//! The inbox: the closed list of everything that can reach the driver, and the one door it comes through.
+
+use soloist_api::error::Problem;
+use soloist_api::event::Event as ApiEvent;
+use soloist_api::request::{Change, Down, DownAnswer, Up, UpAnswer};
+use soloist_api::status::{ServiceStatus, Status};
+use soloist_core::event::Event;
+use soloist_core::id::ClaimId;
+use soloist_os::guard::Report;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// Where an answer goes.
+pub type Reply<T> = oneshot::Sender<Result<T, Problem>>;
+
+/// The way in.
+pub type Inbox = mpsc::UnboundedSender<Input>;
+
+/// Everything that can reach the driver.
+#[derive(Debug)]
+pub enum Input {
+    /// A guard reported.
+    Guard {
+        /// The claim it guards.
+        claim: ClaimId,
+        /// What.
+        report: Report,
+    },
+    /// The link to a guard ended.
+    GuardEnded {
+        /// The claim it guarded.
+        claim: ClaimId,
+    },
+    /// The zygote ended.
+    ZygoteEnded,
+    /// A look that took longer has an answer for the core.
+    Seen {
+        /// The instance's position.
+        at: usize,
+        /// The answer.
+        event: Event,
+    },
+    /// A client asks for the status of all.
+    List {
+        /// Where the answer goes.
+        reply: Reply<Status>,
+    },
+    /// A client asks for one.
+    Get {
+        /// Its name.
+        name: String,
+        /// Where the answer goes.
+        reply: Reply<ServiceStatus>,
+    },
+    /// A client wants one changed.
+    Change {
+        /// Its name.
+        name: String,
+        /// How.
+        verb: Verb,
+        /// By whom, and how long to wait.
+        change: Change,
+        /// Where the answer goes.
+        reply: Reply<ServiceStatus>,
+    },
+    /// A client wants services up.
+    Up {
+        /// Which.
+        up: Up,
+        /// Where the answer goes.
+        reply: Reply<UpAnswer>,
+    },
+    /// A client wants services down.
+    Down {
+        /// Which.
+        down: Down,
+        /// Where the answer goes.
+        reply: Reply<DownAnswer>,
+    },
+    /// A client wants to hear what happens.
+    Subscribe {
+        /// Where the stream goes.
+        reply: Reply<broadcast::Receiver<ApiEvent>>,
+    },
+}
+
+/// What can be asked of one instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Run it, unless it does.
+    Start,
+    /// Run it, unless somebody does, whoever that is.
+    Ensure,
+    /// End it.
+    Stop,
+    /// End it and run it anew.
+    Restart,
+}

@@ -1,0 +1,121 @@
+//! The ledger: what was asked for, on disk before it is done, so that a new daemon goes on where the last one ended.
+//! What is true is never in it: the kernel and the guards say that.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use soloist_os::record::replace;
+
+/// The file as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Page {
+    /// Of this format.
+    version: u32,
+    /// The instances that are wanted up.
+    #[serde(default)]
+    up: BTreeMap<String, Entry>,
+}
+
+/// What is kept of a wanted instance. Room for more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {}
+
+/// The open ledger of a project.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    page: Page,
+}
+
+impl Ledger {
+    /// Reads the ledger. A missing one is empty. An unreadable one is moved aside, and said: what is up is then
+    /// learned from the guards, and nothing is started that nobody asks for again.
+    pub fn open(path: &Path) -> (Ledger, Option<String>) {
+        let fresh = || Ledger { path: path.to_owned(), page: Page { version: 1, up: BTreeMap::new() } };
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return (fresh(), None),
+            Err(e) => return (fresh(), Some(format!("the ledger {} cannot be read: {e}", path.display()))),
+        };
+        match serde_json::from_slice(&bytes) {
+            Ok(page) => (Ledger { path: path.to_owned(), page }, None),
+            Err(e) => {
+                let aside = path.with_extension("json.corrupt");
+                let moved = match std::fs::rename(path, &aside) {
+                    Ok(()) => format!("it was moved to {}", aside.display()),
+                    Err(e) => format!("it could not be moved aside: {e}"),
+                };
+                let said = format!(
+                    "the ledger {} is corrupt ({e}); {moved}; services that run were found again, start others anew",
+                    path.display()
+                );
+                (fresh(), Some(said))
+            }
+        }
+    }
+
+    /// Whether the ledger at a path says that anything is wanted up, or is corrupt, which a daemon must look into.
+    pub fn peek(path: &Path) -> bool {
+        let page = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Page>(&bytes).ok());
+        page.is_none_or(|page| !page.up.is_empty())
+    }
+
+    /// Whether an instance is wanted up.
+    pub fn is_up(&self, name: &str) -> bool {
+        self.page.up.contains_key(name)
+    }
+
+    /// Notes what is wanted; `write` makes it last.
+    pub fn note(&mut self, name: &str, is_up: bool) {
+        if is_up {
+            self.page.up.insert(name.to_owned(), Entry {});
+        } else {
+            self.page.up.remove(name);
+        }
+    }
+
+    /// Replaces the file whole.
+    pub fn write(&self) -> io::Result<()> {
+        let bytes = serde_json::to_vec_pretty(&self.page).map_err(io::Error::other)?;
+        replace(&self.path, &bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.json");
+        let (mut ledger, said) = Ledger::open(&path);
+        assert_eq!(said, None);
+        ledger.note("api", true);
+        ledger.note("db", true);
+        ledger.note("db", false);
+        ledger.write().unwrap();
+        let (ledger, said) = Ledger::open(&path);
+        assert!(ledger.is_up("api") && !ledger.is_up("db") && said.is_none());
+    }
+
+    #[test]
+    fn a_corrupt_ledger_is_moved_aside_and_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.json");
+        std::fs::write(&path, b"{\"version\":1,\"up\":{").unwrap();
+        let (ledger, said) = Ledger::open(&path);
+        assert!(!ledger.is_up("api") && said.unwrap().contains("is corrupt"));
+        assert!(!path.exists() && folder.path().join("ledger.json.corrupt").exists());
+    }
+
+    #[test]
+    fn a_ledger_of_the_first_version_still_opens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.json");
+        std::fs::write(&path, "{\"version\":1,\"up\":{\"api\":{}},\"of a later version\":[1]}").unwrap();
+        assert!(Ledger::open(&path).0.is_up("api"));
+    }
+}

@@ -1,0 +1,74 @@
+//! Leftovers: processes of runs that are over, and records that name nobody. Found, told, ended. An instance whose
+//! claim is held has none: its guard lives.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use soloist_api::error::Problem;
+use soloist_os::claim::Claim;
+use soloist_os::layout::{Layout, Place};
+use soloist_os::record::{Record, all};
+use soloist_os::{Survivor, Traces};
+
+use crate::convert::command_line;
+use crate::runs::stuck_words;
+
+/// What a clean-up found and did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Cleaned {
+    /// Leftover processes, ended (or, in a dry run, to be ended), in words.
+    pub ended: Vec<String>,
+    /// Stale records and PID files removed or corrected (or to be), in words.
+    pub cleared: Vec<String>,
+    /// Processes that could not be ended, in words.
+    pub stuck: Vec<String>,
+    /// Instances that are held, and so left alone.
+    pub held: Vec<String>,
+}
+
+/// Looks at every instance this project ever ran, and ends what is left of those that nobody holds.
+pub fn clean(layout: &Layout, grace: Duration, is_dry: bool) -> Result<Cleaned, Problem> {
+    let mut cleaned = Cleaned::default();
+    for record in all(&layout.state()) {
+        let place = layout.place(&record.instance);
+        // The claim is taken, not tested: while we look, nothing can start.
+        let Some(_claim) = Claim::take(&place.claim())? else {
+            cleaned.held.push(record.instance);
+            continue;
+        };
+        clean_one(&place, record, grace, is_dry, &mut cleaned);
+    }
+    Ok(cleaned)
+}
+
+fn clean_one(place: &Place, record: Record, grace: Duration, is_dry: bool, cleaned: &mut Cleaned) {
+    let name = record.instance.clone();
+    let traces = Traces { claim: place.claim(), record: Some(record.clone()), orphans: Vec::new(), spare: Vec::new() };
+    let words = |s: &Survivor| format!("{name}: pid {} `{}`", s.identity.pid, command_line(&s.command));
+    if is_dry {
+        cleaned.ended.extend(soloist_os::survivors(&traces).iter().map(words));
+    } else {
+        let swept = soloist_os::end_survivors(&traces, soloist_os::identity::SIGNAL_TERMINATE, grace);
+        cleaned.ended.extend(swept.ended.iter().map(words));
+        if !swept.stuck.is_empty() {
+            cleaned.stuck.push(format!("{name}: {}", stuck_words(&swept.stuck)));
+            return;
+        }
+    }
+    if !record.ended {
+        cleaned.cleared.push(format!("{name}: the record of a run that is over (pid {})", main_pid(&record)));
+        if !is_dry {
+            let _ = Record { ended: true, ..record.clone() }.write(place);
+        }
+    }
+    if let Some(pid_file) = record.pid_file.filter(|path| path.exists()) {
+        cleaned.cleared.push(format!("{name}: the PID file {}", pid_file.display()));
+        if !is_dry {
+            let _ = std::fs::remove_file(pid_file);
+        }
+    }
+}
+
+fn main_pid(record: &Record) -> u32 {
+    record.main.as_ref().unwrap_or(&record.guard).pid
+}

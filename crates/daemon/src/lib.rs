@@ -1,0 +1,19 @@
+//! Joins. The driver that gives the core its events and performs its effects, and all that a project's daemon needs
+//! around it: configuration, ledger, guards, ports, API. It decides nothing itself: an `if` about *whether* belongs in
+//! `crates/core`.
+
+pub mod config;
+mod convert;
+mod driver;
+pub mod foreground;
+mod http;
+mod inbox;
+pub mod leftovers;
+mod ledger;
+pub mod links;
+pub mod ports;
+pub mod runs;
+pub mod serve;
+pub mod service;
+
+pub use soloist_os::layout::Layout;

@@ -1,0 +1,147 @@
+//! The processes on the other end: the zygote that forks guards, and the links to the guards. Reports go to the inbox;
+//! what they mean is no matter here.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use soloist_core::id::ClaimId;
+use soloist_os::claim::Claim;
+use soloist_os::guard::{Assignment, Order, Report, RunOrder, order, order_spawn, read_report, zygote};
+use soloist_os::layout::Place;
+use soloist_os::link::Link;
+use soloist_os::watched::Watched;
+
+use crate::inbox::{Inbox, Input};
+use crate::service::RUN_VARIABLES;
+
+/// The argument by which the binary knows that it is to be a zygote.
+pub const ZYGOTE_ARGUMENT: &str = "__zygote";
+
+/// A running zygote.
+#[derive(Debug)]
+pub struct Zygote {
+    link: Arc<Watched<Link>>,
+    child: Child,
+}
+
+impl Zygote {
+    /// Starts one: this very binary, executed anew, so that it is small and single-threaded.
+    pub fn start(inbox: Inbox) -> io::Result<Zygote> {
+        let (ours, theirs) = Link::pair()?;
+        let mut command = Command::new("/proc/self/exe");
+        command.arg(ZYGOTE_ARGUMENT).stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).stderr(Stdio::null());
+        // Nothing of a run that this daemon may have been started from: its cookie would mark us as its process.
+        for name in RUN_VARIABLES {
+        command.env_remove(name);
+    }
+        let child = command.spawn()?;
+        let link = Arc::new(Watched::new(ours)?);
+        let watched = Arc::clone(&link);
+        tokio::spawn(async move {
+            // A zygote never speaks: readable means that it ended.
+            let _ = watched.readable().await;
+            let _ = inbox.send(Input::ZygoteEnded);
+        });
+        Ok(Zygote { link, child })
+    }
+
+    /// Has a guard forked for a claim.
+    pub fn guard(&self, assignment: &Assignment, claim: &Claim, id: ClaimId, inbox: &Inbox) -> io::Result<GuardLink> {
+        GuardLink::watch(zygote::request(self.link.get(), assignment, claim)?, id, inbox)
+    }
+
+    /// Takes note that it ended.
+    pub fn reap(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// This process as a zygote, with the link to its daemon as standard input; returns when the daemon has ended.
+pub fn be_zygote() -> io::Result<()> {
+    zygote::live(soloist_os::link::inherited(0)?)
+}
+
+/// The link to one guard.
+#[derive(Debug)]
+pub struct GuardLink {
+    link: Arc<Watched<Link>>,
+    task: tokio::task::JoinHandle<()>,
+    /// The guard's process, once it has told.
+    pub pid: Option<u32>,
+}
+
+impl GuardLink {
+    /// Reads its reports into the inbox from now on, and asks who it is.
+    pub fn watch(link: Link, claim: ClaimId, inbox: &Inbox) -> io::Result<GuardLink> {
+        order(&link, &Order::Status, &[])?;
+        let link = Arc::new(Watched::new(link)?);
+        let task = tokio::spawn(read(Arc::clone(&link), claim, inbox.clone()));
+        Ok(GuardLink { link, task, pid: None })
+    }
+
+    /// Gives an order. An error means that the guard ended, or stands still: its link or our deadline tells.
+    pub fn order(&self, what: &Order) -> io::Result<()> {
+        order(self.link.get(), what, &[])
+    }
+
+    /// Orders a run.
+    pub fn spawn(&self, run: &RunOrder) -> io::Result<()> {
+        order_spawn(self.link.get(), run)
+    }
+}
+
+impl Drop for GuardLink {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn read(link: Arc<Watched<Link>>, claim: ClaimId, inbox: Inbox) {
+    loop {
+        let Ok(mut ready) = link.readable().await else { break };
+        match link.get().receive() {
+            Ok(Some((bytes, _))) => {
+                if let Some(report) = read_report(&bytes)
+                    && inbox.send(Input::Guard { claim, report }).is_err()
+                {
+                    return;
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    let _ = inbox.send(Input::GuardEnded { claim });
+}
+
+/// A guard that was found at work: its link, its claim, and what it says of itself.
+#[derive(Debug)]
+pub struct Found {
+    /// The link, not watched yet.
+    pub link: Link,
+    /// The claim it has handed back.
+    pub claim: Claim,
+    /// Its status.
+    pub status: Report,
+}
+
+/// Connects to the guard of an instance and takes its claim back.
+pub fn find(place: &Place) -> io::Result<Found> {
+    let link = Link::connect(&place.socket())?;
+    order(&link, &Order::Status, &[])?;
+    let end = std::time::Instant::now() + Duration::from_secs(2);
+    loop {
+        let left = end.saturating_duration_since(std::time::Instant::now());
+        let Some((bytes, fds)) = link.receive_within(left)? else {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the guard ended"));
+        };
+        // Reports of the moment may come before the answer.
+        if let (Some(status @ Report::Status { .. }), Some(fd)) = (read_report(&bytes), fds.into_iter().next()) {
+            return Ok(Found { link, claim: Claim::received(fd, &place.claim()), status });
+        }
+    }
+}

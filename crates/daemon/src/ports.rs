@@ -1,0 +1,288 @@
+//! Who is on a port, in the words of this project: ours, our leftover, another soloist's, a unit's, a stranger's. Also
+//! the end of those who may be ended.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use soloist_core::event::Probe;
+use soloist_os::identity::Identity;
+use soloist_os::layout::{Layout, machine_state};
+use soloist_os::ports::{Listener, Owner};
+use soloist_os::record::{Record, all};
+
+use crate::convert::{command_line, moment, short};
+
+/// A listener with each of its owners classified.
+#[derive(Clone, Debug, Serialize)]
+pub struct Held {
+    /// The listening socket and all processes that hold it.
+    #[serde(flatten)]
+    pub listener: Listener,
+    /// What the owners are to us.
+    pub class: Class,
+}
+
+/// What a listener is to this project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "class", rename_all = "kebab-case")]
+pub enum Class {
+    /// An instance of this project, alive under its guard.
+    Ours {
+        /// Its name.
+        service: String,
+    },
+    /// A process of an instance of this project whose guard is gone.
+    Leftover {
+        /// The instance's name.
+        service: String,
+    },
+    /// An instance of another soloist project.
+    OtherProject {
+        /// Its name.
+        service: String,
+        /// That project's folder.
+        project: PathBuf,
+    },
+    /// Part of a systemd unit.
+    Unit {
+        /// The unit's name.
+        unit: String,
+    },
+    /// Part of a container, or what forwards a port into one.
+    Container {
+        /// What tells it.
+        by: String,
+    },
+    /// A process of this user that soloist does not know.
+    Stranger,
+    /// A process of another user.
+    OtherUser,
+}
+
+/// Everybody who listens on a port.
+pub fn who(layout: &Layout, port: u16) -> io::Result<Vec<Held>> {
+    let listeners = soloist_os::listeners(port)?;
+    let records = known_records(layout);
+    Ok(listeners.into_iter().map(|listener| Held { class: classify(layout, &listener, &records), listener }).collect())
+}
+
+/// Records of this project and of the machine's shared claims.
+fn known_records(layout: &Layout) -> Vec<(Record, PathBuf)> {
+    let mut bases = vec![layout.state()];
+    bases.extend(machine_state());
+    bases
+        .into_iter()
+        .flat_map(|base| all(&base).into_iter().map(move |record| (record, base.clone())))
+        .collect()
+}
+
+fn classify(layout: &Layout, listener: &Listener, records: &[(Record, PathBuf)]) -> Class {
+    let my_uid = soloist_os::identity::my_uid();
+    for owner in &listener.owners {
+        if let Some(class) = known_instance(layout, owner, records) {
+            return class;
+        }
+    }
+    for owner in &listener.owners {
+        let cgroup = owner.cgroup.as_deref().unwrap_or_default();
+        if let Some(by) = container(cgroup, &owner.command) {
+            return Class::Container { by };
+        }
+        if let Some(unit) = unit(cgroup) {
+            return Class::Unit { unit };
+        }
+    }
+    if listener.owners.iter().all(|owner| owner.uid == my_uid) && listener.uid == my_uid && !listener.owners.is_empty() {
+        Class::Stranger
+    } else {
+        Class::OtherUser
+    }
+}
+
+/// By the tree it lives in, else by its cookie: the path of a claim says which instance of which project it is.
+fn known_instance(layout: &Layout, owner: &Owner, records: &[(Record, PathBuf)]) -> Option<Class> {
+    for (record, _) in records {
+        if record.guard.is_alive() && is_below(owner.pid, record.guard.pid) {
+            return Some(if record.project == layout.root {
+                Class::Ours { service: record.instance.clone() }
+            } else {
+                Class::OtherProject { service: record.instance.clone(), project: record.project.clone() }
+            });
+        }
+    }
+    let claim = soloist_os::cookie_of(owner.pid)?;
+    let service = claim.file_stem()?.to_str()?.to_owned();
+    let base = claim.parent()?.parent()?;
+    let record = Record::read(&claim.with_extension("json"));
+    let project = record.as_ref().map_or_else(|| base.parent().unwrap_or(base).to_owned(), |r| r.project.clone());
+    if project != layout.root {
+        return Some(Class::OtherProject { service, project });
+    }
+    Some(Class::Leftover { service })
+}
+
+fn is_below(pid: u32, guard: u32) -> bool {
+    soloist_os::descendants(guard).contains(&pid)
+}
+
+/// `system.slice/nginx.service`: the innermost unit that systemd would start again. A terminal's or a session's scope
+/// and the user manager itself start nothing again.
+fn unit(cgroup: &str) -> Option<String> {
+    let part = cgroup.rsplit('/').find(|part| part.ends_with(".service"))?;
+    (!part.starts_with("user@") && !part.starts_with("app-")).then(|| part.to_owned())
+}
+
+fn container(cgroup: &str, command: &[String]) -> Option<String> {
+    let signs = ["docker", "containerd", "libpod", "kubepods", "lxc"];
+    if let Some(part) = cgroup.split('/').find(|part| signs.iter().any(|sign| part.starts_with(sign))) {
+        return Some(part.to_owned());
+    }
+    let program = command.first()?.rsplit('/').next()?;
+    ["docker-proxy", "rootlessport", "conmon"].contains(&program).then(|| program.to_owned())
+}
+
+/// A listener in one line for people.
+pub fn describe(held: &Held) -> String {
+    let Listener { port, address, uid, .. } = &held.listener;
+    let owners: Vec<String> = held.listener.owners.iter().map(describe_owner).collect();
+    let owners = if owners.is_empty() { format!("a process of user {uid} that cannot be seen from here") } else { owners.join(", ") };
+    let class = match &held.class {
+        Class::Ours { service } => format!("service {service} of this project"),
+        Class::Leftover { service } => format!("left over from {service} of this project; `soloist cleanup` ends it"),
+        Class::OtherProject { service, project } => format!("service {service} of the soloist project {}", project.display()),
+        Class::Unit { unit } => format!("systemd unit {unit}; `systemctl stop {unit}` ends it"),
+        Class::Container { by } => format!("a container ({by}); stop it with its own tool"),
+        Class::Stranger => "not started by soloist".to_owned(),
+        Class::OtherUser => format!("of user {uid}"),
+    };
+    format!("port {port} on {address}: {owners} [{class}]")
+}
+
+fn describe_owner(owner: &Owner) -> String {
+    let since = owner.started_ms.and_then(moment).map_or(String::new(), |at| format!(" since {}", short(at)));
+    let dir = owner.dir.as_ref().map_or(String::new(), |dir| format!(" in {}", dir.display()));
+    format!("pid {}{since} `{}`{dir}", owner.pid, command_line(&owner.command))
+}
+
+/// Everybody on these ports, in words. For an instance that has no tree: whoever it is, is a stranger.
+pub fn strangers(layout: &Layout, ports: &[u16]) -> Vec<String> {
+    let mut found = Vec::new();
+    for port in ports {
+        match who(layout, *port) {
+            Ok(held) => found.extend(held.iter().map(describe)),
+            Err(e) => found.push(format!("port {port} cannot be looked up: {e}")),
+        }
+    }
+    found
+}
+
+/// A quick look whether anybody listens on any of these ports; costs no scan of processes.
+pub fn are_free(ports: &[u16]) -> bool {
+    ports.iter().all(|port| soloist_os::sockets(*port).is_ok_and(|sockets| sockets.is_empty()))
+}
+
+/// Whether the tree under a guard, and nobody else, listens on all of the ports: `None` if somebody else seems to, and
+/// only the slow look can tell.
+pub fn quick_probe(ports: &[u16], guard: u32) -> Option<Probe> {
+    let mut inodes = Vec::new();
+    for port in ports {
+        let sockets = soloist_os::sockets(*port).unwrap_or_default();
+        if sockets.is_empty() {
+            return Some(Probe::NotYet);
+        }
+        inodes.extend(sockets.into_iter().map(|socket| socket.inode));
+    }
+    let tree = soloist_os::descendants(guard);
+    let owned = soloist_os::owners_among(&inodes, &tree).ok()?;
+    inodes.iter().all(|inode| owned.contains_key(inode)).then_some(Probe::Ours)
+}
+
+/// The slow look: names the strangers. A listener that any process of the tree holds is ours.
+pub fn slow_probe(layout: &Layout, ports: &[u16], guard: u32) -> Probe {
+    let mut strangers = Vec::new();
+    for port in ports {
+        let Ok(held) = who(layout, *port) else { return Probe::NotYet };
+        if held.is_empty() {
+            return Probe::NotYet;
+        }
+        // Looked at after the listeners: a worker that was just forked is in the tree by now.
+        let tree: HashSet<u32> = soloist_os::descendants(guard).into_iter().collect();
+        let foreign = held.iter().filter(|h| !h.listener.owners.iter().any(|owner| tree.contains(&owner.pid)));
+        strangers.extend(foreign.map(describe));
+    }
+    if strangers.is_empty() { Probe::Ours } else { Probe::Strangers(strangers) }
+}
+
+/// What became of the listeners on a port that were to be ended.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Freed {
+    /// Ended, in words.
+    pub ended: Vec<String>,
+    /// Not touched, with the reason.
+    pub refused: Vec<String>,
+    /// Still there after the kill.
+    pub stuck: Vec<String>,
+}
+
+/// Ends the processes of this user that listen on a port: politely, then by force. Each is pinned by its identity
+/// before it is signalled. Units, containers, other users, PID 1, ourselves and our ancestors are refused.
+pub fn end_listeners(layout: &Layout, port: u16, grace: Duration) -> io::Result<Freed> {
+    let mut freed = Freed::default();
+    let ancestors = ancestors();
+    let mut pinned = Vec::new();
+    for held in who(layout, port)? {
+        let refusal = match &held.class {
+            Class::Unit { unit } => Some(format!("systemd would start it again; use `systemctl stop {unit}`")),
+            Class::Container { by } => Some(format!("it belongs to a container ({by}); stop it with its own tool")),
+            Class::OtherUser => Some("it belongs to another user".to_owned()),
+            Class::OtherProject { project, service } => {
+                Some(format!("it is soloist's; use `soloist -C {} stop {service}`", project.display()))
+            }
+            Class::Ours { service } => Some(format!("it is guarded; use `soloist stop {service}`")),
+            Class::Leftover { .. } | Class::Stranger => None,
+        };
+        if let Some(why) = refusal {
+            freed.refused.push(format!("{}: {why}", describe(&held)));
+            continue;
+        }
+        for owner in &held.listener.owners {
+            if ancestors.contains(&owner.pid) {
+                freed.refused.push(format!("{}: this command was started by it", describe_owner(owner)));
+                continue;
+            }
+            let identity = Identity::of(owner.pid).ok().filter(|identity| identity.start == owner.start_ticks);
+            if let Some(pin) = identity.and_then(|identity| identity.pin())
+                && !pinned.iter().any(|(_, p): &(String, soloist_os::identity::Pinned)| p.identity == pin.identity)
+            {
+                pinned.push((describe_owner(owner), pin));
+            }
+        }
+    }
+    for (_, pin) in &pinned {
+        let _ = pin.signal(soloist_os::identity::SIGNAL_TERMINATE);
+    }
+    let end = std::time::Instant::now() + grace;
+    for (_, pin) in &pinned {
+        let _ = pin.wait(end.saturating_duration_since(std::time::Instant::now()));
+    }
+    for (words, pin) in pinned {
+        let _ = pin.signal(soloist_os::identity::SIGNAL_KILL);
+        if pin.wait(Duration::from_secs(2))? { freed.ended.push(words) } else { freed.stuck.push(words) }
+    }
+    Ok(freed)
+}
+
+fn ancestors() -> HashSet<u32> {
+    let mut found = HashSet::from([0, 1]);
+    let mut at = std::process::id();
+    while found.insert(at) {
+        match soloist_os::parent_of(at) {
+            Some(parent) => at = parent,
+            None => break,
+        }
+    }
+    found
+}

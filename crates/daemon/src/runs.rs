@@ -1,0 +1,173 @@
+//! Instances that a `soloist run` holds: found by their records, told in status, stopped over their guard's link. No
+//! daemon is needed for any of it.
+
+use std::time::{Duration, Instant};
+
+use soloist_api::error::{Code, Problem};
+use soloist_api::status::ServiceStatus;
+use soloist_os::claim::held_by;
+use soloist_os::guard::{Order, Report, order, read_report};
+use soloist_os::layout::{Layout, Place, machine_state};
+use soloist_os::link::Link;
+use soloist_os::record::{Holder, Record, all};
+
+use crate::config::{Config, Declared};
+use crate::convert;
+use crate::ports;
+
+/// Every instance of this project that a living `run` holds.
+pub fn living(layout: &Layout) -> Vec<ServiceStatus> {
+    let machine = machine_state().ok().map(|base| all(&base)).unwrap_or_default();
+    all(&layout.state())
+        .into_iter()
+        .map(|record| (layout.state(), record))
+        .chain(machine.into_iter().filter_map(|record| Some((machine_state().ok()?, record))))
+        .filter(|(_, record)| record.holder == Holder::Run && record.project == layout.root && record.is_guarded())
+        .filter(|(_, record)| !record.ended)
+        .map(|(base, record)| tell(&record, &Place { base, instance: record.instance.clone() }))
+        .collect()
+}
+
+/// Where the run of this name holds its claim, if one lives.
+pub fn place_of(layout: &Layout, name: &str) -> Option<Place> {
+    let machine = Place::machine(name).ok();
+    [Some(layout.place(name)), machine].into_iter().flatten().find(|place| {
+        Record::read(&place.record()).is_some_and(|record| {
+            record.holder == Holder::Run && record.project == layout.root && record.is_guarded() && !record.ended
+        })
+    })
+}
+
+fn tell(record: &Record, place: &Place) -> ServiceStatus {
+    let is_serving = record.ports.is_empty()
+        || ports::quick_probe(&record.ports, record.guard.pid) == Some(soloist_core::event::Probe::Ours);
+    let state = match (&record.main, record.exit) {
+        (Some(_), None) if is_serving => "ready",
+        (_, Some(_)) => "stopping",
+        _ => "starting",
+    };
+    ServiceStatus {
+        name: record.instance.clone(),
+        kind: "service".to_owned(),
+        state: state.to_owned(),
+        wanted: "up".to_owned(),
+        ready: state == "ready",
+        pid: record.main.as_ref().filter(|main| main.is_alive()).map(|main| main.pid),
+        run_id: Some(record.run_id.clone()),
+        since: convert::moment(record.since_ms),
+        restarts: 0,
+        ports: record.ports.clone(),
+        exit: record.exit.map(convert::exit_to_api),
+        note: Some("started by `soloist run`".to_owned()),
+        refusal: None,
+        next: None,
+        command: record.command.clone(),
+        holder: held_by(place).as_ref().map(convert::holder_to_api),
+        log: None,
+    }
+}
+
+/// Stops a run and returns when its guard says that the tree is empty and has let the claim go.
+pub fn stop(place: &Place, grace: Duration) -> Result<(), Problem> {
+    let Some(record) = Record::read(&place.record()) else { return Ok(()) };
+    let link = match Link::connect(&place.socket()) {
+        Ok(link) => link,
+        // It ended in this moment.
+        Err(_) if !record.is_guarded() => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+    order(&link, &Order::Stop { grace_ms }, &[])?;
+    let end = Instant::now() + grace + Duration::from_secs(10);
+    let mut stuck = None;
+    loop {
+        match link.receive_within(end.saturating_duration_since(Instant::now())) {
+            // The guard lets go of the claim before it lets go of its links.
+            Ok(None) => return Ok(()),
+            Ok(Some((bytes, _))) => {
+                if let Some(Report::Stuck { processes }) = read_report(&bytes) {
+                    stuck = Some(stuck_words(&processes));
+                }
+            }
+            Err(_) if !record.is_guarded() => return Ok(()),
+            Err(_) => {
+                let why = stuck.unwrap_or_else(|| format!("its guard (pid {}) does not answer", record.guard.pid));
+                return Err(Problem::new(Code::Error, format!("{} does not stop: {why}", place.instance)));
+            }
+        }
+    }
+}
+
+/// The declared instances as they are without a daemon: not running, with what their records tell of the last run.
+pub fn declared(layout: &Layout, config: &Config) -> Vec<ServiceStatus> {
+    config.declared.iter().map(|declared| tell_declared(layout, declared)).collect()
+}
+
+fn tell_declared(layout: &Layout, declared: &Declared) -> ServiceStatus {
+    let record = Record::read(&layout.place(&declared.name).record());
+    let status = soloist_core::state::Status {
+        state: soloist_core::state::Word::Stopped,
+        wanted: soloist_core::event::Wanted::Down,
+        run: None,
+        pid: None,
+        since: convert::since_boot(0),
+        restarts: 0,
+        exit: record.as_ref().and_then(|r| r.exit).map(convert::exit_to_core),
+        note: None,
+        refusal: None,
+        next: None,
+    };
+    let face = convert::Face {
+        name: &declared.name,
+        kind: declared.plan.kind,
+        ports: &declared.plan.ports,
+        command: &declared.program.argv,
+        log: layout.log(&declared.name).display().to_string(),
+        holder: None,
+    };
+    let since = record.and_then(|r| r.exit_ms).and_then(convert::moment);
+    ServiceStatus { since, ..convert::service(face, status) }
+}
+
+/// No such instance, with the nearest name.
+pub fn unknown(name: &str, config: &Config) -> Problem {
+    unknown_among(name, config.declared.iter().map(|d| d.name.as_str()))
+}
+
+/// No such instance among these, with the nearest name.
+pub fn unknown_among<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
+    let known: Vec<&str> = known.collect();
+    let nearest = known
+        .iter()
+        .map(|k| (strsim::jaro_winkler(name, k), k))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let hint = match (nearest, known.is_empty()) {
+        (Some((_, nearest)), _) => format!("did you mean `{nearest}`?"),
+        (None, true) => "this project declares none; add [services.NAME] to soloist.toml".to_owned(),
+        (None, false) => format!("known are: {}", known.join(", ")),
+    };
+    Problem::new(Code::UnknownService, format!("no service or job is called `{name}` here")).hint(hint)
+}
+
+/// A moment without its fractions of a second.
+pub fn short(at: jiff::Timestamp) -> String {
+    convert::short(at)
+}
+
+/// A command as one could type it.
+pub fn command_line(words: &[String]) -> String {
+    convert::command_line(words)
+}
+
+/// Processes that cannot be ended, in words.
+pub fn stuck_words(processes: &[soloist_os::Stuck]) -> String {
+    let words: Vec<String> = processes
+        .iter()
+        .map(|s| {
+            let channel = s.wait_channel.as_deref().unwrap_or("an unknown place");
+            format!("pid {} cannot be ended (state {}, waits in {channel})", s.pid, s.state)
+        })
+        .collect();
+    words.join("; ")
+}

@@ -1,0 +1,243 @@
+//! The life of a daemon: one per project, kept by its lock; it tells whoever started it when it is there, takes over
+//! what an earlier one left, and serves until everything is asked to stop. Also how a client finds one or starts it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use soloist_api::client::Client;
+use soloist_api::error::{Code, Problem};
+use soloist_api::status::DaemonStatus;
+use soloist_os::claim::Claim;
+use soloist_os::layout::Layout;
+use soloist_os::record::{Holder, all};
+use tokio::sync::oneshot;
+
+use crate::config::Config;
+use crate::driver::Driver;
+use crate::ledger::Ledger;
+use crate::service::RUN_VARIABLES;
+use crate::{convert, http};
+
+/// The argument by which the binary knows that it is to be a daemon.
+pub const DAEMON_ARGUMENT: &str = "__daemon";
+/// What the daemon says on its standard output once it answers.
+const READY: &str = "ready";
+/// How long a daemon that ends may keep its lock.
+const PREDECESSOR_LIMIT: Duration = Duration::from_secs(10);
+/// Beyond this the daemon's own log starts anew, with one old one kept.
+const LOG_MAX: u64 = 1 << 20;
+
+/// The daemon's own log: one line an incident, with the time.
+#[derive(Clone, Debug)]
+pub struct Log(Arc<Mutex<Option<File>>>);
+
+impl Log {
+    fn open(path: &Path) -> Log {
+        if std::fs::metadata(path).is_ok_and(|found| found.len() > LOG_MAX) {
+            let _ = std::fs::rename(path, path.with_extension("log.1"));
+        }
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600);
+        // Without a log the services still run.
+        Log(Arc::new(Mutex::new(options.open(path).ok())))
+    }
+
+    /// Notes an incident.
+    pub fn say(&self, text: &str) {
+        let at = convert::moment(soloist_os::clock::wall_ms()).map_or(String::new(), |at| at.to_string());
+        if let Ok(mut file) = self.0.lock()
+            && let Some(file) = file.as_mut()
+        {
+            let _ = writeln!(file, "{at} {text}");
+        }
+    }
+}
+
+/// The daemon: returns when everything was asked to stop, and has.
+///
+/// # Errors
+/// If another daemon serves the project, or its state folder cannot be used. The starter is told the same.
+pub fn daemon(root: &Path) -> Result<(), Problem> {
+    // Away from the terminal and the session of whoever started us: their end is not ours.
+    soloist_os::leave_session();
+    match serve(root) {
+        Ok(()) => Ok(()),
+        Err(problem) => {
+            tell_starter(&problem.to_string());
+            Err(problem)
+        }
+    }
+}
+
+fn serve(root: &Path) -> Result<(), Problem> {
+    let layout = Layout::new(root)?;
+    layout.make()?;
+    let log = Log::open(&layout.daemon_log());
+    let _lock = lock(&layout)?;
+    let (ledger, said) = Ledger::open(&layout.ledger());
+    let config = match Config::load(&layout.root) {
+        Ok(config) => config,
+        // Services that run must be taken over whatever the file says now; starting anything will say what is wrong.
+        Err(e) => {
+            if !e.is_missing() {
+                log.say(&e.to_string());
+            }
+            Config::empty(&layout.root)
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        let since = convert::moment(soloist_os::clock::wall_ms()).unwrap_or_default();
+        let daemon = DaemonStatus {
+            pid: std::process::id(),
+            since,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let mut driver = Driver::new(layout.clone(), daemon, ledger, log.clone());
+        log.say(&format!("daemon {} for {}", std::process::id(), layout.root.display()));
+        driver.take_over(&config);
+        let listener = listen(&layout)?;
+        let inbox = driver.inbox();
+        let (end, ended) = oneshot::channel();
+        let api = std::thread::Builder::new().name("api".to_owned()).spawn(move || answer(listener, inbox, ended))?;
+        if let Some(said) = said {
+            log.say(&said);
+            tell_starter(&format!("warning: {said}\n{READY}"));
+        } else {
+            tell_starter(READY);
+        }
+        let result = driver.run().await;
+        // The driver and with it every event stream is gone; answers under way are still given.
+        let _ = end.send(());
+        let _ = api.join();
+        result
+    });
+    // Nobody shall find a socket that nobody answers.
+    let _ = std::fs::remove_file(layout.daemon_socket());
+    log.say("everything is stopped; the daemon ends");
+    result
+}
+
+/// The API's thread has a runtime of its own: a storm of requests does not delay a restart.
+fn answer(listener: std::os::unix::net::UnixListener, inbox: crate::inbox::Inbox, ended: oneshot::Receiver<()>) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    let _ = runtime.block_on(async {
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        http::serve(listener, inbox, ended).await
+    });
+}
+
+/// The lock of the one daemon. A predecessor that is ending gets time to end.
+fn lock(layout: &Layout) -> Result<Claim, Problem> {
+    let end = Instant::now() + PREDECESSOR_LIMIT;
+    loop {
+        if let Some(lock) = Claim::take(&layout.daemon_lock())? {
+            return Ok(lock);
+        }
+        if Instant::now() >= end {
+            let what = format!("another daemon serves {}", layout.root.display());
+            return Err(Problem::new(Code::Error, what).hint("`soloist status` shows it; `soloist down` ends it"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn listen(layout: &Layout) -> io::Result<std::os::unix::net::UnixListener> {
+    let path = layout.daemon_socket();
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let listener = soloist_os::link::listen_stream(&path)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Says a last word to whoever started us, and lets go of its pipe.
+fn tell_starter(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    soloist_os::detach_output();
+}
+
+// ---- for clients
+
+/// Finds the project's daemon, or starts one; it answers when this returns. With it comes what a new one had to say.
+pub async fn ensure(layout: &Layout) -> Result<(Client, Option<String>), Problem> {
+    layout.make()?;
+    // One client at a time looks and starts: two at once would start two, of which one would fail.
+    let _starting = Claim::wait(&layout.start_lock())?;
+    let client = Client::new(&layout.daemon_socket());
+    if client.is_answered().await {
+        return Ok((client, None));
+    }
+    let said = start(layout)?;
+    Ok((client, said))
+}
+
+/// Finds the project's daemon. One that died while it had something to do is started anew: it takes everything over.
+pub async fn existing(layout: &Layout) -> Result<Option<(Client, Option<String>)>, Problem> {
+    if !layout.exists() {
+        return Ok(None);
+    }
+    let client = Client::new(&layout.daemon_socket());
+    if client.is_answered().await {
+        return Ok(Some((client, None)));
+    }
+    if has_something_to_do(layout) {
+        return ensure(layout).await.map(Some);
+    }
+    Ok(None)
+}
+
+/// Whether a daemon of this project left services running, or wanted.
+fn has_something_to_do(layout: &Layout) -> bool {
+    let guards = all(&layout.state());
+    guards.iter().any(|record| record.holder == Holder::Daemon && record.is_guarded())
+        || layout.ledger().exists() && Ledger::peek(&layout.ledger())
+}
+
+/// Starts a daemon and waits for its word.
+fn start(layout: &Layout) -> Result<Option<String>, Problem> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg(DAEMON_ARGUMENT).arg(&layout.root).current_dir(&layout.root);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    // Were this run inside a service of the project, its daemon would carry that service's cookie.
+    for name in RUN_VARIABLES {
+        command.env_remove(name);
+    }
+    let mut child = command.spawn()?;
+    let mut said = String::new();
+    if let Some(mut out) = child.stdout.take() {
+        out.read_to_string(&mut said)?;
+    }
+    match said.trim_end().strip_suffix(READY) {
+        Some("") => Ok(None),
+        Some(warning) => Ok(Some(warning.trim_end().to_owned())),
+        None => {
+            let _ = child.wait();
+            let said = if said.is_empty() { "it ended without a word".to_owned() } else { said.trim_end().to_owned() };
+            let hint = format!("its log is {}", layout.daemon_log().display());
+            Err(Problem::new(Code::Error, format!("the daemon did not start: {said}")).hint(hint))
+        }
+    }
+}
+
+/// The project's folder: the given one, else the nearest parent of the current one with a soloist.toml, else the current.
+pub fn project_folder(given: Option<&Path>) -> io::Result<PathBuf> {
+    if let Some(given) = given {
+        return match given.canonicalize() {
+            Ok(path) if path.is_dir() => Ok(path),
+            Ok(path) => Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is not a folder", path.display()))),
+            Err(e) => Err(soloist_os::layout::named(e, "cannot use the project folder", given)),
+        };
+    }
+    let here = std::env::current_dir()?;
+    let nearest = here.ancestors().find(|folder| folder.join(crate::config::FILE_NAME).is_file());
+    Ok(nearest.unwrap_or(&here).to_owned())
+}

@@ -1,0 +1,88 @@
+//! A declared program made ready to run: its place on disk and the order its guard gets. One place says what a
+//! service finds in its environment.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use soloist_core::plan::Plan;
+use soloist_os::guard::{Assignment, RunOrder};
+use soloist_os::layout::{Layout, Place};
+use soloist_os::record::Holder;
+use soloist_os::{COOKIE, Program as Executable};
+
+use crate::config::{Program, Scope};
+
+/// Variables that say which run a process belongs to: never handed on to a daemon or another run.
+pub const RUN_VARIABLES: [&str; 6] =
+    [COOKIE, "SOLOIST_SERVICE", "SOLOIST_RUN_ID", "SOLOIST_TOKEN", "NOTIFY_SOCKET", "WATCHDOG_USEC"];
+
+/// Where claim, record and guard socket of an instance lie; the folders are made.
+pub fn place(layout: &Layout, name: &str, scope: Scope) -> io::Result<Place> {
+    let place = match scope {
+        Scope::Project => layout.place(name),
+        Scope::Machine => Place::machine(name)?,
+    };
+    place.make()?;
+    Ok(place)
+}
+
+/// What a guard is told about its instance.
+pub fn assignment(layout: &Layout, place: &Place, holder: Holder) -> Assignment {
+    Assignment {
+        instance: place.instance.clone(),
+        base: place.base.clone(),
+        project: layout.root.clone(),
+        holder,
+        spare: vec![std::process::id()],
+    }
+}
+
+/// The order to run a program.
+pub fn run_order(
+    name: &str,
+    run_id: String,
+    plan: &Plan,
+    program: &Program,
+    place: &Place,
+    log: Option<PathBuf>,
+) -> RunOrder {
+    let mut argv = program.argv.clone();
+    if let Some(first) = argv.first_mut() {
+        *first = program.executable().to_string_lossy().into_owned();
+    }
+    let env = environment(name, &run_id, plan, program, place);
+    RunOrder {
+        run_id,
+        program: Executable { argv, env, dir: program.dir.clone() },
+        log,
+        pid_file: program.pid_file.clone(),
+        ports: plan.ports.clone(),
+        stop_signal: program.stop_signal,
+        stop_grace_ms: u64::try_from(plan.stop_grace.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Ours, then the declared variables, then what names the run: that one cannot be declared away.
+fn environment(name: &str, run_id: &str, plan: &Plan, program: &Program, place: &Place) -> Vec<(String, String)> {
+    let mut env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| !RUN_VARIABLES.contains(&name.as_str()))
+        .collect();
+    // Python keeps lines back when its output is no terminal; a log that lags is no log.
+    env.entry("PYTHONUNBUFFERED".to_owned()).or_insert_with(|| "1".to_owned());
+    if let Some(port) = plan.ports.first() {
+        env.insert("PORT".to_owned(), port.to_string());
+        env.insert(format!("SOLOIST_PORT_{}", variable(name)), port.to_string());
+    }
+    env.extend(program.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+    env.insert("SOLOIST_SERVICE".to_owned(), name.to_owned());
+    env.insert("SOLOIST_RUN_ID".to_owned(), run_id.to_owned());
+    env.insert(COOKIE.to_owned(), place.claim().to_string_lossy().into_owned());
+    env.into_iter().collect()
+}
+
+/// `gap-scanner` as part of a variable's name: `GAP_SCANNER`.
+fn variable(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}

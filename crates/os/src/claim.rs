@@ -1,0 +1,245 @@
+//! The claim: the exclusive right to run an instance on this machine, kept by the kernel as a lock on an open file
+//! description. Daemon and guard share that description, so the lock lives as long as either of them does.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::identity::Identity;
+use crate::layout::{Place, named};
+use crate::record::{Holder, Record};
+
+/// A held claim. It ends when the last copy of its descriptor is closed; nobody ever unlocks it.
+#[derive(Debug)]
+pub struct Claim {
+    file: File,
+    path: PathBuf,
+}
+
+impl Claim {
+    /// Takes the claim, or says `None` if somebody holds it. Never waits.
+    pub fn take(path: &Path) -> io::Result<Option<Claim>> {
+        Claim::attempt(path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Takes the claim as soon as it is free.
+    pub fn wait(path: &Path) -> io::Result<Claim> {
+        loop {
+            if let Some(claim) = Claim::attempt(path, FlockOperation::LockExclusive)? {
+                return Ok(claim);
+            }
+        }
+    }
+
+    fn attempt(path: &Path, operation: FlockOperation) -> io::Result<Option<Claim>> {
+        loop {
+            let file = open(path)?;
+            match flock(&file, operation) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(e) => return Err(named(e.into(), "cannot lock", path)),
+            }
+            let claim = Claim { file, path: path.to_owned() };
+            // Somebody may have removed or replaced the file between open and lock: then this lock excludes nobody.
+            if claim.is_in_place() {
+                return Ok(Some(claim));
+            }
+        }
+    }
+
+    /// Takes over a descriptor that another of our processes holds and has sent us: the same description, the same lock.
+    pub fn received(fd: OwnedFd, path: &Path) -> Claim {
+        Claim { file: File::from(fd), path: path.to_owned() }
+    }
+
+    /// Whether the file at the path is still the one that is locked. A removed lock file excludes nobody.
+    pub fn is_in_place(&self) -> bool {
+        let (Ok(held), Ok(there)) = (self.file.metadata(), std::fs::symlink_metadata(&self.path)) else {
+            return false;
+        };
+        held.dev() == there.dev() && held.ino() == there.ino()
+    }
+
+    /// Writes into the lock file who takes the claim, at once: the record beside it still tells of the last run, which
+    /// the guard needs to find survivors by.
+    pub fn inscribe(&self, inscription: &Inscription) -> io::Result<()> {
+        use std::os::unix::fs::FileExt;
+        let bytes = serde_json::to_vec(inscription).map_err(io::Error::other)?;
+        self.file.write_all_at(&bytes, 0)?;
+        self.file.set_len(bytes.len() as u64)
+    }
+
+    /// The path of the lock file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Who took a claim: for people, and until the guard's record says more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inscription {
+    /// The process that took it.
+    pub claimant: Identity,
+    /// Which kind of holder.
+    pub holder: Holder,
+    /// From which project folder.
+    pub project: PathBuf,
+    /// When, in milliseconds since 1970 UTC.
+    pub since_ms: u64,
+    /// To run what.
+    pub command: Vec<String>,
+}
+
+/// Who holds a claim, verified to live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBy {
+    /// The main process it runs, or the holder itself as long as nothing runs.
+    pub pid: u32,
+    /// The process that holds the claim.
+    pub guard: Identity,
+    /// Which kind of holder.
+    pub holder: Holder,
+    /// Start of the run (or of the holding) in milliseconds since 1970 UTC.
+    pub since_ms: u64,
+    /// What it runs.
+    pub command: Vec<String>,
+    /// From which project folder.
+    pub project: PathBuf,
+}
+
+/// Who holds the claim at a place, from its record or inscription, if that one lives. Does not touch the lock.
+pub fn held_by(place: &Place) -> Option<HeldBy> {
+    if let Some(record) = Record::read(&place.record()).filter(|r| r.is_guarded() && !r.ended) {
+        return Some(HeldBy {
+            pid: record.main.as_ref().unwrap_or(&record.guard).pid,
+            guard: record.guard,
+            holder: record.holder,
+            since_ms: record.since_ms,
+            command: record.command,
+            project: record.project,
+        });
+    }
+    let found: Inscription = serde_json::from_slice(&std::fs::read(place.claim()).ok()?).ok()?;
+    found.claimant.is_alive().then(|| HeldBy {
+        pid: found.claimant.pid,
+        guard: found.claimant,
+        holder: found.holder,
+        since_ms: found.since_ms,
+        command: found.command,
+        project: found.project,
+    })
+}
+
+impl AsFd for Claim {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    // NONBLOCK: a planted FIFO must not hang us; NOFOLLOW: a planted link must not make us lock another file.
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK);
+    let file = options.open(path).map_err(|e| named(e, "cannot open the claim", path))?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        let what = format!("the claim {} is not a regular file; move it away", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    refuse_network(&file, path)?;
+    Ok(file)
+}
+
+/// Over a network file system flock(2) becomes a byte-range lock of the client (flock(2), NOTES): it is not shared
+/// with the guard and not kept by the kernel alone, so the promise would be a lie.
+fn refuse_network(file: &File, path: &Path) -> io::Result<()> {
+    let Ok(stat) = rustix::fs::fstatfs(file) else { return Ok(()) };
+    match network_name(stat.f_type as u64 & 0xffff_ffff) {
+        None => Ok(()),
+        Some(kind) => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!(
+                "the claim {} would lie on {kind}, where locks are not kept by this machine's kernel; \
+                 keep the project on a local disk, or use `--scope machine` (claims in the user's state folder)",
+                path.display()
+            ),
+        )),
+    }
+}
+
+/// Magic numbers of statfs(2).
+fn network_name(magic: u64) -> Option<&'static str> {
+    match magic {
+        0x6969 => Some("NFS"),
+        0x517b => Some("SMB"),
+        0xff53_4d42 => Some("CIFS"),
+        0xfe53_4d42 => Some("SMB2"),
+        0x5346_414f => Some("AFS"),
+        0x00c3_6400 => Some("Ceph"),
+        0x0102_1997 => Some("9p"),
+        0x7375_7245 => Some("Coda"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_held_once_and_free_after_its_last_descriptor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("api.lock");
+        let first = Claim::take(&path).unwrap().unwrap();
+        assert!(Claim::take(&path).unwrap().is_none());
+        let shared = Claim::received(first.as_fd().try_clone_to_owned().unwrap(), &path);
+        drop(first);
+        assert!(Claim::take(&path).unwrap().is_none(), "the shared description still holds the lock");
+        drop(shared);
+        assert!(Claim::take(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_claim_whose_file_was_removed_knows_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("api.lock");
+        let claim = Claim::take(&path).unwrap().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(!claim.is_in_place());
+        let second = Claim::take(&path).unwrap().unwrap();
+        assert!(second.is_in_place() && !claim.is_in_place());
+    }
+
+    #[test]
+    fn a_link_or_a_fifo_in_place_of_the_claim_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("precious");
+        std::fs::write(&target, "x").unwrap();
+        let link = folder.path().join("api.lock");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(Claim::take(&link).is_err());
+        let fifo = folder.path().join("fifo.lock");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &fifo,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        assert!(Claim::take(&fifo).unwrap_err().to_string().contains("not a regular file"));
+    }
+
+    #[test]
+    fn network_file_systems_are_named() {
+        assert_eq!(network_name(0x6969), Some("NFS"));
+        assert_eq!(network_name(0xef53), None, "ext4 is local");
+    }
+}

@@ -1,0 +1,658 @@
+//! The guard itself: one single-threaded loop over signals, links, output and one deadline. It holds the claim, is
+//! parent to the tree, writes the record, and ends when the tree is empty and nobody needs it any more.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal};
+
+use super::{Assignment, Order, PROTOCOL, Report, RunOrder, SpawnFailure, zygote};
+use crate::claim::Claim;
+use crate::clock;
+use crate::guard::output::Output;
+use crate::identity::{Exit, Identity};
+use crate::layout::Place;
+use crate::link::{Link, Listener};
+use crate::platform::cgroup::Leaf;
+use crate::platform::signals::Signals;
+use crate::platform::spawn::{Surroundings, spawn};
+use crate::platform::sweep::{self, Stuck, Traces};
+use crate::platform::tree;
+use crate::record::{Record, replace};
+
+/// After the kill: how often to look again, and when to say that something does not die.
+const KILL_ROUND: Duration = Duration::from_millis(20);
+const STUCK_AFTER: Duration = Duration::from_secs(2);
+
+/// How a run in the foreground went.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It ran and ended so.
+    Ended(Exit),
+    /// It did not start.
+    NotStarted(SpawnFailure),
+}
+
+/// A guard forked by the zygote: obeys its daemon, never returns.
+pub fn guard(assignment: Assignment, claim: Claim, daemon: Link, orphans: Vec<u32>) -> ! {
+    zygote::name("soloist-guard");
+    let _ = rustix::process::setsid();
+    // The zygote's memory, a standard input of /dev/null and the daemon's log as output: all shared, nothing to undo.
+    let code = match Body::new(assignment, claim, Mode::Detached, orphans) {
+        Ok(mut body) => {
+            body.links.push(daemon);
+            body.live();
+            // The claim before the links: who sees its link end may rely on the claim being gone.
+            drop(body.claim);
+            drop(body.links);
+            0
+        }
+        // The daemon sees the link end and says that the guard was lost.
+        Err(_) => 1,
+    };
+    // SAFETY: ends this forked process at once; the zygote's destructors and exit handlers are not ours to run.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::_exit(code)
+    }
+}
+
+/// `soloist run`: this very process guards one run in the foreground and returns when its tree is empty.
+///
+/// # Errors
+/// If the guard cannot be set up; nothing was started then.
+pub fn foreground(assignment: Assignment, claim: Claim, run: RunOrder) -> io::Result<Outcome> {
+    let terminal = terminal();
+    let mut body = Body::new(assignment, claim, Mode::Foreground, Vec::new())?;
+    body.terminal = terminal;
+    if let Err(failure) = body.spawn(run) {
+        body.finish();
+        return Ok(Outcome::NotStarted(failure));
+    }
+    body.live();
+    match body.record.exit {
+        Some(exit) => Ok(Outcome::Ended(exit)),
+        None => Err(io::Error::other("the guard ended without an exit of its main process")),
+    }
+}
+
+/// Our terminal, if we are its foreground: the program shall be it then, so that Ctrl+C and Ctrl+Z reach it.
+fn terminal() -> Option<OwnedFd> {
+    let input = rustix::stdio::stdin();
+    let is_foreground = rustix::termios::isatty(input)
+        && rustix::termios::tcgetpgrp(input).is_ok_and(|group| group == rustix::process::getpgrp());
+    is_foreground.then(|| input.try_clone_to_owned().ok()).flatten()
+}
+
+/// Where to look for survivors of earlier runs of an instance.
+pub(super) fn traces(assignment: &Assignment, orphans: Vec<u32>) -> Traces {
+    let place = assignment.place();
+    let record = Record::read(&place.record());
+    Traces { claim: place.claim(), record, orphans, spare: assignment.spare.clone() }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Forked by a zygote: ends when released, or when its tree is empty and no daemon is there.
+    Detached,
+    /// `soloist run`: ends with its one run.
+    Foreground,
+}
+
+/// What is true of the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tree {
+    Empty,
+    /// The main process lives (or is not reaped yet, so its number is its own).
+    Led {
+        main: u32,
+    },
+    /// The main process is gone, others live.
+    Leaderless {
+        group: u32,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    Polite { kill_at: Instant },
+    Killing { since: Instant, again_at: Instant, told: bool },
+}
+
+struct Body {
+    assignment: Assignment,
+    place: Place,
+    claim: Claim,
+    me: Identity,
+    mode: Mode,
+    terminal: Option<OwnedFd>,
+    signals: Signals,
+    listener: Option<Listener>,
+    links: Vec<Link>,
+    record: Record,
+    leaf: Option<Leaf>,
+    output: Option<Output>,
+    tree: Tree,
+    stop: Option<Stop>,
+    killed: bool,
+    stop_signal: i32,
+    stop_grace: Duration,
+    released: bool,
+    /// Left by an earlier guard to our parent; taken along in the first sweep.
+    orphans: Vec<u32>,
+    swept: bool,
+    /// Children we had before we were a guard (`cmd & exec soloist run …`): not of our tree.
+    strangers: Vec<u32>,
+}
+
+impl Body {
+    fn new(assignment: Assignment, claim: Claim, mode: Mode, orphans: Vec<u32>) -> io::Result<Body> {
+        let strangers = if mode == Mode::Foreground { sweep::orphans(&[])? } else { Vec::new() };
+        tree::become_subreaper()?;
+        let mut caught = vec![libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+        if mode == Mode::Foreground {
+            caught.extend([libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM, libc::SIGTTOU, libc::SIGCONT]);
+        }
+        let signals = Signals::catch(&caught)?;
+        let place = assignment.place();
+        let me = Identity::mine()?;
+        let record = Record {
+            version: PROTOCOL,
+            instance: assignment.instance.clone(),
+            project: assignment.project.clone(),
+            holder: assignment.holder,
+            guard: me.clone(),
+            run_id: String::new(),
+            main: None,
+            command: Vec::new(),
+            ports: Vec::new(),
+            since_ms: clock::wall_ms(),
+            cgroup: None,
+            pid_file: None,
+            exit: None,
+            exit_ms: None,
+            ended: true,
+        };
+        Ok(Body {
+            place,
+            claim,
+            me,
+            mode,
+            terminal: None,
+            signals,
+            listener: None,
+            links: Vec::new(),
+            record,
+            leaf: None,
+            output: None,
+            tree: Tree::Empty,
+            stop: None,
+            killed: false,
+            stop_signal: libc::SIGTERM,
+            stop_grace: Duration::from_secs(5),
+            released: false,
+            orphans,
+            swept: false,
+            strangers,
+            assignment,
+        })
+    }
+
+    fn live(&mut self) {
+        while !self.is_over() {
+            let ready = self.wait();
+            if ready.signals {
+                while let Some(signal) = self.signals.next() {
+                    self.receive_signal(signal);
+                }
+                self.reap();
+            }
+            if ready.output
+                && let Some(output) = &mut self.output
+            {
+                output.take();
+            }
+            if ready.listener {
+                while let Some(Ok(Some(link))) = self.listener.as_ref().map(Listener::accept) {
+                    self.links.push(link);
+                }
+            }
+            for at in ready.links.into_iter().rev() {
+                self.receive_orders(at);
+            }
+            self.keep_time();
+        }
+        self.finish();
+    }
+
+    fn is_over(&self) -> bool {
+        self.tree == Tree::Empty
+            && match self.mode {
+                Mode::Foreground => true,
+                Mode::Detached => self.released || self.links.is_empty(),
+            }
+    }
+
+    /// Waits for the next thing to happen, or for the deadline.
+    fn wait(&self) -> Ready {
+        let deadline = self.stop.map(|stop| match stop {
+            Stop::Polite { kill_at } => kill_at,
+            Stop::Killing { again_at, .. } => again_at,
+        });
+        let timeout = deadline.map(|at| {
+            let left = at.saturating_duration_since(Instant::now());
+            Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() }
+        });
+        let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        fds.extend(self.output.as_ref().map(|o| PollFd::from_borrowed_fd(o.pipe(), PollFlags::IN)));
+        fds.extend(self.listener.as_ref().map(|l| PollFd::new(l, PollFlags::IN)));
+        fds.extend(self.links.iter().map(|l| PollFd::new(l, PollFlags::IN)));
+        if poll(&mut fds, timeout.as_ref()).is_err() {
+            return Ready::default();
+        }
+        let mut is_ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        let mut next = |present: bool| present && is_ready.next().unwrap_or(false);
+        Ready {
+            signals: next(true),
+            output: next(self.output.is_some()),
+            listener: next(self.listener.is_some()),
+            links: (0..self.links.len()).filter(|_| next(true)).collect(),
+        }
+    }
+
+    fn receive_signal(&mut self, signal: i32) {
+        match (signal, self.mode) {
+            (libc::SIGCHLD | libc::SIGTTOU, _) => {}
+            (signal, Mode::Foreground) => self.signal_main(signal),
+            // A machine going down, or somebody who means it: end the tree before we end.
+            (libc::SIGTERM, Mode::Detached) => {
+                self.released = true;
+                self.begin_stop(self.stop_grace);
+            }
+            (_, Mode::Detached) => {}
+        }
+    }
+
+    /// To the main process's group. While it is not reaped its number is its own.
+    fn signal_main(&self, signal: i32) {
+        if let (Tree::Led { main }, Some(signal)) = (self.tree, Signal::from_named_raw(signal))
+            && let Some(group) = i32::try_from(main).ok().and_then(Pid::from_raw)
+        {
+            let _ = rustix::process::kill_process_group(group, signal);
+        }
+    }
+
+    fn reap(&mut self) {
+        self.follow_job_control();
+        let mut reaped = Vec::new();
+        let mut has_children = tree::reap(&mut reaped);
+        if has_children && !self.strangers.is_empty() {
+            self.strangers.retain(|pid| !reaped.iter().any(|(dead, _)| dead == pid));
+            has_children = sweep::orphans(&self.strangers).is_ok_and(|children| !children.is_empty());
+        }
+        let exit = match self.tree {
+            Tree::Led { main } => reaped.iter().find(|(pid, _)| *pid == main).map(|(_, s)| Exit::from_wait_status(*s)),
+            _ => None,
+        };
+        if let (Some(exit), Tree::Led { main }) = (exit, self.tree) {
+            self.tree = Tree::Leaderless { group: main };
+            self.note_exit(exit, has_children);
+        }
+        if !has_children && self.tree != Tree::Empty {
+            self.note_empty();
+        }
+    }
+
+    fn note_exit(&mut self, exit: Exit, has_children: bool) {
+        if let Some(output) = &mut self.output {
+            output.drain();
+        }
+        self.give_back_terminal();
+        self.record.exit = Some(exit);
+        self.record.exit_ms = Some(clock::wall_ms());
+        self.record.ended = !has_children;
+        let _ = self.record.write(&self.place);
+        let left = if has_children { tree::descendants(self.me.pid).len() } else { 0 };
+        self.report(&Report::MainExited { run_id: self.record.run_id.clone(), exit, left });
+        if has_children {
+            match self.stop {
+                // Those outside its group have not heard the polite signal yet; they shall have the rest of the grace.
+                Some(Stop::Polite { .. }) => self.signal_outsiders(),
+                Some(Stop::Killing { .. }) => {}
+                None if self.links.is_empty() => self.begin_stop(self.stop_grace),
+                // The daemon decides.
+                None => {}
+            }
+        }
+    }
+
+    fn note_empty(&mut self) {
+        self.tree = Tree::Empty;
+        self.stop = None;
+        if let Some(output) = &mut self.output {
+            output.drain();
+        }
+        self.remove_pid_file();
+        if !self.record.ended {
+            self.record.ended = true;
+            let _ = self.record.write(&self.place);
+        }
+        let killed = std::mem::take(&mut self.killed);
+        self.report(&Report::Emptied { run_id: self.record.run_id.clone(), killed });
+    }
+
+    fn receive_orders(&mut self, at: usize) {
+        loop {
+            let Some(link) = self.links.get(at) else { return };
+            match link.receive() {
+                Ok(Some((bytes, fds))) => {
+                    // What a newer daemon orders and we do not know is left undone; it asks for our version first.
+                    if let Ok(order) = serde_json::from_slice::<Order>(&bytes) {
+                        self.obey(order, fds, at);
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Ok(None) | Err(_) => {
+                    self.links.remove(at);
+                    if self.links.is_empty() && matches!(self.tree, Tree::Leaderless { .. }) && self.stop.is_none() {
+                        self.begin_stop(self.stop_grace);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order, fds: Vec<OwnedFd>, at: usize) {
+        match order {
+            Order::Spawn => {
+                let run = read_run(fds);
+                let run_id = run.as_ref().map_or(String::new(), |run| run.run_id.clone());
+                if let Err(error) = run.map_err(|e| SpawnFailure::Other(e.to_string())).and_then(|r| self.spawn(r)) {
+                    self.report(&Report::SpawnFailed { run_id, error });
+                }
+            }
+            Order::Sweep { run_id, grace_ms } => {
+                let swept = self.sweep(Duration::from_millis(grace_ms));
+                match swept {
+                    Ok(ended) if ended == 0 && self.tree != Tree::Empty => {}
+                    Ok(ended) => {
+                        self.record.run_id.clone_from(&run_id);
+                        let _ = self.record.write(&self.place);
+                        self.report(&Report::Swept { ended });
+                        self.report(&Report::Emptied { run_id, killed: true });
+                    }
+                    Err(processes) => self.report(&Report::Stuck { processes }),
+                }
+            }
+            Order::Stop { grace_ms } => {
+                if self.tree == Tree::Empty {
+                    self.report(&Report::Emptied { run_id: self.record.run_id.clone(), killed: false });
+                } else {
+                    self.begin_stop(Duration::from_millis(grace_ms));
+                }
+            }
+            Order::Kill => {
+                if self.tree != Tree::Empty {
+                    self.begin_kill();
+                }
+            }
+            Order::Signal { signal } => self.signal_main(signal),
+            Order::Status => self.tell_status(at),
+            Order::Release => self.released = true,
+        }
+    }
+
+    fn tell_status(&mut self, at: usize) {
+        let run_id = (!self.record.run_id.is_empty()).then(|| self.record.run_id.clone());
+        let status = Report::Status {
+            version: PROTOCOL,
+            guard: self.me.clone(),
+            run_id,
+            main: self.record.main.clone().filter(|_| matches!(self.tree, Tree::Led { .. })),
+            exit: self.record.exit,
+            empty: self.tree == Tree::Empty,
+            since_ms: self.record.since_ms,
+        };
+        if let (Some(link), Ok(bytes)) = (self.links.get(at), serde_json::to_vec(&status)) {
+            let _ = link.send(&bytes, &[self.claim.as_fd()]);
+        }
+    }
+
+    /// Who does not read loses its link, not us our time: it comes back and asks for the status.
+    fn report(&mut self, report: &Report) {
+        let Ok(bytes) = serde_json::to_vec(report) else { return };
+        self.links.retain(|link| link.send(&bytes, &[]).is_ok());
+    }
+
+    // ---- starting
+
+    fn spawn(&mut self, run: RunOrder) -> Result<(), SpawnFailure> {
+        if self.tree != Tree::Empty {
+            return Err(SpawnFailure::Other("a run of this instance is alive; nothing was started".into()));
+        }
+        if !self.claim.is_in_place() {
+            return Err(SpawnFailure::ClaimReplaced(self.claim.path().to_owned()));
+        }
+        let grace = Duration::from_millis(run.stop_grace_ms);
+        self.sweep(grace).map_err(SpawnFailure::Survivors)?;
+        let other = |e: io::Error| SpawnFailure::Other(e.to_string());
+        if self.listener.is_none() {
+            self.listener = Some(Listener::bind(&self.place.socket()).map_err(other)?);
+        }
+        if self.leaf.is_none() {
+            // Without a leaf the subreaper keeps the tree; the leaf is for the case that we are killed.
+            self.leaf = Leaf::make(&leaf_name(&self.place)).ok();
+        }
+        if let (None, Some(log)) = (&self.output, &run.log) {
+            self.output = Some(Output::open(log).map_err(other)?);
+        }
+        self.stop_signal = run.stop_signal;
+        self.stop_grace = grace;
+        self.record.run_id = run.run_id;
+        self.record.main = None;
+        self.record.command.clone_from(&run.program.argv);
+        self.record.ports = run.ports;
+        self.record.since_ms = clock::wall_ms();
+        self.record.cgroup = self.leaf.as_ref().map(|leaf| leaf.path().to_owned());
+        self.record.pid_file.clone_from(&run.pid_file);
+        self.record.exit = None;
+        self.record.exit_ms = None;
+        self.record.ended = false;
+        // Before the process: if we are killed on the next line, the next start knows where to look.
+        self.record.write(&self.place).map_err(other)?;
+        let around = Surroundings {
+            leaf: self.leaf.as_ref(),
+            output: self.output.as_ref().map(Output::end),
+            detached: self.mode == Mode::Detached,
+            terminal: self.terminal.as_ref().map(AsFd::as_fd),
+        };
+        let main = spawn(&run.program, &around).map_err(|e| {
+            self.record.ended = true;
+            let _ = self.record.write(&self.place);
+            SpawnFailure::Program(e)
+        })?;
+        self.tree = Tree::Led { main };
+        // The child is not reaped yet, so this cannot name another, even if it has already ended.
+        self.record.main = Identity::of(main).ok();
+        let _ = self.record.write(&self.place);
+        if let Some(path) = &run.pid_file {
+            let _ = replace(path, format!("{main}\n").as_bytes());
+        }
+        if let Some(identity) = self.record.main.clone() {
+            self.report(&Report::Spawned { run_id: self.record.run_id.clone(), main: identity });
+        }
+        Ok(())
+    }
+
+    /// Ends what earlier runs left behind, once in our life. Free if the last record says that its tree was empty.
+    fn sweep(&mut self, grace: Duration) -> Result<usize, Vec<Stuck>> {
+        if self.swept {
+            return Ok(0);
+        }
+        let traces = traces(&self.assignment, std::mem::take(&mut self.orphans));
+        let ended = if traces.record.as_ref().is_some_and(|r| r.ended || r.guard.boot != self.me.boot) {
+            0
+        } else {
+            let swept = sweep::end(&traces, self.stop_signal, grace);
+            if !swept.stuck.is_empty() {
+                return Err(swept.stuck);
+            }
+            swept.ended.len()
+        };
+        self.swept = true;
+        if let Some(pid_file) = traces.record.and_then(|record| record.pid_file) {
+            // It names a process of a run that is over; whoever has that number now is no matter of ours.
+            let _ = std::fs::remove_file(pid_file);
+        }
+        Ok(ended)
+    }
+
+    // ---- stopping
+
+    fn begin_stop(&mut self, grace: Duration) {
+        if self.tree == Tree::Empty || matches!(self.stop, Some(Stop::Killing { .. })) {
+            return;
+        }
+        if grace.is_zero() || self.stop_signal == libc::SIGKILL {
+            return self.begin_kill();
+        }
+        let kill_at = Instant::now() + grace;
+        if let Some(Stop::Polite { kill_at: earlier }) = self.stop {
+            // Asked twice: the first budget counts, unless the second is shorter.
+            self.stop = Some(Stop::Polite { kill_at: earlier.min(kill_at) });
+            return;
+        }
+        self.stop = Some(Stop::Polite { kill_at });
+        match self.tree {
+            Tree::Led { .. } => {
+                self.signal_main(self.stop_signal);
+                // A stopped process hears nothing but this.
+                self.signal_main(libc::SIGCONT);
+            }
+            _ => self.signal_outsiders(),
+        }
+    }
+
+    /// The polite signal for those whom the signal to the group has not reached.
+    fn signal_outsiders(&self) {
+        let group = match self.tree {
+            Tree::Leaderless { group } if self.stop.is_some() => Some(group),
+            _ => None,
+        };
+        tree::signal_descendants(self.me.pid, &self.strangers, self.stop_signal, group);
+    }
+
+    fn begin_kill(&mut self) {
+        let now = Instant::now();
+        self.killed = true;
+        self.stop = Some(Stop::Killing { since: now, again_at: now, told: false });
+        self.kill_round();
+    }
+
+    fn kill_round(&mut self) {
+        if let Some(leaf) = &self.leaf {
+            let _ = leaf.kill();
+        } else {
+            // What stands still cannot fork: stop until nobody new shows, then kill all of them.
+            let mut reached = 0;
+            for _ in 0..64 {
+                let now = tree::signal_descendants(self.me.pid, &self.strangers, libc::SIGSTOP, None);
+                if now == reached {
+                    break;
+                }
+                reached = now;
+            }
+        }
+        tree::signal_descendants(self.me.pid, &self.strangers, libc::SIGKILL, None);
+        self.reap();
+    }
+
+    fn keep_time(&mut self) {
+        let now = Instant::now();
+        match self.stop {
+            Some(Stop::Polite { kill_at }) if now >= kill_at => self.begin_kill(),
+            Some(Stop::Killing { since, again_at, told }) if now >= again_at => {
+                let is_stuck = now >= since + STUCK_AFTER;
+                if is_stuck && !told {
+                    let processes = tree::descendants(self.me.pid).into_iter().map(sweep::stuck).collect();
+                    self.report(&Report::Stuck { processes });
+                }
+                let round = if is_stuck { KILL_ROUND * 25 } else { KILL_ROUND };
+                self.stop = Some(Stop::Killing { since, again_at: now + round, told: told || is_stuck });
+                self.kill_round();
+            }
+            _ => {}
+        }
+    }
+
+    // ---- the terminal
+
+    /// Ctrl+Z stops the program; the shell waits for us, so we stop with it and go on with it.
+    fn follow_job_control(&self) {
+        let (Some(terminal), Tree::Led { main }) = (&self.terminal, self.tree) else { return };
+        if !tree::is_stopped(main) {
+            return;
+        }
+        self.give_back_terminal();
+        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
+        // Here we were continued. In the foreground again? Then the program is it.
+        if rustix::termios::tcgetpgrp(terminal).is_ok_and(|group| group == rustix::process::getpgrp())
+            && let Some(group) = i32::try_from(main).ok().and_then(Pid::from_raw)
+        {
+            let _ = rustix::termios::tcsetpgrp(terminal, group);
+        }
+        self.signal_main(libc::SIGCONT);
+    }
+
+    fn give_back_terminal(&self) {
+        if let Some(terminal) = &self.terminal {
+            let _ = rustix::termios::tcsetpgrp(terminal, rustix::process::getpgrp());
+        }
+    }
+
+    // ---- the end
+
+    fn remove_pid_file(&self) {
+        if let (Some(path), Some(main)) = (&self.record.pid_file, &self.record.main)
+            && std::fs::read_to_string(path).is_ok_and(|text| text.trim() == main.pid.to_string())
+        {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(leaf) = self.leaf.take() {
+            leaf.remove();
+        }
+        if self.listener.take().is_some() {
+            let _ = std::fs::remove_file(self.place.socket());
+        }
+    }
+}
+
+#[derive(Default)]
+struct Ready {
+    signals: bool,
+    output: bool,
+    listener: bool,
+    links: Vec<usize>,
+}
+
+fn read_run(fds: Vec<OwnedFd>) -> io::Result<RunOrder> {
+    let memory = fds.into_iter().next().ok_or_else(|| io::Error::other("an order to spawn came without a program"))?;
+    let mut bytes = Vec::new();
+    File::from(memory).read_to_end(&mut bytes)?;
+    serde_json::from_slice(&bytes).map_err(io::Error::other)
+}
+
+/// `soloist-api-1a2b3c4d`: readable, and its own for each claim path.
+fn leaf_name(place: &Place) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    place.claim().hash(&mut hasher);
+    format!("soloist-{}-{:08x}", place.instance, hasher.finish() as u32)
+}

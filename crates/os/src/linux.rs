@@ -1,0 +1,15 @@
+//! Linux: what the portable files of this crate ask of the kernel. The siblings `macos.rs` and `windows.rs` have the
+//! same functions.
+
+pub mod cgroup;
+mod handle;
+pub mod ports;
+mod process;
+pub mod signals;
+mod sock_diag;
+pub mod spawn;
+pub mod sweep;
+pub mod tree;
+
+pub use handle::Handle;
+pub use process::{boot_id, cookie_of, parent_of, pid_namespace, stat};

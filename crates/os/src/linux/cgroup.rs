@@ -1,0 +1,127 @@
+//! A cgroup v2 leaf for one tree (cgroups(7), kernel: admin-guide/cgroup-v2): nothing that is in it can leave it by
+//! forking, and `cgroup.kill` ends all of it at once. Where no leaf can be made, the tree is kept by other means.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+use crate::layout::named;
+
+/// A leaf of the cgroup v2 hierarchy, ours alone.
+#[derive(Debug)]
+pub struct Leaf {
+    path: PathBuf,
+    folder: OwnedFd,
+}
+
+impl Leaf {
+    /// Makes (or opens) the leaf `name` below our own cgroup. An error means: no leaf here (no cgroup v2, or no
+    /// right to make one), and the caller does without.
+    pub fn make(name: &str) -> io::Result<Leaf> {
+        let path = own()?.join(name);
+        match fs::create_dir(&path) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(named(e, "cannot make", &path)),
+            _ => {}
+        }
+        Leaf::open(&path)
+    }
+
+    /// Opens a leaf that was made before.
+    pub fn open(path: &Path) -> io::Result<Leaf> {
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+        let folder = rustix::fs::open(path, flags, rustix::fs::Mode::empty())?;
+        Ok(Leaf { path: path.to_owned(), folder })
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// For CLONE_INTO_CGROUP.
+    pub fn fd(&self) -> RawFd {
+        self.folder.as_raw_fd()
+    }
+
+    /// Every process in it and below it.
+    pub fn pids(&self) -> Vec<u32> {
+        let mut found = Vec::new();
+        collect(&self.path, &mut found);
+        found
+    }
+
+    /// Ends every process in it and below it at once, forks under way included (Linux 5.14).
+    pub fn kill(&self) -> io::Result<()> {
+        fs::write(self.path.join("cgroup.kill"), "1")
+    }
+
+    /// Removes it with what a service may have made below it. Only an empty one goes.
+    pub fn remove(&self) {
+        remove_below(&self.path);
+    }
+}
+
+fn collect(folder: &Path, found: &mut Vec<u32>) {
+    if let Ok(list) = fs::read_to_string(folder.join("cgroup.procs")) {
+        // 0 stands for a process outside our pid namespace.
+        found.extend(list.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid != 0));
+    }
+    for below in folders(folder) {
+        collect(&below, found);
+    }
+}
+
+fn remove_below(folder: &Path) {
+    for below in folders(folder) {
+        remove_below(&below);
+    }
+    let _ = fs::remove_dir(folder);
+}
+
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect()
+}
+
+/// The folder of our own cgroup in the v2 hierarchy, also where v1 controllers are mounted beside it (hybrid).
+fn own() -> io::Result<PathBuf> {
+    let absent = || io::Error::new(io::ErrorKind::Unsupported, "no cgroup v2 hierarchy is mounted");
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let (root, point) = mounts.lines().find_map(cgroup2_mount).ok_or_else(absent)?;
+    let lines = fs::read_to_string("/proc/self/cgroup")?;
+    let path = lines.lines().find_map(|line| line.strip_prefix("0::")).ok_or_else(absent)?;
+    // Under a bind mount of a part, paths are told from that part's root on.
+    let below = Path::new(path).strip_prefix(&root).unwrap_or(Path::new(path).strip_prefix("/").unwrap_or(Path::new("")));
+    Ok(point.join(below))
+}
+
+/// Root and mount point of a line of mountinfo (proc_pid_mountinfo(5)) that mounts cgroup2.
+fn cgroup2_mount(line: &str) -> Option<(PathBuf, PathBuf)> {
+    let (mount, kind) = line.split_once(" - ")?;
+    if !kind.starts_with("cgroup2 ") {
+        return None;
+    }
+    let mut fields = mount.split(' ').skip(3);
+    let root = fields.next()?;
+    let point = fields.next()?;
+    Some((PathBuf::from(unescape(root)), PathBuf::from(unescape(point))))
+}
+
+/// mountinfo writes space, tab, line feed and backslash in octal.
+fn unescape(text: &str) -> String {
+    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_v2_mount_is_found_beside_v1_controllers() {
+        let v1 = "30 29 0:26 / /sys/fs/cgroup/cpu rw shared:9 - cgroup cgroup rw,cpu";
+        let v2 = "42 29 0:38 / /sys/fs/cgroup/uni\\040fied rw shared:21 - cgroup2 cgroup2 rw";
+        assert!(cgroup2_mount(v1).is_none());
+        assert_eq!(cgroup2_mount(v2), Some(("/".into(), "/sys/fs/cgroup/uni fied".into())));
+    }
+}

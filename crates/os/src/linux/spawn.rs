@@ -1,0 +1,301 @@
+//! Starts a main process: own session or group, own cgroup leaf, clean descriptors and signals, and an error that says
+//! which step failed. Called only by a guard: small and single-threaded, so a plain fork is cheap and allowed.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::cgroup::Leaf;
+
+/// What to start and how. Travels from daemon to guard as JSON in a memory file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Program and arguments; a program without a slash is looked up in PATH of `env`.
+    pub argv: Vec<String>,
+    /// Its whole environment.
+    pub env: Vec<(String, String)>,
+    /// Its working folder.
+    pub dir: PathBuf,
+}
+
+/// Where it belongs and what it is connected to.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// The cgroup leaf to start in.
+    pub leaf: Option<&'a Leaf>,
+    /// Standard output and error; `None`: ours.
+    pub output: Option<BorrowedFd<'a>>,
+    /// A session of its own without a terminal and with empty input; else only a process group of its own.
+    pub detached: bool,
+    /// A terminal whose foreground group it shall be.
+    pub terminal: Option<BorrowedFd<'a>>,
+}
+
+/// Why nothing was started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpawnError {
+    /// The step that failed.
+    pub step: Step,
+    /// errno(3).
+    pub errno: i32,
+    /// On what.
+    pub object: String,
+}
+
+/// The steps that can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Making the process.
+    Fork,
+    /// Connecting its descriptors.
+    Descriptors,
+    /// Entering its folder.
+    Folder,
+    /// Executing the program.
+    Exec,
+}
+
+impl SpawnError {
+    /// 127 if the program is not there, else 126: what a shell says (POSIX XCU 2.8.2). They never change by retrying.
+    pub fn shell_code(&self) -> i32 {
+        if self.step == Step::Exec && self.errno == libc::ENOENT { 127 } else { 126 }
+    }
+}
+
+impl std::fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let cause = io::Error::from_raw_os_error(self.errno);
+        match (self.step, self.errno) {
+            (Step::Exec, libc::ENOENT) => write!(f, "command not found: {}", self.object),
+            (Step::Exec, libc::EACCES) => write!(f, "not executable: {} (chmod +x it, or name its interpreter)", self.object),
+            (Step::Exec, libc::ENOEXEC) => {
+                write!(f, "not a program: {} (a script needs a first line such as #!/bin/sh)", self.object)
+            }
+            (Step::Exec, _) => write!(f, "cannot execute {}: {cause}", self.object),
+            (Step::Folder, _) => write!(f, "cannot enter the folder {}: {cause}", self.object),
+            (Step::Fork, _) => write!(f, "cannot make a process: {cause}"),
+            (Step::Descriptors, _) => write!(f, "cannot connect its input and output: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for SpawnError {}
+
+/// Starts the program and returns its pid once it is executing.
+pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnError> {
+    let name = program.argv.first().cloned().unwrap_or_default();
+    let fail = |step, error: io::Error| SpawnError {
+        step,
+        errno: error.raw_os_error().unwrap_or(libc::EINVAL),
+        object: if step == Step::Folder { program.dir.display().to_string() } else { name.clone() },
+    };
+    // All that allocates is done before the fork.
+    let image = Image::of(program).map_err(|e| fail(Step::Exec, e))?;
+    let null = if around.detached {
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+        Some(rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty()).map_err(|e| fail(Step::Descriptors, e.into()))?)
+    } else {
+        None
+    };
+    let (told, tell) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| fail(Step::Descriptors, e.into()))?;
+    let child = Child {
+        image: &image,
+        input: null.as_ref().map(AsRawFd::as_raw_fd),
+        output: around.output.map(|fd| fd.as_raw_fd()),
+        terminal: around.terminal.map(|fd| fd.as_raw_fd()),
+        detached: around.detached,
+        tell: tell.as_raw_fd(),
+    };
+    let pid = fork_into(around.leaf, &child).map_err(|e| fail(Step::Fork, e))?;
+    drop(tell);
+    match read_failure(&told) {
+        None => Ok(pid),
+        Some((step, errno)) => {
+            // It has reported and is exiting; reap it here so that the guard never sees it as a child of the run.
+            let raw = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+            while let Err(rustix::io::Errno::INTR) = rustix::process::waitpid(raw, rustix::process::WaitOptions::empty()) {}
+            Err(fail(step, io::Error::from_raw_os_error(errno)))
+        }
+    }
+}
+
+/// Argument vectors as execve(2) wants them.
+struct Image {
+    candidates: Vec<CString>,
+    folder: CString,
+    argv: Vec<*const libc::c_char>,
+    envp: Vec<*const libc::c_char>,
+    // What the pointers point into.
+    _strings: Vec<CString>,
+}
+
+impl Image {
+    fn of(program: &Program) -> io::Result<Image> {
+        let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL));
+        let mut strings = Vec::with_capacity(program.argv.len() + program.env.len());
+        for word in &program.argv {
+            strings.push(text(word.as_bytes())?);
+        }
+        for (name, value) in &program.env {
+            strings.push(text(format!("{name}={value}").as_bytes())?);
+        }
+        let pointers = |range: &[CString]| -> Vec<*const libc::c_char> {
+            range.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+        };
+        let (words, variables) = strings.split_at(program.argv.len());
+        let (argv, envp) = (pointers(words), pointers(variables));
+        let name = program.argv.first().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))?;
+        let path = program.env.iter().find(|(name, _)| name == "PATH").map_or("/usr/local/bin:/usr/bin:/bin", |(_, v)| v);
+        let candidates = candidates(name, path, &program.dir)
+            .iter()
+            .map(|path| text(path.as_os_str().as_bytes()))
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Image { candidates, folder: text(program.dir.as_os_str().as_bytes())?, argv, envp, _strings: strings })
+    }
+}
+
+/// Where execvp(3) would look: the path itself if it has a slash, else each folder of PATH.
+fn candidates(name: &str, path: &str, dir: &Path) -> Vec<PathBuf> {
+    if name.contains('/') {
+        return vec![dir.join(name)];
+    }
+    path.split(':').map(|folder| dir.join(if folder.is_empty() { "." } else { folder }).join(name)).collect()
+}
+
+/// What the child needs after the fork: numbers and pointers only.
+struct Child<'a> {
+    image: &'a Image,
+    input: Option<RawFd>,
+    output: Option<RawFd>,
+    terminal: Option<RawFd>,
+    detached: bool,
+    tell: RawFd,
+}
+
+/// clone3(2); the constant of the libc crate is too narrow for it.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// Forks; the child never returns. Straight into the cgroup leaf where clone3(2) can do that: moving a process
+/// afterwards waits for a grace period of the kernel.
+#[allow(unsafe_code)]
+fn fork_into(leaf: Option<&Leaf>, child: &Child<'_>) -> io::Result<u32> {
+    if let Some(leaf) = leaf {
+        // SAFETY: `clone_args` is a plain struct of integers; zero means "not asked for" in every field.
+        let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+        arguments.flags = CLONE_INTO_CGROUP;
+        arguments.exit_signal = libc::SIGCHLD as u64;
+        arguments.cgroup = leaf.fd() as u64;
+        // SAFETY: without CLONE_VM and without a stack this is a fork(2) into a cgroup: the child has its own copy of
+        // our memory. The process is single-threaded, so no lock can be held by a thread that is missing in the copy.
+        let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>()) };
+        match pid {
+            0 => child.go(),
+            pid if pid > 0 => return Ok(pid as u32),
+            // No such call, no right, a leaf that vanished: start beside it, the tree is kept by the subreaper.
+            _ => {}
+        }
+    }
+    // SAFETY: the process is single-threaded (see above); the child only makes system calls and never returns.
+    match unsafe { libc::fork() } {
+        0 => child.go(),
+        pid if pid > 0 => Ok(pid as u32),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+impl Child<'_> {
+    /// In the child: the last steps, then the program. Never returns.
+    #[allow(unsafe_code)]
+    fn go(&self) -> ! {
+        // SAFETY: only async-signal-safe system calls on numbers and on pointers into memory that `image` owns and
+        // that was built before the fork; nothing is allocated, nothing unwinds.
+        unsafe {
+            if self.detached {
+                libc::setsid();
+            } else {
+                libc::setpgid(0, 0);
+            }
+            if let Some(terminal) = self.terminal {
+                // A background group that takes the terminal would be stopped by SIGTTOU.
+                libc::signal(libc::SIGTTOU, libc::SIG_IGN);
+                libc::tcsetpgrp(terminal, libc::getpgrp());
+                libc::signal(libc::SIGTTOU, libc::SIG_DFL);
+            }
+            let connect = |from: Option<RawFd>, to: RawFd| from.is_none_or(|from| libc::dup2(from, to) == to);
+            if !connect(self.input, 0) || !connect(self.output, 1) || !connect(self.output, 2) {
+                self.report(Step::Descriptors);
+            }
+            // Nothing but 0, 1 and 2 goes over; the error pipe closes by itself when the program executes.
+            libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            if libc::chdir(self.image.folder.as_ptr()) != 0 {
+                self.report(Step::Folder);
+            }
+            self.default_signals();
+            let mut denied = false;
+            for candidate in &self.image.candidates {
+                libc::execve(candidate.as_ptr(), self.image.argv.as_ptr(), self.image.envp.as_ptr());
+                match *libc::__errno_location() {
+                    libc::EACCES => denied = true,
+                    libc::ENOENT | libc::ENOTDIR => {}
+                    _ => self.report(Step::Exec),
+                }
+            }
+            // As execvp(3): a forbidden program is a better answer than a missing one.
+            *libc::__errno_location() = if denied { libc::EACCES } else { libc::ENOENT };
+            self.report(Step::Exec)
+        }
+    }
+
+    /// The Rust runtime ignores SIGPIPE and a guard blocks what it catches; a program expects neither.
+    #[allow(unsafe_code)]
+    unsafe fn default_signals(&self) {
+        // SAFETY: plain system calls on a set initialised here.
+        unsafe {
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            if self.detached {
+                // Under nohup(1) a hang-up is to stay ignored; a daemon's child has no terminal to lose.
+                libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            }
+            let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+            libc::sigemptyset(none.as_mut_ptr());
+            libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+        }
+    }
+
+    /// Says which step failed, and why, and ends.
+    #[allow(unsafe_code)]
+    unsafe fn report(&self, step: Step) -> ! {
+        // SAFETY: writes five bytes of our own stack to a descriptor that is open, then ends without unwinding.
+        unsafe {
+            let errno = (*libc::__errno_location()).to_ne_bytes();
+            let bytes = [step as u8, errno[0], errno[1], errno[2], errno[3]];
+            libc::write(self.tell, bytes.as_ptr().cast(), bytes.len());
+            libc::_exit(127)
+        }
+    }
+}
+
+/// Waits until the child executes (end of the pipe) or says why not.
+fn read_failure(told: &OwnedFd) -> Option<(Step, i32)> {
+    let mut bytes = [0u8; 5];
+    loop {
+        match rustix::io::read(told, &mut bytes) {
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(5) => {
+                let step = match bytes[0] {
+                    s if s == Step::Descriptors as u8 => Step::Descriptors,
+                    s if s == Step::Folder as u8 => Step::Folder,
+                    _ => Step::Exec,
+                };
+                return Some((step, i32::from_ne_bytes([bytes[1], bytes[2], bytes[3], bytes[4]])));
+            }
+            _ => return None,
+        }
+    }
+}

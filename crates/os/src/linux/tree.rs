@@ -1,0 +1,92 @@
+//! The tree of a guard: everything that descends from it. Since a guard is a subreaper (PR_SET_CHILD_SUBREAPER,
+//! prctl(2)), no descendant can get out from under it, whatever sessions, groups or double forks it makes; and a
+//! guard without children has no tree. That is exact, and free: the wait call says it.
+
+use std::collections::HashSet;
+use std::io;
+
+use rustix::process::{WaitOptions, WaitStatus};
+
+use super::handle::Handle;
+use super::process;
+
+/// From now on orphaned descendants become our children.
+pub fn become_subreaper() -> io::Result<()> {
+    // rustix takes the pid of a reaper, the kernel only looks whether it is zero.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(io::Error::from)
+}
+
+/// One reaped child.
+pub type Reaped = (u32, i32);
+
+/// Reaps every child that has ended, and says whether any child is left.
+pub fn reap(reaped: &mut Vec<Reaped>) -> bool {
+    loop {
+        // Any child: `waitpid(None)` of rustix would be our own process group only.
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) => reaped.push((pid.as_raw_nonzero().get() as u32, status_word(status))),
+            Ok(None) => return true,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+fn status_word(status: WaitStatus) -> i32 {
+    status.as_raw()
+}
+
+/// All living descendants of a process, by walking down its children. What forks meanwhile may be missed: callers
+/// look again.
+pub fn descendants(root: u32) -> Vec<u32> {
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    let mut next = process::children(root);
+    while let Some(pid) = next.pop() {
+        if seen.insert(pid) {
+            if process::stat(pid).is_ok_and(|s| !s.is_dead()) {
+                found.push(pid);
+            }
+            next.extend(process::children(pid));
+        }
+    }
+    found
+}
+
+/// Sends a signal to every living descendant but the given ones and those of one process group; says how many were
+/// reached.
+///
+/// Between walking and signalling a descendant may die and its number may in theory be given away. A descendant that
+/// died is a zombie until its parent reaps it; to close even that gap each one is pinned and looked at again.
+pub fn signal_descendants(root: u32, spare: &[u32], signal: i32, but_group: Option<u32>) -> usize {
+    let mut reached = 0;
+    for pid in descendants(root) {
+        if spare.contains(&pid) || process::stat(pid).is_ok_and(|s| Some(s.group) == but_group) {
+            continue;
+        }
+        let Ok(handle) = Handle::open(pid) else { continue };
+        if is_descendant(pid, root) && handle.signal(signal).is_ok() {
+            reached += 1;
+        }
+    }
+    reached
+}
+
+/// Whether a process was stopped by a signal (Ctrl+Z).
+pub fn is_stopped(pid: u32) -> bool {
+    process::stat(pid).is_ok_and(|s| s.state == 'T')
+}
+
+/// Whether the process with this number now descends from `root`.
+fn is_descendant(pid: u32, root: u32) -> bool {
+    let mut at = pid;
+    // Chains are short; the bound is against a reading that changes under us.
+    for _ in 0..1024 {
+        match process::stat(at) {
+            Ok(stat) if stat.parent == root => return true,
+            Ok(stat) if stat.parent > 1 => at = stat.parent,
+            _ => return false,
+        }
+    }
+    false
+}

@@ -1,0 +1,28 @@
+//! What the end-to-end tests stand on: projects in their own folders, the freshly built `soloist`, processes known
+//! by pid and start time, and waiting for conditions. The tests themselves are in `tests/`, one file a theme.
+//! It uses no crate of soloist: the tests know it as its users do, by commands, files and processes.
+
+#![cfg(target_os = "linux")]
+
+pub mod background;
+pub mod binaries;
+pub mod identity;
+pub mod output;
+pub mod port;
+pub mod project;
+pub mod puppet;
+pub mod skip;
+pub mod status;
+pub mod wait;
+
+pub use background::Background;
+pub use binaries::binaries;
+pub use identity::{Identity, alive};
+pub use output::Output;
+pub use port::{free_port, is_free};
+pub use project::{Project, puppet, quoted};
+pub use puppet::beacon::Beacon;
+pub use puppet::journal::{Entry, Journal};
+pub use skip::{program, skip_loudly};
+pub use status::{Service, Status};
+pub use wait::wait_until;

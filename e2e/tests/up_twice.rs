@@ -1,0 +1,64 @@
+//! Two `up -d` at once in one project: one daemon, each service once.
+
+#![cfg(target_os = "linux")]
+
+use std::time::Duration;
+
+use e2e::{Project, free_port, puppet, quoted};
+
+const ROUNDS: usize = 20;
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[test]
+fn two_ups_at_once_make_one_daemon_and_each_service_once() {
+    let project = Project::empty();
+    let port = free_port();
+    let (token, other, text) = (project.path("token"), project.path("other"), port.to_string());
+    project.write(
+        "soloist.toml",
+        &format!(
+            "[services.api]\ncommand = {}\nport = {port}\n[services.worker]\ncommand = {}\n",
+            quoted(&puppet(&["--token-file", &token, "--listen", &text])),
+            quoted(&puppet(&["--token-file", &other])),
+        ),
+    );
+    for round in 1..=ROUNDS {
+        let mut both = [project.spawn(&["up", "-d"]), project.spawn(&["up", "-d"])];
+        for up in &mut both {
+            up.wait(LIMIT).expect(0);
+        }
+        let status = project.status();
+        let daemon = status.daemon.as_ref().map(|daemon| daemon.pid).expect("a daemon");
+        for name in ["token", "other"] {
+            let journal = e2e::Journal::read(&e2e::Journal::beside(&project.folder().join(name)));
+            assert_eq!(journal.starts().len(), round, "round {round}: {journal:?}\n{}", project.diary());
+            assert!(journal.overlaps().is_empty(), "round {round}: {journal:?}");
+        }
+        assert!(status.services.iter().all(|service| service.ready && service.pid.is_some()), "{status:?}");
+        // The daemon that came second has gone, or goes at once: what is left is one daemon with two guards and two
+        // services, whatever each of them is made of.
+        e2e::wait_until("there is one daemon", LIMIT, || {
+            let daemons = daemons(&project);
+            if daemons == [daemon] { Ok(()) } else { Err(format!("{daemons:?}, not [{daemon}]")) }
+        });
+        let down = project.soloist(&["down"]).expect(0);
+        assert_eq!(project.survivors(), [], "round {round}: after {down}");
+    }
+}
+
+/// The processes of soloist in this project that are neither a guard nor the parent of one only for that.
+fn daemons(project: &Project) -> Vec<u32> {
+    let locked = format!("{}/.soloist/daemon.sock", project.folder().display());
+    let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let inodes: Vec<String> = sockets
+        .lines()
+        .filter(|line| line.ends_with(&locked))
+        .filter_map(|line| line.split_ascii_whitespace().nth(6).map(|inode| format!("socket:[{inode}]")))
+        .collect();
+    let owns = |pid: u32| {
+        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut links = descriptors.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        links.any(|link| inodes.iter().any(|inode| link.as_os_str() == inode.as_str()))
+    };
+    project.processes().into_iter().map(|one| one.pid).filter(|pid| owns(*pid)).collect()
+}

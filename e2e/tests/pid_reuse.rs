@@ -146,8 +146,10 @@ fn the_next_run_replaces_a_stale_record_and_pid_file_and_says_so() {
         let project = Project::empty();
         let strangers = stale_run(&project);
         let pid_file = project.path("worker.pid");
-        let run =
-            project.soloist(&["run", "worker", "--pid-file", &pid_file, "--", "cat", "worker.pid"]).expect(0);
+        // The stale file is gone before the command starts; its own is there a moment later.
+        let script = "until cat worker.pid 2>/dev/null; do sleep 0.01; done";
+        let words = ["run", "worker", "--pid-file", &pid_file, "--", "/bin/sh", "-c", script];
+        let run = project.soloist(&words).expect(0);
         is_untouched(&strangers, "run");
         assert!(run.stderr.to_lowercase().contains("stale"), "that the state was stale is not said: {run}");
         let own: u32 = run.stdout.trim().parse().unwrap_or_else(|e| panic!("{e}: {run}"));

@@ -253,7 +253,8 @@ fn a_service_does_not_start_on_a_port_that_a_foreign_process_holds() {
         assert!(said.names_number(u64::from(foreign.pid())), "the holder is not named by {said}");
         assert!(said.names_number(u64::from(port)), "the port is not named by {said}");
     }
-    assert_eq!(project.service("api").state, "conflict");
+    let seen = project.service("api");
+    assert!(seen.pid.is_none() && !seen.ready, "{seen:?}");
     let run =
         [&["run", "one", "--port", &text, "--"][..], &command.iter().map(String::as_str).collect::<Vec<_>>()];
     let said = project.soloist(&run.concat()).expect(6);

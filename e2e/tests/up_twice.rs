@@ -35,8 +35,7 @@ fn two_ups_at_once_make_one_daemon_and_each_service_once() {
             assert!(journal.overlaps().is_empty(), "round {round}: {journal:?}");
         }
         assert!(status.services.iter().all(|service| service.ready && service.pid.is_some()), "{status:?}");
-        // The daemon that came second has gone, or goes at once: what is left is one daemon with two guards and two
-        // services, whatever each of them is made of.
+        // The daemon that came second has gone, or goes at once.
         e2e::wait_until("there is one daemon", LIMIT, || {
             let daemons = daemons(&project);
             if daemons == [daemon] { Ok(()) } else { Err(format!("{daemons:?}, not [{daemon}]")) }
@@ -46,19 +45,12 @@ fn two_ups_at_once_make_one_daemon_and_each_service_once() {
     }
 }
 
-/// The processes of soloist in this project that are neither a guard nor the parent of one only for that.
+/// The processes that have the daemon's lock file open: each daemon opens it first of all.
 fn daemons(project: &Project) -> Vec<u32> {
-    let locked = format!("{}/.soloist/daemon.sock", project.folder().display());
-    let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
-    let inodes: Vec<String> = sockets
-        .lines()
-        .filter(|line| line.ends_with(&locked))
-        .filter_map(|line| line.split_ascii_whitespace().nth(6).map(|inode| format!("socket:[{inode}]")))
-        .collect();
-    let owns = |pid: u32| {
+    let lock = project.folder().join(".soloist/daemon.lock");
+    let has_it = |pid: u32| {
         let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        let mut links = descriptors.filter_map(|entry| std::fs::read_link(entry.path()).ok());
-        links.any(|link| inodes.iter().any(|inode| link.as_os_str() == inode.as_str()))
+        descriptors.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|link| link == lock)
     };
-    project.processes().into_iter().map(|one| one.pid).filter(|pid| owns(*pid)).collect()
+    project.processes().into_iter().map(|one| one.pid).filter(|pid| has_it(*pid)).collect()
 }

@@ -98,6 +98,7 @@ where
 
 /// Who asks, in words: shown as the cause of what follows.
 pub fn who(verb: &str) -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".to_owned());
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let user = user.unwrap_or_else(|_| format!("uid {}", soloist_daemon::my_uid()));
     format!("{user} (`soloist {verb}`, pid {})", std::process::id())
 }

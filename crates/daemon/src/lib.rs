@@ -16,4 +16,5 @@ pub mod runs;
 pub mod serve;
 pub mod service;
 
+pub use soloist_os::identity::my_uid;
 pub use soloist_os::layout::Layout;

@@ -163,6 +163,7 @@ pub fn signal_name(signal: i32) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead, BufReader, Write};
     use std::process::{Command, Stdio};
     use std::time::Duration;
 
@@ -193,17 +194,36 @@ mod tests {
 
     #[test]
     fn the_exit_of_a_process_that_is_not_ours_is_told_where_the_kernel_can() {
-        // The shell is our child, the one it starts is not; the shell reaps it and then waits for us.
+        // The shell is our child, the one it starts is not. It says the pid, waits for a word, ends; the shell reaps it.
+        let script = "sh -c 'read word; exit 7' <&0 & echo $!; wait $!; echo reaped; cat >/dev/null";
         let mut shell = Command::new("sh")
-            .args(["-c", "sh -c 'read _; exit 7' <&3 & echo $!; wait $!; read _"])
+            .args(["-c", &format!("exec 3<&0; {}", script.replace("<&0", "<&3"))])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .args(["sh"])
-            .spawn();
-        if let Ok(shell) = &mut shell {
-            let _ = shell.kill();
-            let _ = shell.wait();
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(shell.stdout.take().unwrap()).lines();
+        let pid = out.next().unwrap().unwrap().parse().unwrap();
+        let pinned = Identity::of(pid).unwrap().pin().unwrap();
+        assert_eq!(pinned.exit(), None, "it lives");
+        shell.stdin.as_mut().unwrap().write_all(b"word\n").unwrap();
+        assert_eq!(out.next().unwrap().unwrap(), "reaped");
+        match pinned.exit() {
+            Some(exit) => assert_eq!(exit, Exit::Code(7)),
+            None => assert!(kernel() < (6, 15), "since Linux 6.15 the kernel tells"),
         }
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
+    }
+
+    fn kernel() -> (u32, u32) {
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        let mut numbers = release.split('.').map(|part| part.parse().unwrap_or(0));
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    }
+
+    #[test]
+    fn exits_are_read_as_wait_writes_them() {
         assert_eq!(Exit::from_wait_status(7 << 8), Exit::Code(7));
         assert_eq!(Exit::from_wait_status(9), Exit::Signal(9));
         assert_eq!(Exit::Signal(9).shell_code(), 137);

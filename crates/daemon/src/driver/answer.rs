@@ -29,8 +29,8 @@ pub(super) struct Waiter {
 }
 
 enum Goal {
-    /// An instance serves (a job: has been started).
-    Up { at: usize, reply: Reply<ServiceStatus> },
+    /// An instance serves (a job: has been started). To be sure that one runs, any holder will do.
+    Up { at: usize, or_elsewhere: bool, reply: Reply<ServiceStatus> },
     /// An instance is verified stopped.
     Down { at: usize, reply: Reply<ServiceStatus> },
     /// All of these are verified stopped.
@@ -47,7 +47,7 @@ impl Driver {
                 let ours = self.status_at(at);
                 // A run that somebody started by hand under a declared name is the instance.
                 match runs.iter().find(|run| run.name == ours.name) {
-                    Some(run) if !self.is_held(at) => run.clone(),
+                    Some(run) if self.is_quiet(at) => run.clone(),
                     _ => ours,
                 }
             })
@@ -89,7 +89,11 @@ impl Driver {
         match self.begin_change(&name, verb, &change) {
             Ok(Begun::Waits(at)) => {
                 let patience = change.timeout_ms.map_or_else(|| self.patience(at, verb), Duration::from_millis);
-                let goal = if verb == Verb::Stop { Goal::Down { at, reply } } else { Goal::Up { at, reply } };
+                let goal = match verb {
+                    Verb::Stop => Goal::Down { at, reply },
+                    Verb::Start | Verb::Restart => Goal::Up { at, or_elsewhere: false, reply },
+                    Verb::Ensure => Goal::Up { at, or_elsewhere: true, reply },
+                };
                 self.waiters.push(Waiter { until: now() + patience, goal });
             }
             Ok(Begun::Run(place)) => {
@@ -232,9 +236,12 @@ impl Driver {
         for waiter in std::mem::take(&mut self.waiters) {
             let is_late = waiter.until <= now;
             match waiter.goal {
-                Goal::Up { at, reply } => match self.judge_up(at, is_late) {
+                Goal::Up { at, or_elsewhere, reply } => match self.judge_up(at, or_elsewhere, is_late) {
                     Some(answer) => drop(reply.send(answer)),
-                    None => self.waiters.push(Waiter { until: waiter.until, goal: Goal::Up { at, reply } }),
+                    None => {
+                        let goal = Goal::Up { at, or_elsewhere, reply };
+                        self.waiters.push(Waiter { until: waiter.until, goal });
+                    }
                 },
                 Goal::Down { at, reply } => match self.judge_down(at, is_late) {
                     Some(answer) => drop(reply.send(answer)),
@@ -267,8 +274,11 @@ impl Driver {
         }
     }
 
-    fn judge_up(&self, at: usize, is_late: bool) -> Option<Result<ServiceStatus, Problem>> {
+    fn judge_up(&self, at: usize, or_elsewhere: bool, is_late: bool) -> Option<Result<ServiceStatus, Problem>> {
         let status = self.status_at(at);
+        if or_elsewhere && status.refusal.as_ref().is_some_and(|r| r.code == Code::ClaimHeld) {
+            return Some(Ok(self.status_by_name(&status.name).unwrap_or(status)));
+        }
         let note = || status.note.clone().unwrap_or_default();
         let problem = |code: Code, detail: String| {
             let hint = format!("`soloist logs {}` shows what it wrote", status.name);
@@ -304,7 +314,11 @@ impl Driver {
         if self.is_quiet(at) {
             return Some(Ok(status));
         }
-        // Somebody else wants it up again meanwhile: this stop is over.
+        // Somebody wants it up again meanwhile: this stop is overtaken.
+        if status.wanted == "up" && self.project.status(at).state == Word::Ready {
+            let said = format!("{} was started again before it was down", status.name);
+            return Some(Err(Problem::new(Code::Error, said)));
+        }
         if !is_late {
             return None;
         }

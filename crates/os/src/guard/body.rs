@@ -437,6 +437,10 @@ impl Body {
         if !self.claim.is_in_place() {
             return Err(SpawnFailure::ClaimReplaced(self.claim.path().to_owned()));
         }
+        if let Some(folder) = run.pid_file.as_ref().and_then(|path| path.parent()).filter(|folder| !folder.is_dir()) {
+            let said = format!("the folder of the PID file, {}, does not exist; make it", folder.display());
+            return Err(SpawnFailure::Other(said));
+        }
         let grace = Duration::from_millis(run.stop_grace_ms);
         self.sweep(grace).map_err(SpawnFailure::Survivors)?;
         let other = |e: io::Error| SpawnFailure::Other(e.to_string());

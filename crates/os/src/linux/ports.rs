@@ -34,11 +34,6 @@ pub fn sockets(port: u16) -> io::Result<Vec<Socket>> {
         .map_err(during(format!("cannot ask the kernel who listens on port {port} (sock_diag)")))
 }
 
-/// Every listening TCP socket of this network namespace, sorted by port.
-pub fn all_listeners() -> io::Result<Vec<Socket>> {
-    sock_diag::listening(0).map_err(during("cannot ask the kernel who listens (sock_diag)"))
-}
-
 /// The sockets listening on `port`, each with every process that holds it (proc_pid_fd(5)).
 ///
 /// Each owner named was alive and held the socket during this call. Owners that may not be seen are left out, see
@@ -527,9 +522,6 @@ mod tests {
         expected.sort_unstable();
         let inodes = |found: Vec<Socket>| found.iter().map(|socket| socket.inode).collect::<Vec<_>>();
         assert_eq!(inodes(sockets(port).unwrap()), expected);
-        let all = all_listeners().unwrap();
-        assert!(all.is_sorted_by_key(|socket| socket.port));
-        assert_eq!(inodes(all.into_iter().filter(|socket| socket.port == port).collect()), expected);
     }
 
     #[test]

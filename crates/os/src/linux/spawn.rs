@@ -71,6 +71,9 @@ impl std::fmt::Display for SpawnError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let cause = io::Error::from_raw_os_error(self.errno);
         match (self.step, self.errno) {
+            (Step::Exec, libc::ENOENT) if Path::new(&self.object).exists() => {
+                write!(f, "the interpreter named in the first line of {} does not exist", self.object)
+            }
             (Step::Exec, libc::ENOENT) => write!(f, "command not found: {}", self.object),
             (Step::Exec, libc::EACCES) => write!(f, "not executable: {} (chmod +x it, or name its interpreter)", self.object),
             (Step::Exec, libc::ENOEXEC) => {

@@ -89,6 +89,36 @@ fn one_round(project: &Project, round: usize) {
             "round {round}: `{door}` ended with {code}, winner {winner}, said: {said}"
         );
         if code == 75 {
+            let mut numbers = said.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok());
+            assert!(
+                numbers.any(|number| names.contains(&number)),
+                "round {round}: `{door}` lost and named none of {names:?}: {said}"
+            );
+        }
+    }
+
+    // Every other round begins without a daemon.
+    let end: &[&str] = if round.is_multiple_of(2) { &["stop", "worker"] } else { &["down"] };
+    if runner.is_some() && !round.is_multiple_of(2) {
+        project.soloist(&["stop", "worker"]).expect(0);
+    }
+    project.soloist(end).expect(0);
+    assert!(!winner.is_alive(), "round {round}: {winner} lives after `{end:?}`");
+    for shell in &mut shells {
+        shell.wait(LIMIT);
+    }
+    let journal = project.journal();
+    assert_eq!(journal.starts().len(), round + 1, "round {round}: {journal:?}\n{}", project.diary());
+    assert!(journal.overlaps().is_empty(), "round {round}: {journal:?}");
+}
+
+fn start_at_once(project: &Project, runs: &str) -> Vec<Background> {
+    let gate = project.folder().join("gate");
+    let _ = std::fs::remove_file(&gate);
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &gate, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let shells: Vec<Background> = (0..SHELLS)
+        .map(|shell| {
             let mut command = Command::new("/bin/sh");
             command.args(["-c", SHELL, "sh", &shell.to_string(), runs]);
             command.env("SOLOIST", &binaries().soloist).env("PUPPET", &binaries().puppet);

@@ -1,2 +1,97 @@
-//! ..
-fn main() {}
+//! `bench`: soloist beside its peers. Each measurement is one file and gives one section; `report.rs` prints it and
+//! keeps it in `results.md`. What is compared runs interleaved, so that other load falls on all alike.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench is run by hand and speaks to whoever runs it"
+)]
+
+mod binaries;
+mod figures;
+mod machine;
+mod market;
+mod memory;
+mod outline;
+mod peak;
+mod report;
+mod restart;
+mod run;
+mod supervisor;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+use crate::binaries::Binaries;
+use crate::report::Section;
+
+/// Measures soloist beside its peers, prints tables, and keeps them in bench/results.md.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// What to measure
+    #[arg(value_enum, default_value_t = Measurement::All)]
+    measurement: Measurement,
+    /// Fewer repetitions by this factor, to try out the bench itself; nothing is kept then
+    #[arg(long, value_name = "FACTOR", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    quick: u32,
+}
+
+/// The measurements, in the order of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Measurement {
+    /// One command under a lock: `soloist run` beside flock
+    Run,
+    /// The kill of a child to the first instruction of the next, beside runit and s6
+    Restart,
+    /// What supervisors of a hundred idle services hold in memory
+    Memory,
+    /// The market workload: first, rewritten, and unchanged
+    Market,
+    /// All of them
+    All,
+}
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    let done = if words.next().is_some_and(|word| word == peak::ARGUMENT) {
+        peak::measure(words)
+    } else {
+        measure(&Arguments::parse())
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("error: {problem:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(asked: &Arguments) -> Result<()> {
+    let binaries = Binaries::build()?;
+    let chosen = |one| asked.measurement == Measurement::All || asked.measurement == one;
+    let rounds = |full: usize| (full / asked.quick as usize).max(2);
+    let mut sections: Vec<Section> = Vec::new();
+    let mut take = |section: Section| {
+        println!("{section}");
+        sections.push(section);
+    };
+    if chosen(Measurement::Run) {
+        take(run::measure(&binaries, rounds(300))?);
+    }
+    if chosen(Measurement::Restart) {
+        take(restart::measure(&binaries, rounds(50))?);
+    }
+    if chosen(Measurement::Memory) {
+        take(memory::measure(&binaries, 100)?);
+    }
+    if chosen(Measurement::Market) {
+        take(market::measure(&binaries, rounds(20))?);
+    }
+    if asked.quick == 1 {
+        report::keep(&sections)?;
+    }
+    Ok(())
+}

@@ -52,9 +52,10 @@ fn up_returns_when_everything_is_ready_and_down_ends_everything() {
     assert_eq!(status.service("api").ports, [port]);
     let one = project.soloist(&["status", "api"]).expect(0);
     assert!(one.names_number(u64::from(status.service("api").pid.unwrap())), "{one}");
-    project.soloist(&["down"]).expect(0);
-    assert!(!daemon.is_alive() && is_free(port));
-    assert_eq!(project.survivors(), []);
+    let down = project.soloist(&["down"]).expect(0);
+    assert!(is_free(port), "the port is taken after {down}");
+    assert!(!daemon.is_alive(), "the daemon lives after {down}");
+    assert_eq!(project.survivors(), [], "after {down}");
     let after = project.status();
     assert!(after.daemon.is_none(), "{after:?}");
     assert!(

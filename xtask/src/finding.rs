@@ -74,7 +74,12 @@ pub fn except(found: Vec<Finding>, exceptions: &[Exception]) -> Vec<Finding> {
         left.push(Finding {
             file: e.place.to_owned(),
             line: 1,
-            what: format!("an exception allows {} times what is here {} times ({})", e.times, times(e.place), e.reason),
+            what: format!(
+                "an exception allows {} times what is here {} times ({})",
+                e.times,
+                times(e.place),
+                e.reason
+            ),
             why: "an exception that is larger than its reason hides the next mistake",
             now: "lower its number in xtask/src/rules, or remove it",
         });

@@ -15,12 +15,10 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["tidy"] => tidy(),
         ["docs"] => docs::write(&root()).map(|paths| (format!("written: {}", paths.join(", ")), true)),
-        ["docs", "--check"] => {
-            docs::stale(&root()).map(|stale| match stale.is_empty() {
-                true => ("the generated pages are fresh".to_owned(), true),
-                false => (stale.join("\n"), false),
-            })
-        }
+        ["docs", "--check"] => docs::stale(&root()).map(|stale| match stale.is_empty() {
+            true => ("the generated pages are fresh".to_owned(), true),
+            false => (stale.join("\n"), false),
+        }),
         ["lines"] => Tree::read(&root()).map(|tree| (lines::table(&tree), true)),
         _ => Ok((USAGE.to_owned(), false)),
     };

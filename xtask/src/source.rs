@@ -73,7 +73,9 @@ fn end_of_blank(chars: &[char], at: usize) -> Option<usize> {
         ('/', '*') => Some(end_of_block(chars, at)),
         ('"', _) => Some(end_of_string(chars, at + 1)),
         ('r', '"' | '#') if !after_word || matches!(chars[at - 1], 'b' | 'c') => end_of_raw(chars, at + 1),
-        ('\'', '\\') => Some((at + 3..chars.len()).find(|i| chars[*i] == '\'').map_or(chars.len(), |i| i + 1)),
+        ('\'', '\\') => {
+            Some((at + 3..chars.len()).find(|i| chars[*i] == '\'').map_or(chars.len(), |i| i + 1))
+        }
         // `'x'` is a character, `'x` without an end is a lifetime.
         ('\'', _) if next(2) == '\'' => Some(at + 3),
         _ => None,
@@ -115,7 +117,9 @@ fn end_of_string(chars: &[char], begin: usize) -> usize {
 fn end_of_raw(chars: &[char], at: usize) -> Option<usize> {
     let hashes = chars[at..].iter().take_while(|c| **c == '#').count();
     (chars.get(at + hashes) == Some(&'"')).then(|| {
-        let is_end = |i: &usize| chars[*i] == '"' && chars[i + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes;
+        let is_end = |i: &usize| {
+            chars[*i] == '"' && chars[i + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes
+        };
         (at + hashes + 1..chars.len()).find(is_end).map_or(chars.len(), |i| i + 1 + hashes)
     })
 }
@@ -149,7 +153,7 @@ mod tests {
 
     #[test]
     fn comments_strings_and_characters_are_blank_and_code_is_not() {
-        let text = "a(\"x // y\"); // b\n/* c /* d */ e */ f('\"', '\\'', r#\"g\"h\"#, br\"i\"); j::<'k>(l)";
+        let text = "a(\"x // y\"); // b\n/* c /* d */ e */ f('\"', '\\'', r#\"g\"h\"#, r\"i\"); j::<'k>(l)";
         let source = Source::read("x.rs", text);
         for word in ["a", "f", "j", "k", "l"] {
             assert_eq!(source.words(word).count(), 1, "{word} in {:?}", source.code);

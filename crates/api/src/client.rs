@@ -76,8 +76,9 @@ impl Client {
         let status = response.status();
         let bytes = response.into_body().collect().await.map_err(|e| broken(&e))?.to_bytes();
         if status.is_success() {
-            return serde_json::from_slice(&bytes)
-                .map_err(|e| Problem::new(Code::Error, format!("the daemon's answer is not understood: {e}")));
+            return serde_json::from_slice(&bytes).map_err(|e| {
+                Problem::new(Code::Error, format!("the daemon's answer is not understood: {e}"))
+            });
         }
         Err(serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| Problem::new(Code::Error, format!("the daemon answered {status}"))))
@@ -128,7 +129,11 @@ impl Events {
     }
 }
 
-fn build<B: Serialize>(method: Method, path: &str, body: Option<&B>) -> Result<Request<Full<Bytes>>, Problem> {
+fn build<B: Serialize>(
+    method: Method,
+    path: &str,
+    body: Option<&B>,
+) -> Result<Request<Full<Bytes>>, Problem> {
     let fail = |e: String| Problem::new(Code::Usage, format!("cannot ask for {path}: {e}"));
     let bytes = match body {
         Some(body) => serde_json::to_vec(body).map_err(|e| fail(e.to_string()))?,
@@ -152,7 +157,9 @@ fn broken(error: &hyper::Error) -> Problem {
 fn escape(name: &str) -> String {
     name.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()

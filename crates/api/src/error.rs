@@ -51,14 +51,25 @@ impl Code {
         match self {
             Code::Error => ("error", 500, 1, "something failed; the message says what"),
             Code::Usage => ("usage", 400, 2, "the request makes no sense; the message says which part"),
-            Code::BadConfig => ("bad-config", 422, 1, "soloist.toml is missing or faulty; the message shows the place"),
+            Code::BadConfig => {
+                ("bad-config", 422, 1, "soloist.toml is missing or faulty; the message shows the place")
+            }
             Code::NotRunning => ("not-running", 409, 3, "the service does not run"),
             Code::UnknownService => ("unknown-service", 404, 4, "no service or job has this name"),
-            Code::Unhealthy => ("unhealthy", 503, 5, "the service runs or should, but does not serve; see its log"),
-            Code::PortHeld => ("port-held", 409, 6, "a process that is not ours listens on the port; `soloist who PORT` names it"),
+            Code::Unhealthy => {
+                ("unhealthy", 503, 5, "the service runs or should, but does not serve; see its log")
+            }
+            Code::PortHeld => (
+                "port-held",
+                409,
+                6,
+                "a process that is not ours listens on the port; `soloist who PORT` names it",
+            ),
             Code::NotReady => ("not-ready", 504, 7, "the service was not ready in time; see its log"),
             // EX_TEMPFAIL of sysexits.h: try again later.
-            Code::ClaimHeld => ("claim-held", 423, 75, "another holder runs this instance; the message names it"),
+            Code::ClaimHeld => {
+                ("claim-held", 423, 75, "another holder runs this instance; the message names it")
+            }
             Code::Ending => ("ending", 503, 1, "the daemon is about to end; ask again"),
         }
     }

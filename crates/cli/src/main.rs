@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).take(2).collect();
     match (words.first().and_then(|w| w.to_str()), words.get(1)) {
         // Before anything else: a zygote must stay small and single-threaded.
-        (Some(ZYGOTE_ARGUMENT), None) => exit(if soloist_daemon::links::be_zygote().is_ok() { 0 } else { 1 }),
+        (Some(ZYGOTE_ARGUMENT), Some(limit)) => exit(zygote(&limit.to_string_lossy())),
         (Some(DAEMON_ARGUMENT), Some(root)) => exit(daemon_at(root)),
         _ => {
             let printer = Printer::new();
@@ -31,6 +31,10 @@ fn main() -> ExitCode {
             }))
         }
     }
+}
+
+fn zygote(descriptor_limit: &str) -> i32 {
+    soloist_daemon::links::be_zygote(descriptor_limit).map_or(1, |()| 0)
 }
 
 /// Whoever started the daemon has been told what went wrong.

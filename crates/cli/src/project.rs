@@ -5,9 +5,9 @@ use std::path::Path;
 use soloist_api::client::Client;
 use soloist_api::error::{Code, Problem};
 use soloist_api::status::Status;
+use soloist_daemon::Layout;
 use soloist_daemon::config::Config;
 use soloist_daemon::{runs, serve};
-use soloist_daemon::Layout;
 use tokio::runtime::Runtime;
 
 use crate::printer::Printer;

@@ -28,10 +28,16 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
         Verb::Down => runtime()?.block_on(down::down(&project, printer)),
         Verb::Start { names } => runtime()?.block_on(services::change(&project, printer, "start", &names)),
         Verb::Stop { names } => runtime()?.block_on(services::stop(&project, printer, &names)),
-        Verb::Restart { names } => runtime()?.block_on(services::change(&project, printer, "restart", &names)),
+        Verb::Restart { names } => {
+            runtime()?.block_on(services::change(&project, printer, "restart", &names))
+        }
         Verb::Ensure { names } => runtime()?.block_on(services::change(&project, printer, "ensure", &names)),
-        Verb::Status { name, json } => runtime()?.block_on(status::status(&project, printer, name.as_deref(), json)),
+        Verb::Status { name, json } => {
+            runtime()?.block_on(status::status(&project, printer, name.as_deref(), json))
+        }
         Verb::Free { port, force } => runtime()?.block_on(free::free(&project, printer, port, force)),
-        Verb::Cleanup { dry_run, json } => runtime()?.block_on(cleanup::cleanup(&project, printer, dry_run, json)),
+        Verb::Cleanup { dry_run, json } => {
+            runtime()?.block_on(cleanup::cleanup(&project, printer, dry_run, json))
+        }
     }
 }

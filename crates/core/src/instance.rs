@@ -113,7 +113,9 @@ impl Instance {
         let before = self.state.word();
         match event {
             Event::StartAsked { cause, if_held } => self.start_asked(now, cause, if_held, effects),
-            Event::StartDeferred { cause, if_held, needs } => self.start_deferred(cause, if_held, needs, effects),
+            Event::StartDeferred { cause, if_held, needs } => {
+                self.start_deferred(cause, if_held, needs, effects)
+            }
             Event::NeedsMet => {
                 if self.state == State::Waiting {
                     self.due = now;
@@ -137,7 +139,9 @@ impl Instance {
             Event::Spawned { run, pid } => self.spawned(now, run, pid, effects),
             Event::SpawnFailed { run, why, is_final } => self.spawn_failed(now, run, why, is_final, effects),
             Event::Probed { ask, seen } => self.probed(now, ask, seen, effects),
-            Event::MainExited { run, exit, is_tree_left } => self.main_exited(now, run, exit, is_tree_left, effects),
+            Event::MainExited { run, exit, is_tree_left } => {
+                self.main_exited(now, run, exit, is_tree_left, effects)
+            }
             Event::TreeEmptied { run } => self.tree_emptied(now, run, effects),
             Event::TreeStuck { run, what } => {
                 if self.state.run() == Some(run) {
@@ -300,7 +304,9 @@ impl Instance {
         self.state = match (self.wanted, self.plan.kind, self.if_held) {
             (Wanted::Down, _, _) => State::Stopped,
             // A job that is due while somebody else runs it is skipped, not queued.
-            (Wanted::Up, Kind::Job { every: Some(every) }, _) => State::Scheduled { at: self.next_due(now, every) },
+            (Wanted::Up, Kind::Job { every: Some(every) }, _) => {
+                State::Scheduled { at: self.next_due(now, every) }
+            }
             (Wanted::Up, _, IfHeld::StandBy) => waiting,
             (Wanted::Up, _, IfHeld::Refuse) => {
                 self.want(Wanted::Down, effects);
@@ -334,16 +340,19 @@ impl Instance {
 
     fn ports_seen(&mut self, now: Time, ask: AskId, strangers: Vec<String>, effects: &mut Vec<Effect>) {
         match self.state {
-            State::Looking { ask: current, .. } if current == ask => match (self.wanted, strangers.is_empty()) {
-                (Wanted::Down, _) => self.release(now, Rest::Stopped, effects),
-                (Wanted::Up, true) => self.spawn(now, effects),
-                (Wanted::Up, false) => self.meet_strangers(now, strangers, effects),
-            },
+            State::Looking { ask: current, .. } if current == ask => {
+                match (self.wanted, strangers.is_empty()) {
+                    (Wanted::Down, _) => self.release(now, Rest::Stopped, effects),
+                    (Wanted::Up, true) => self.spawn(now, effects),
+                    (Wanted::Up, false) => self.meet_strangers(now, strangers, effects),
+                }
+            }
             State::Freeing { ask: current, .. } if current == ask => match self.wanted {
                 Wanted::Up => self.look(now, effects),
                 Wanted::Down => {
                     if !strangers.is_empty() {
-                        self.note = Some(format!("stopped, but its port is in use: {}", strangers.join("; ")));
+                        self.note =
+                            Some(format!("stopped, but its port is in use: {}", strangers.join("; ")));
                     }
                     self.release(now, Rest::Stopped, effects);
                 }
@@ -391,7 +400,8 @@ impl Instance {
             Probe::Ours => self.state = State::Ready { run, since: now },
             Probe::NotYet => {
                 let pause = PROBE_FIRST.saturating_mul(1 << rounds.min(10)).min(PROBE_LAST);
-                self.state = State::Probing { run, ask: None, probe_at: now + pause, rounds: rounds + 1, give_up_at };
+                self.state =
+                    State::Probing { run, ask: None, probe_at: now + pause, rounds: rounds + 1, give_up_at };
             }
             // Two servers on one port: half of the requests would go to the wrong one.
             Probe::Strangers(strangers) => {
@@ -420,7 +430,14 @@ impl Instance {
         }
     }
 
-    fn spawn_failed(&mut self, now: Time, run: RunId, why: String, is_final: bool, effects: &mut Vec<Effect>) {
+    fn spawn_failed(
+        &mut self,
+        now: Time,
+        run: RunId,
+        why: String,
+        is_final: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         if self.state.run() != Some(run) {
             return;
         }
@@ -432,7 +449,14 @@ impl Instance {
         self.tree_emptied(now, run, effects);
     }
 
-    fn main_exited(&mut self, now: Time, run: RunId, exit: Exit, is_tree_left: bool, effects: &mut Vec<Effect>) {
+    fn main_exited(
+        &mut self,
+        now: Time,
+        run: RunId,
+        exit: Exit,
+        is_tree_left: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         if self.state.run() != Some(run) {
             return;
         }
@@ -550,7 +574,10 @@ impl Instance {
             return;
         }
         match &self.state {
-            State::Spawning { run, .. } | State::Probing { run, .. } | State::Ready { run, .. } | State::Running { run } => {
+            State::Spawning { run, .. }
+            | State::Probing { run, .. }
+            | State::Ready { run, .. }
+            | State::Running { run } => {
                 let run = *run;
                 self.healthy_for = self.ready_for(now);
                 self.note = Some("its guard was killed; what it left is being ended".into());
@@ -641,7 +668,9 @@ impl Instance {
                 let ask = *ask;
                 self.claim_refused(now, ask, Refusal::Error("no answer about the claim".into()), effects);
             }
-            State::Standby { .. } | State::Conflict { .. } | State::Backoff { .. } => self.begin(now, effects),
+            State::Standby { .. } | State::Conflict { .. } | State::Backoff { .. } => {
+                self.begin(now, effects)
+            }
             State::Scheduled { at } => {
                 self.due = *at;
                 self.begin(now, effects);

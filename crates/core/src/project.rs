@@ -126,7 +126,8 @@ impl Project {
 
     /// Stops an instance, and what needs it before it.
     pub fn stop(&mut self, now: Time, at: usize, cause: Cause, orders: &mut Orders) {
-        let dependents: Vec<usize> = (0..self.members.len()).filter(|other| self.needs(*other).contains(&at)).collect();
+        let dependents: Vec<usize> =
+            (0..self.members.len()).filter(|other| self.needs(*other).contains(&at)).collect();
         let because = Cause::Dependency(self.name(at).to_owned());
         for dependent in dependents {
             if !self.is_down(dependent) {
@@ -173,7 +174,8 @@ impl Project {
     fn step(&self, at: usize) -> Option<Event> {
         let member = &self.members[at];
         if let Some(cause) = &member.stop_after {
-            let is_needed = (0..self.members.len()).any(|other| self.needs(other).contains(&at) && !self.is_down(other));
+            let is_needed =
+                (0..self.members.len()).any(|other| self.needs(other).contains(&at) && !self.is_down(other));
             return (!is_needed).then(|| Event::StopAsked { cause: cause.clone() });
         }
         if !member.instance.is_waiting() {
@@ -186,7 +188,9 @@ impl Project {
         let lost = needs.into_iter().find(|need| !self.is_met(*need) && !self.is_on_its_way(*need))?;
         let status = self.status(lost);
         let note = status.note.map_or(String::new(), |note| format!(" ({note})"));
-        Some(Event::NeedsFailed { why: format!("it needs {}, which is {}{note}", self.name(lost), status.state) })
+        Some(Event::NeedsFailed {
+            why: format!("it needs {}, which is {}{note}", self.name(lost), status.state),
+        })
     }
 
     fn needs(&self, at: usize) -> Vec<usize> {
@@ -200,9 +204,9 @@ impl Project {
         match (instance.plan().kind, status.state) {
             (Kind::Service, state) => state == Word::Ready,
             (Kind::Job { .. }, Word::Completed) => true,
-            (Kind::Job { .. }, _) => status.exit.is_some_and(|e| {
-                crate::event::Ended::Exited(e).is_success(instance.plan())
-            }),
+            (Kind::Job { .. }, _) => {
+                status.exit.is_some_and(|e| crate::event::Ended::Exited(e).is_success(instance.plan()))
+            }
         }
     }
 

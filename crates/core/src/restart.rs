@@ -95,7 +95,9 @@ mod tests {
     fn delays(ready_for: Option<Duration>, count: usize) -> Vec<Verdict> {
         let (plan, mut random, mut restarts) = (Plan::default(), Random::new(7), Restarts::default());
         (0..count)
-            .map(|i| restarts.judge(&plan, &CRASH, ready_for, Time(Duration::from_secs(i as u64)), &mut random))
+            .map(|i| {
+                restarts.judge(&plan, &CRASH, ready_for, Time(Duration::from_secs(i as u64)), &mut random)
+            })
             .collect()
     }
 
@@ -122,7 +124,9 @@ mod tests {
 
     #[test]
     fn a_long_healthy_run_starts_the_series_again() {
-        assert!(delays(Some(Duration::from_secs(31)), 5).iter().all(|v| *v == Verdict::Again(Duration::ZERO)));
+        assert!(
+            delays(Some(Duration::from_secs(31)), 5).iter().all(|v| *v == Verdict::Again(Duration::ZERO))
+        );
     }
 
     #[test]
@@ -130,7 +134,10 @@ mod tests {
         let (plan, mut random, mut restarts) = (Plan::default(), Random::new(7), Restarts::default());
         let mut judge = |ended| restarts.judge(&plan, &ended, None, Time::default(), &mut random);
         assert_eq!(judge(Ended::Exited(Exit::Code(0))), Verdict::Done);
-        assert_eq!(judge(Ended::NotStarted { why: "no such command".into(), is_final: true }), Verdict::Failed);
+        assert_eq!(
+            judge(Ended::NotStarted { why: "no such command".into(), is_final: true }),
+            Verdict::Failed
+        );
         assert_eq!(judge(Ended::Exited(Exit::Code(127))), Verdict::Failed);
     }
 }

@@ -113,8 +113,12 @@ pub(crate) enum Rest {
     Stopped,
     Failed,
     Completed,
-    Scheduled { at: Time },
-    Conflict { retry_at: Time },
+    Scheduled {
+        at: Time,
+    },
+    Conflict {
+        retry_at: Time,
+    },
     /// Started again meanwhile: claim anew.
     Again,
 }
@@ -192,7 +196,9 @@ impl State {
             State::Stopped => Word::Stopped,
             State::Claiming { .. } => Word::Claiming,
             State::Standby { .. } => Word::Standby,
-            State::Waiting | State::Looking { .. } | State::Spawning { .. } | State::Probing { .. } => Word::Starting,
+            State::Waiting | State::Looking { .. } | State::Spawning { .. } | State::Probing { .. } => {
+                Word::Starting
+            }
             State::Ready { .. } => Word::Ready,
             State::Running { .. } => Word::Running,
             State::Stopping { .. } | State::Freeing { .. } | State::Releasing { .. } => Word::Stopping,

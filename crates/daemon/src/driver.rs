@@ -64,11 +64,19 @@ pub struct Driver {
     events: broadcast::Sender<ApiEvent>,
     is_ending: bool,
     log: crate::serve::Log,
+    /// The soft limit of descriptors that services get.
+    descriptor_limit: u64,
 }
 
 impl Driver {
     /// A driver for a project whose daemon lock is held.
-    pub fn new(layout: Layout, daemon: DaemonStatus, ledger: Ledger, log: crate::serve::Log) -> Driver {
+    pub fn new(
+        layout: Layout,
+        daemon: DaemonStatus,
+        ledger: Ledger,
+        log: crate::serve::Log,
+        descriptor_limit: u64,
+    ) -> Driver {
         let (inbox, inputs) = mpsc::unbounded_channel();
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         Driver {
@@ -87,6 +95,7 @@ impl Driver {
             events,
             is_ending: false,
             log,
+            descriptor_limit,
         }
     }
 

@@ -4,8 +4,8 @@
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode, header};
-use axum::response::sse::{self, Sse};
 use axum::response::IntoResponse;
+use axum::response::sse::{self, Sse};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
@@ -48,7 +48,11 @@ async fn service(State(inbox): State<Inbox>, Path(name): Path<String>) -> Answer
     ask(&inbox, |reply| Input::Get { name, reply }).await
 }
 
-async fn change(State(inbox): State<Inbox>, Path((name, verb)): Path<(String, String)>, body: Bytes) -> Answer {
+async fn change(
+    State(inbox): State<Inbox>,
+    Path((name, verb)): Path<(String, String)>,
+    body: Bytes,
+) -> Answer {
     let verb = match verb.as_str() {
         "start" => Verb::Start,
         "ensure" => Verb::Ensure,
@@ -108,7 +112,8 @@ fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Problem> {
     if body.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(body).map_err(|e| Problem::new(Code::Usage, format!("the body is not understood: {e}")))
+    serde_json::from_slice(body)
+        .map_err(|e| Problem::new(Code::Usage, format!("the body is not understood: {e}")))
 }
 
 fn refuse(problem: &Problem) -> Answer {

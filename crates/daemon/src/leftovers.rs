@@ -43,7 +43,8 @@ pub fn clean(layout: &Layout, grace: Duration, is_dry: bool) -> Result<Cleaned, 
 
 fn clean_one(place: &Place, record: Record, grace: Duration, is_dry: bool, cleaned: &mut Cleaned) {
     let name = record.instance.clone();
-    let traces = Traces { claim: place.claim(), record: Some(record.clone()), orphans: Vec::new(), spare: Vec::new() };
+    let traces =
+        Traces { claim: place.claim(), record: Some(record.clone()), orphans: Vec::new(), spare: Vec::new() };
     let words = |s: &Survivor| format!("{name}: pid {} `{}`", s.identity.pid, command_line(&s.command));
     if is_dry {
         cleaned.ended.extend(soloist_os::survivors(&traces).iter().map(words));

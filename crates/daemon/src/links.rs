@@ -29,14 +29,19 @@ pub struct Zygote {
 
 impl Zygote {
     /// Starts one: this very binary, executed anew, so that it is small and single-threaded.
-    pub fn start(inbox: Inbox) -> io::Result<Zygote> {
+    pub fn start(inbox: Inbox, descriptor_limit: u64) -> io::Result<Zygote> {
         let (ours, theirs) = Link::pair()?;
         let mut command = Command::new("/proc/self/exe");
-        command.arg(ZYGOTE_ARGUMENT).stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg(ZYGOTE_ARGUMENT)
+            .arg(descriptor_limit.to_string())
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         // Nothing of a run that this daemon may have been started from: its cookie would mark us as its process.
         for name in RUN_VARIABLES {
-        command.env_remove(name);
-    }
+            command.env_remove(name);
+        }
         let child = command.spawn()?;
         let link = Arc::new(Watched::new(ours)?);
         let watched = Arc::clone(&link);
@@ -49,7 +54,13 @@ impl Zygote {
     }
 
     /// Has a guard forked for a claim.
-    pub fn guard(&self, assignment: &Assignment, claim: &Claim, id: ClaimId, inbox: &Inbox) -> io::Result<GuardLink> {
+    pub fn guard(
+        &self,
+        assignment: &Assignment,
+        claim: &Claim,
+        id: ClaimId,
+        inbox: &Inbox,
+    ) -> io::Result<GuardLink> {
         GuardLink::watch(zygote::request(self.link.get(), assignment, claim)?, id, inbox)
     }
 
@@ -60,8 +71,12 @@ impl Zygote {
     }
 }
 
-/// This process as a zygote, with the link to its daemon as standard input; returns when the daemon has ended.
-pub fn be_zygote() -> io::Result<()> {
+/// This process as a zygote, with the link to its daemon as standard input; returns when the daemon has ended. Its
+/// children get the descriptor limit that the daemon was given, not the one it raised for itself.
+pub fn be_zygote(descriptor_limit: &str) -> io::Result<()> {
+    if let Ok(limit) = descriptor_limit.parse() {
+        soloist_os::set_descriptor_limit(limit);
+    }
     zygote::live(soloist_os::link::inherited(0)?)
 }
 
@@ -140,7 +155,9 @@ pub fn find(place: &Place) -> io::Result<Found> {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the guard ended"));
         };
         // Reports of the moment may come before the answer.
-        if let (Some(status @ Report::Status { .. }), Some(fd)) = (read_report(&bytes), fds.into_iter().next()) {
+        if let (Some(status @ Report::Status { .. }), Some(fd)) =
+            (read_report(&bytes), fds.into_iter().next())
+        {
             return Ok(Found { link, claim: Claim::received(fd, &place.claim()), status });
         }
     }

@@ -66,7 +66,10 @@ pub enum Class {
 pub fn who(layout: &Layout, port: u16) -> io::Result<Vec<Held>> {
     let listeners = soloist_os::listeners(port)?;
     let records = known_records(layout);
-    Ok(listeners.into_iter().map(|listener| Held { class: classify(layout, &listener, &records), listener }).collect())
+    Ok(listeners
+        .into_iter()
+        .map(|listener| Held { class: classify(layout, &listener, &records), listener })
+        .collect())
 }
 
 /// Records of this project and of the machine's shared claims.
@@ -95,7 +98,10 @@ fn classify(layout: &Layout, listener: &Listener, records: &[(Record, PathBuf)])
             return Class::Unit { unit };
         }
     }
-    if listener.owners.iter().all(|owner| owner.uid == my_uid) && listener.uid == my_uid && !listener.owners.is_empty() {
+    if listener.owners.iter().all(|owner| owner.uid == my_uid)
+        && listener.uid == my_uid
+        && !listener.owners.is_empty()
+    {
         Class::Stranger
     } else {
         Class::OtherUser
@@ -117,7 +123,8 @@ fn known_instance(layout: &Layout, owner: &Owner, records: &[(Record, PathBuf)])
     let service = claim.file_stem()?.to_str()?.to_owned();
     let base = claim.parent()?.parent()?;
     let record = Record::read(&claim.with_extension("json"));
-    let project = record.as_ref().map_or_else(|| base.parent().unwrap_or(base).to_owned(), |r| r.project.clone());
+    let project =
+        record.as_ref().map_or_else(|| base.parent().unwrap_or(base).to_owned(), |r| r.project.clone());
     if project != layout.root {
         return Some(Class::OtherProject { service, project });
     }
@@ -148,11 +155,19 @@ fn container(cgroup: &str, command: &[String]) -> Option<String> {
 pub fn describe(held: &Held) -> String {
     let Listener { port, address, uid, .. } = &held.listener;
     let owners: Vec<String> = held.listener.owners.iter().map(describe_owner).collect();
-    let owners = if owners.is_empty() { format!("a process of user {uid} that cannot be seen from here") } else { owners.join(", ") };
+    let owners = if owners.is_empty() {
+        format!("a process of user {uid} that cannot be seen from here")
+    } else {
+        owners.join(", ")
+    };
     let class = match &held.class {
         Class::Ours { service } => format!("service {service} of this project"),
-        Class::Leftover { service } => format!("left over from {service} of this project; `soloist cleanup` ends it"),
-        Class::OtherProject { service, project } => format!("service {service} of the soloist project {}", project.display()),
+        Class::Leftover { service } => {
+            format!("left over from {service} of this project; `soloist cleanup` ends it")
+        }
+        Class::OtherProject { service, project } => {
+            format!("service {service} of the soloist project {}", project.display())
+        }
         Class::Unit { unit } => format!("systemd unit {unit}; `systemctl stop {unit}` ends it"),
         Class::Container { by } => format!("a container ({by}); stop it with its own tool"),
         Class::Stranger => "not started by soloist".to_owned(),
@@ -210,7 +225,8 @@ pub fn slow_probe(layout: &Layout, ports: &[u16], guard: u32) -> Probe {
         }
         // Looked at after the listeners: a worker that was just forked is in the tree by now.
         let tree: HashSet<u32> = soloist_os::descendants(guard).into_iter().collect();
-        let foreign = held.iter().filter(|h| !h.listener.owners.iter().any(|owner| tree.contains(&owner.pid)));
+        let foreign =
+            held.iter().filter(|h| !h.listener.owners.iter().any(|owner| tree.contains(&owner.pid)));
         strangers.extend(foreign.map(describe));
     }
     if strangers.is_empty() { Probe::Ours } else { Probe::Strangers(strangers) }
@@ -235,8 +251,12 @@ pub fn end_listeners(layout: &Layout, port: u16, grace: Duration) -> io::Result<
     let mut pinned = Vec::new();
     for held in who(layout, port)? {
         let refusal = match &held.class {
-            Class::Unit { unit } => Some(format!("systemd would start it again; use `systemctl stop {unit}`")),
-            Class::Container { by } => Some(format!("it belongs to a container ({by}); stop it with its own tool")),
+            Class::Unit { unit } => {
+                Some(format!("systemd would start it again; use `systemctl stop {unit}`"))
+            }
+            Class::Container { by } => {
+                Some(format!("it belongs to a container ({by}); stop it with its own tool"))
+            }
             Class::OtherUser => Some("it belongs to another user".to_owned()),
             Class::OtherProject { project, service } => {
                 Some(format!("it is soloist's; use `soloist -C {} stop {service}`", project.display()))
@@ -253,9 +273,12 @@ pub fn end_listeners(layout: &Layout, port: u16, grace: Duration) -> io::Result<
                 freed.refused.push(format!("{}: this command was started by it", describe_owner(owner)));
                 continue;
             }
-            let identity = Identity::of(owner.pid).ok().filter(|identity| identity.start == owner.start_ticks);
+            let identity =
+                Identity::of(owner.pid).ok().filter(|identity| identity.start == owner.start_ticks);
             if let Some(pin) = identity.and_then(|identity| identity.pin())
-                && !pinned.iter().any(|(_, p): &(String, soloist_os::identity::Pinned)| p.identity == pin.identity)
+                && !pinned
+                    .iter()
+                    .any(|(_, p): &(String, soloist_os::identity::Pinned)| p.identity == pin.identity)
             {
                 pinned.push((describe_owner(owner), pin));
             }

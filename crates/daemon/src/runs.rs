@@ -22,7 +22,9 @@ pub fn living(layout: &Layout) -> Vec<ServiceStatus> {
         .into_iter()
         .map(|record| (layout.state(), record))
         .chain(machine.into_iter().filter_map(|record| Some((machine_state().ok()?, record))))
-        .filter(|(_, record)| record.holder == Holder::Run && record.project == layout.root && record.is_guarded())
+        .filter(|(_, record)| {
+            record.holder == Holder::Run && record.project == layout.root && record.is_guarded()
+        })
         .filter(|(_, record)| !record.ended)
         .map(|(base, record)| tell(&record, &Place { base, instance: record.instance.clone() }))
         .collect()
@@ -33,7 +35,10 @@ pub fn place_of(layout: &Layout, name: &str) -> Option<Place> {
     let machine = Place::machine(name).ok();
     [Some(layout.place(name)), machine].into_iter().flatten().find(|place| {
         Record::read(&place.record()).is_some_and(|record| {
-            record.holder == Holder::Run && record.project == layout.root && record.is_guarded() && !record.ended
+            record.holder == Holder::Run
+                && record.project == layout.root
+                && record.is_guarded()
+                && !record.ended
         })
     })
 }
@@ -91,7 +96,8 @@ pub fn stop(place: &Place, grace: Duration) -> Result<(), Problem> {
             }
             Err(_) if !record.is_guarded() => return Ok(()),
             Err(_) => {
-                let why = stuck.unwrap_or_else(|| format!("its guard (pid {}) does not answer", record.guard.pid));
+                let why =
+                    stuck.unwrap_or_else(|| format!("its guard (pid {}) does not answer", record.guard.pid));
                 return Err(Problem::new(Code::Error, format!("{} does not stop: {why}", place.instance)));
             }
         }

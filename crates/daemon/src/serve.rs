@@ -29,6 +29,8 @@ pub const DAEMON_ARGUMENT: &str = "__daemon";
 const READY: &str = "ready";
 /// How long a daemon that ends may keep its lock.
 const PREDECESSOR_LIMIT: Duration = Duration::from_secs(10);
+/// How long answers under way may take when the daemon ends.
+const LAST_ANSWERS_LIMIT: Duration = Duration::from_secs(2);
 /// Beyond this the daemon's own log starts anew, with one old one kept.
 const LOG_MAX: u64 = 1 << 20;
 
@@ -79,6 +81,8 @@ fn serve(root: &Path) -> Result<(), Problem> {
     layout.make()?;
     let log = Log::open(&layout.daemon_log());
     let _lock = lock(&layout)?;
+    // A claim and a link for each service; they themselves get the limit we were given.
+    let given = soloist_os::raise_descriptor_limit();
     let (ledger, said) = Ledger::open(&layout.ledger());
     let config = match Config::load(&layout.root) {
         Ok(config) => config,
@@ -93,18 +97,17 @@ fn serve(root: &Path) -> Result<(), Problem> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let since = convert::moment(soloist_os::clock::wall_ms()).unwrap_or_default();
-        let daemon = DaemonStatus {
-            pid: std::process::id(),
-            since,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        let mut driver = Driver::new(layout.clone(), daemon, ledger, log.clone());
+        let daemon =
+            DaemonStatus { pid: std::process::id(), since, version: env!("CARGO_PKG_VERSION").to_owned() };
+        let mut driver = Driver::new(layout.clone(), daemon, ledger, log.clone(), given);
         log.say(&format!("daemon {} for {}", std::process::id(), layout.root.display()));
         driver.take_over(&config);
         let listener = listen(&layout)?;
         let inbox = driver.inbox();
         let (end, ended) = oneshot::channel();
-        let api = std::thread::Builder::new().name("api".to_owned()).spawn(move || answer(listener, inbox, ended))?;
+        let api = std::thread::Builder::new()
+            .name("api".to_owned())
+            .spawn(move || answer(listener, inbox, ended))?;
         if let Some(said) = said {
             log.say(&said);
             tell_starter(&format!("warning: {said}\n{READY}"));
@@ -124,11 +127,25 @@ fn serve(root: &Path) -> Result<(), Problem> {
 }
 
 /// The API's thread has a runtime of its own: a storm of requests does not delay a restart.
-fn answer(listener: std::os::unix::net::UnixListener, inbox: crate::inbox::Inbox, ended: oneshot::Receiver<()>) {
+fn answer(
+    listener: std::os::unix::net::UnixListener,
+    inbox: crate::inbox::Inbox,
+    ended: oneshot::Receiver<()>,
+) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     let _ = runtime.block_on(async {
         let listener = tokio::net::UnixListener::from_std(listener)?;
-        http::serve(listener, inbox, ended).await
+        let (stop, stopped) = oneshot::channel();
+        let patience = async {
+            let _ = ended.await;
+            let _ = stop.send(());
+            tokio::time::sleep(LAST_ANSWERS_LIMIT).await;
+        };
+        // A client that does not read its answer must not keep the daemon from ending.
+        tokio::select! {
+            served = http::serve(listener, inbox, stopped) => served,
+            () = patience => Ok(()),
+        }
     });
 }
 
@@ -141,7 +158,9 @@ fn lock(layout: &Layout) -> Result<Claim, Problem> {
         }
         if Instant::now() >= end {
             let what = format!("another daemon serves {}", layout.root.display());
-            return Err(Problem::new(Code::Error, what).hint("`soloist status` shows it; `soloist down` ends it"));
+            return Err(
+                Problem::new(Code::Error, what).hint("`soloist status` shows it; `soloist down` ends it")
+            );
         }
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -221,7 +240,11 @@ fn start(layout: &Layout) -> Result<Option<String>, Problem> {
         Some(warning) => Ok(Some(warning.trim_end().to_owned())),
         None => {
             let _ = child.wait();
-            let said = if said.is_empty() { "it ended without a word".to_owned() } else { said.trim_end().to_owned() };
+            let said = if said.is_empty() {
+                "it ended without a word".to_owned()
+            } else {
+                said.trim_end().to_owned()
+            };
             let hint = format!("its log is {}", layout.daemon_log().display());
             Err(Problem::new(Code::Error, format!("the daemon did not start: {said}")).hint(hint))
         }
@@ -233,7 +256,10 @@ pub fn project_folder(given: Option<&Path>) -> io::Result<PathBuf> {
     if let Some(given) = given {
         return match given.canonicalize() {
             Ok(path) if path.is_dir() => Ok(path),
-            Ok(path) => Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is not a folder", path.display()))),
+            Ok(path) => Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                format!("{} is not a folder", path.display()),
+            )),
             Err(e) => Err(soloist_os::layout::named(e, "cannot use the project folder", given)),
         };
     }

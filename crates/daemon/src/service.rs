@@ -64,7 +64,13 @@ pub fn run_order(
 }
 
 /// Ours, then the declared variables, then what names the run: that one cannot be declared away.
-fn environment(name: &str, run_id: &str, plan: &Plan, program: &Program, place: &Place) -> Vec<(String, String)> {
+fn environment(
+    name: &str,
+    run_id: &str,
+    plan: &Plan,
+    program: &Program,
+    place: &Place,
+) -> Vec<(String, String)> {
     let mut env: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| !RUN_VARIABLES.contains(&name.as_str()))

@@ -126,7 +126,7 @@ pub fn held_by(place: &Place) -> Option<HeldBy> {
         });
     }
     let found: Inscription = serde_json::from_slice(&std::fs::read(place.claim()).ok()?).ok()?;
-    found.claimant.is_alive().then(|| HeldBy {
+    found.claimant.is_alive().then_some(HeldBy {
         pid: found.claimant.pid,
         guard: found.claimant,
         holder: found.holder,

@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::identity::{Exit, Identity};
 use crate::layout::Place;
 use crate::link::Link;
-use crate::platform::spawn::{Program, SpawnError};
-use crate::platform::sweep::{Stuck, Survivor};
+use crate::program::{Program, SpawnError};
 use crate::record::Holder;
+use crate::survivor::{Stuck, Survivor};
 
 /// The version of what is said here. A guard outlives the daemon that made it, so readers take what older ones say.
 pub const PROTOCOL: u32 = 1;

@@ -62,7 +62,8 @@ impl Identity {
         }
         let handle = platform::Handle::open(self.pid).ok()?;
         // The start time is compared after the handle is open: from here on the number cannot be given away.
-        (platform::stat(self.pid).ok()?.start == self.start).then(|| Pinned { identity: self.clone(), handle })
+        (platform::stat(self.pid).ok()?.start == self.start)
+            .then(|| Pinned { identity: self.clone(), handle })
     }
 }
 

@@ -146,7 +146,10 @@ pub fn make_private(path: &Path) -> io::Result<()> {
         return Err(refuse(path, "is not a folder; move it away"));
     }
     if !is_ours(&found) {
-        return Err(refuse(path, "belongs to another user; soloist keeps its claims only in folders of its own user"));
+        return Err(refuse(
+            path,
+            "belongs to another user; soloist keeps its claims only in folders of its own user",
+        ));
     }
     Ok(())
 }

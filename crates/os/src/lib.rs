@@ -8,20 +8,39 @@ pub mod identity;
 pub mod layout;
 pub mod link;
 pub mod ports;
+mod program;
 pub mod record;
+mod stat;
+mod survivor;
 pub mod watched;
 
+// The seam: siblings of one shape, of which the portable files see one, as `platform`. Tests compile all of them.
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(any(target_os = "macos", test))]
+mod macos;
+#[cfg(test)]
+mod siblings;
+#[cfg(any(target_os = "macos", target_os = "windows", test))]
+mod unbuilt;
+#[cfg(any(target_os = "windows", test))]
+mod windows;
+
 #[cfg(target_os = "linux")]
 use linux as platform;
+#[cfg(target_os = "macos")]
+use macos as platform;
+#[cfg(target_os = "windows")]
+use windows as platform;
+#[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "windows")))]
+compile_error!("soloist has a platform for Linux, macOS and Windows; this target is none of them");
 
 pub use platform::ports::{listeners, owners_among, sockets};
-pub use platform::spawn::{Program, SpawnError, Step};
-pub use platform::sweep::{COOKIE, Stuck, Survivor, Swept, Trace, Traces};
 pub use platform::sweep::{end as end_survivors, survivors};
 pub use platform::tree::descendants;
 pub use platform::{cookie_of, parent_of};
+pub use program::{Program, SpawnError, Step};
+pub use survivor::{COOKIE, Stuck, Survivor, Swept, Trace, Traces};
 
 /// Random bits of the kernel (getrandom(2)); for seeds and ids, not for secrets. It cannot fail once the machine has
 /// booted; if it does, time and pid must do.
@@ -45,4 +64,19 @@ pub fn detach_output() {
     if let Ok(null) = rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty()) {
         let _ = rustix::stdio::dup2_stdout(&null);
     }
+}
+
+/// Raises the soft limit of open descriptors to the hard one, and returns what it was (getrlimit(2)).
+pub fn raise_descriptor_limit() -> u64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
+    limit.current.unwrap_or(u64::MAX)
+}
+
+/// Sets the soft limit of open descriptors: programs that use select(2) do not survive a high one.
+pub fn set_descriptor_limit(current: u64) {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let lowered = rustix::process::Rlimit { current: Some(current), maximum: limit.maximum };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, lowered);
 }

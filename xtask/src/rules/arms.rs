@@ -29,7 +29,11 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
             found.retain(|f| !is_it(f));
         }
         if seen < times && tree.has(file) {
-            found.push(RULE.at(file, 0, format!("`{line}` is listed as harmless {times} times and is here {seen} times ({reason})")));
+            found.push(RULE.at(
+                file,
+                0,
+                format!("`{line}` is listed as harmless {times} times and is here {seen} times ({reason})"),
+            ));
         }
     }
     found
@@ -55,7 +59,8 @@ fn told(line: &str) -> String {
 fn arms(line: &str) -> impl Iterator<Item = &str> {
     line.match_indices("=>").map(|(end, _)| {
         let before = &line[..end];
-        let begin = before.rfind(['{', ',']).filter(|i| !before[*i..].contains(['}', ')'])).map_or(0, |i| i + 1);
+        let begin =
+            before.rfind(['{', ',']).filter(|i| !before[*i..].contains(['}', ')'])).map_or(0, |i| i + 1);
         before[begin..].trim()
     })
 }
@@ -63,7 +68,10 @@ fn arms(line: &str) -> impl Iterator<Item = &str> {
 /// `_`, `_ if …`, `A | _`, or a plain name, which is a wildcard with a name.
 fn is_catch_all(pattern: &str) -> bool {
     let pattern = pattern.split(" if ").next().unwrap_or_default();
-    let is_name = |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_') && text.chars().all(crate::source::is_word);
+    let is_name = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && text.chars().all(crate::source::is_word)
+    };
     pattern.split('|').map(str::trim).any(|one| is_name(one) && !["true", "false"].contains(&one))
 }
 
@@ -77,10 +85,23 @@ mod tests {
 
     #[test]
     fn every_form_of_a_wildcard_is_told() {
-        for text in ["    _ => {}", "_ if a == b => {}", "State::Stopped | _ => {}", "match a { State::B => c, _ => d }", "other => {}"] {
+        for text in [
+            "    _ => {}",
+            "_ if a == b => {}",
+            "State::Stopped | _ => {}",
+            "match a { State::B => c, _ => d }",
+            "other => {}",
+        ] {
             assert_eq!(count(text), 1, "{text}");
         }
-        for text in ["(Wanted::Down, _) => a,", "State::A { .. } => b,", "State::A { b, .. } => c,", "Some(a) => a,", "None => {}", "// _ =>"] {
+        for text in [
+            "(Wanted::Down, _) => a,",
+            "State::A { .. } => b,",
+            "State::A { b, .. } => c,",
+            "Some(a) => a,",
+            "None => {}",
+            "// _ =>",
+        ] {
             assert_eq!(count(text), 0, "{text}");
         }
     }

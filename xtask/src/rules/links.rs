@@ -28,7 +28,10 @@ fn check_page(tree: &Tree, page: &File) -> Vec<Finding> {
             let file = target.split('#').next().unwrap_or_default();
             let is_elsewhere = target.contains("://") || target.starts_with("mailto:");
             let path = resolve(&page.path, file);
-            if !is_elsewhere && !file.is_empty() && path.is_none_or(|path| !path.is_empty() && !tree.has(&path)) {
+            if !is_elsewhere
+                && !file.is_empty()
+                && path.is_none_or(|path| !path.is_empty() && !tree.has(&path))
+            {
                 found.push(RULE.at(&page.path, at, format!("a link to {target}, which is not there")));
             }
         }
@@ -90,7 +93,15 @@ mod tests {
 
     #[test]
     fn a_link_that_leads_somewhere_is_not() {
-        for text in ["[a](b.md)", "[a](../README.md#x)", "[a](#here)", "[a](https://x.org/c.md)", "`[a](c.md)`", "[a](../docs)", "[a](..)"] {
+        for text in [
+            "[a](b.md)",
+            "[a](../README.md#x)",
+            "[a](#here)",
+            "[a](https://x.org/c.md)",
+            "`[a](c.md)`",
+            "[a](../docs)",
+            "[a](..)",
+        ] {
             assert_eq!(count(text), 0, "{text}");
         }
         assert_eq!(count("```\n[a](c.md)\n```"), 0);

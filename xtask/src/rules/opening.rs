@@ -13,15 +13,20 @@ const LONGEST: usize = 5;
 const FEWEST_WORDS: usize = 4;
 
 /// Files whose opening may be longer, and why.
-const LONG: [(&str, &str); 1] =
-    [("crates/core/src/state.rs", "draws the picture of all states: what each means and what may follow what")];
+const LONG: [(&str, &str); 1] = [(
+    "crates/core/src/state.rs",
+    "draws the picture of all states: what each means and what may follow what",
+)];
 
 /// Every file without a proper opening.
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
     for (file, source) in tree.rust("") {
         let opening: Vec<&str> = source.lines.iter().map_while(|line| line.strip_prefix("//!")).collect();
-        let words = opening.iter().flat_map(|line| line.split_whitespace()).filter(|w| w.contains(char::is_alphabetic));
+        let words = opening
+            .iter()
+            .flat_map(|line| line.split_whitespace())
+            .filter(|w| w.contains(char::is_alphabetic));
         let is_long = LONG.iter().any(|(path, _)| *path == file.path);
         if words.count() < FEWEST_WORDS {
             found.push(RULE.at(&file.path, 0, "opens without saying what it is for"));

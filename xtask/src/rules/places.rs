@@ -20,8 +20,10 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
             for first in FIRST {
                 let path = format!("/{first}/");
                 // In `crates/root/x` or `host/home/` it is a part of something else.
-                let is_start = |begin: usize| !line[..begin].ends_with(|c: char| is_word(c) || ".}~-)*>".contains(c));
-                let is_named = |begin: usize| line[begin + path.len()..].starts_with(|c: char| is_word(c) || c == '.');
+                let is_start =
+                    |begin: usize| !line[..begin].ends_with(|c: char| is_word(c) || ".}~-)*>".contains(c));
+                let is_named =
+                    |begin: usize| line[begin + path.len()..].starts_with(|c: char| is_word(c) || c == '.');
                 if line.match_indices(&path).any(|(begin, _)| is_start(begin) && is_named(begin)) {
                     found.push(RULE.at(&file.path, at, format!("a path below {path}")));
                 }
@@ -38,7 +40,9 @@ mod tests {
     #[test]
     fn a_path_of_a_machine_is_told_in_every_kind_of_file() {
         for first in FIRST {
-            for (path, text) in [("a.rs", format!("f(\"/{first}/ada/x\")")), ("a.md", format!("see /{first}/ada"))] {
+            for (path, text) in
+                [("a.rs", format!("f(\"/{first}/ada/x\")")), ("a.md", format!("see /{first}/ada"))]
+            {
                 assert_eq!(check(&Tree::of(&[(path, &text)])).len(), 1, "{text}");
             }
         }

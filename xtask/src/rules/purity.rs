@@ -23,7 +23,8 @@ const MACROS: [&str; 4] = ["println", "eprintln", "print", "eprint"];
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
     for (file, source) in tree.rust("crates/core/src/") {
-        let mut say = |at: usize, what: String| found.push(RULE.at(&file.path, at, format!("the core uses {what}")));
+        let mut say =
+            |at: usize, what: String| found.push(RULE.at(&file.path, at, format!("the core uses {what}")));
         for (at, name) in below_std(&source) {
             if MODULES.contains(&name.as_str()) {
                 say(at, format!("std::{name}"));
@@ -33,10 +34,16 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
             source.words(name).for_each(|(at, _, _)| say(at, name.to_owned()));
         }
         for name in CRATES {
-            source.words(name).filter(|(_, _, after)| after.starts_with("::")).for_each(|(at, _, _)| say(at, name.to_owned()));
+            source
+                .words(name)
+                .filter(|(_, _, after)| after.starts_with("::"))
+                .for_each(|(at, _, _)| say(at, name.to_owned()));
         }
         for name in MACROS {
-            source.words(name).filter(|(_, _, after)| after.starts_with('!')).for_each(|(at, _, _)| say(at, format!("{name}!")));
+            source
+                .words(name)
+                .filter(|(_, _, after)| after.starts_with('!'))
+                .for_each(|(at, _, _)| say(at, format!("{name}!")));
         }
     }
     found

@@ -48,7 +48,8 @@ fn check_one(file: &File) -> Vec<Finding> {
     let mut found = Vec::new();
     for (key, package) in edges(&table) {
         let at = file.text.lines().position(|l| l.trim_start().starts_with(&key)).unwrap_or(0);
-        let is_ours = package.starts_with("soloist") || ["market", "e2e", "bench", "xtask"].contains(&package.as_str());
+        let is_ours =
+            package.starts_with("soloist") || ["market", "e2e", "bench", "xtask"].contains(&package.as_str());
         if is_ours && !allowed.contains(&package.as_str()) {
             found.push(RULE.at(&file.path, at, format!("{folder} builds on {package}")));
         } else if folder == "crates/core" {

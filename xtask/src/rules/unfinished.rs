@@ -56,7 +56,8 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
 fn is_code(file: &File) -> bool {
     let name = file.path.rsplit('/').next().unwrap_or_default();
     let ends = ["rs", "toml", "sh", "py", "js", "mjs", "ts", "html", "css", "yml", "yaml"];
-    name.rsplit_once('.').map_or(file.text.starts_with("#!"), |(_, end)| ends.contains(&end)) || name == "justfile"
+    name.rsplit_once('.').map_or(file.text.starts_with("#!"), |(_, end)| ends.contains(&end))
+        || name == "justfile"
 }
 
 #[cfg(test)]

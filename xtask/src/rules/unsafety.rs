@@ -32,7 +32,8 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
 /// between. An unsafe function whose body is one block with a reason has given it.
 fn has_reason(source: &Source, at: usize, after: &str) -> bool {
     if after.trim_start().starts_with("fn") {
-        return is_reason_above(source, at) || source.lines.iter().skip(at + 1).take(2).any(|line| is_reason(line));
+        return is_reason_above(source, at)
+            || source.lines.iter().skip(at + 1).take(2).any(|line| is_reason(line));
     }
     is_reason_above(source, at)
 }
@@ -78,7 +79,10 @@ mod tests {
     #[test]
     fn a_block_or_a_function_without_a_reason_is_told() {
         let os = "crates/os/src/x.rs";
-        assert_eq!(count(os, "fn a() {\n    // SAFETY: so\n    let a = unsafe { f() };\n    unsafe { g() };\n}"), 1);
+        assert_eq!(
+            count(os, "fn a() {\n    // SAFETY: so\n    let a = unsafe { f() };\n    unsafe { g() };\n}"),
+            1
+        );
         assert_eq!(count(os, "unsafe fn a() {\n    g();\n}"), 1);
         assert_eq!(count(os, "// SAFETY: so\nlet a =\n    unsafe { f() };"), 0);
         assert_eq!(count(os, "// SAFETY: so,\n// and so\n#[allow(unsafe_code)]\nunsafe { f() }"), 0);

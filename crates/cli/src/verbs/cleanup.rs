@@ -11,7 +11,12 @@ use crate::project::Project;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Says what it did, or would do.
-pub async fn cleanup(project: &Project, printer: &Printer, is_dry: bool, is_json: bool) -> Result<i32, Problem> {
+pub async fn cleanup(
+    project: &Project,
+    printer: &Printer,
+    is_dry: bool,
+    is_json: bool,
+) -> Result<i32, Problem> {
     if !project.layout.exists() {
         printer.line("nothing to clean up: nothing was ever started here");
         return Ok(0);

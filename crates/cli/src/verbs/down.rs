@@ -25,7 +25,10 @@ pub async fn down(project: &Project, printer: &Printer) -> Result<i32, Problem> 
         }
     };
     for run in runs::living(&project.layout) {
-        printer.line(&format!("left running: {} (started by `soloist run`; `soloist stop {0}` ends it)", run.name));
+        printer.line(&format!(
+            "left running: {} (started by `soloist run`; `soloist stop {0}` ends it)",
+            run.name
+        ));
     }
     Ok(code)
 }

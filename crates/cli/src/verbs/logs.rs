@@ -15,7 +15,13 @@ use crate::project::Project;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Exit code 4 for a service nobody knows.
-pub fn logs(project: &Project, printer: &Printer, name: &str, is_followed: bool, lines: usize) -> Result<i32, Problem> {
+pub fn logs(
+    project: &Project,
+    printer: &Printer,
+    name: &str,
+    is_followed: bool,
+    lines: usize,
+) -> Result<i32, Problem> {
     let path = project.layout.log(name);
     let mut file = match File::open(&path) {
         Ok(file) => file,
@@ -25,7 +31,9 @@ pub fn logs(project: &Project, printer: &Printer, name: &str, is_followed: bool,
                 return Err(runs::unknown(name, &config));
             }
             let said = format!("{name} has written nothing yet: {} does not exist", path.display());
-            return Err(Problem::new(Code::NotRunning, said).hint(format!("`soloist start {name}` starts it")));
+            return Err(
+                Problem::new(Code::NotRunning, said).hint(format!("`soloist start {name}` starts it"))
+            );
         }
         Err(e) => return Err(Problem::new(Code::Error, format!("cannot read {}: {e}", path.display()))),
     };

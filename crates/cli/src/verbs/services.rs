@@ -11,7 +11,12 @@ use crate::printer::Printer;
 use crate::project::{Project, who, with_daemon};
 
 /// Starts, restarts or ensures each; all are tried, the first problem's code is the exit code.
-pub async fn change(project: &Project, printer: &Printer, verb: &'static str, names: &[String]) -> Result<i32, Problem> {
+pub async fn change(
+    project: &Project,
+    printer: &Printer,
+    verb: &'static str,
+    names: &[String],
+) -> Result<i32, Problem> {
     // A faulty file is told before anything is started, the daemon included.
     let config = project.config_or_empty()?;
     let mut code = 0;
@@ -66,7 +71,8 @@ fn stop_alone(project: &Project, name: &str) -> Result<(), Problem> {
         return runs::stop(&place, Duration::from_secs(5));
     }
     let config = project.config_or_empty()?;
-    let is_known = config.declared.iter().any(|d| d.name == name) || project.layout.place(name).record().exists();
+    let is_known =
+        config.declared.iter().any(|d| d.name == name) || project.layout.place(name).record().exists();
     if is_known { Ok(()) } else { Err(runs::unknown(name, &config)) }
 }
 

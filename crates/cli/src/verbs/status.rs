@@ -9,7 +9,12 @@ use crate::project::Project;
 use crate::verbs::services::code_of;
 
 /// Exit code 0; of one service the code that tells its state.
-pub async fn status(project: &Project, printer: &Printer, name: Option<&str>, is_json: bool) -> Result<i32, Problem> {
+pub async fn status(
+    project: &Project,
+    printer: &Printer,
+    name: Option<&str>,
+    is_json: bool,
+) -> Result<i32, Problem> {
     let mut status = project.status().await?;
     let mut code = 0;
     if let Some(name) = name {
@@ -34,17 +39,23 @@ pub async fn status(project: &Project, printer: &Printer, name: Option<&str>, is
 fn table(printer: &Printer, status: &Status) {
     match &status.daemon {
         Some(daemon) => {
-            let text = format!("daemon pid {}, up {}, soloist {}", daemon.pid, ago(daemon.since), daemon.version);
+            let text =
+                format!("daemon pid {}, up {}, soloist {}", daemon.pid, ago(daemon.since), daemon.version);
             printer.line(&printer.tone(&text, Tone::Faint));
         }
         None => printer.line(&printer.tone("no daemon runs here; `soloist up` starts one", Tone::Faint)),
     }
     if status.services.is_empty() {
-        printer.line("no services; declare them in soloist.toml or start one with `soloist run NAME -- COMMAND`");
+        printer.line(
+            "no services; declare them in soloist.toml or start one with `soloist run NAME -- COMMAND`",
+        );
         return;
     }
     let width = status.services.iter().map(|s| s.name.chars().count()).max().unwrap_or(0).max(4);
-    printer.line(&format!("{:<width$}  {:<9}  {:>7}  {:>7}  {:>5}  {:>8}  LAST", "NAME", "STATE", "PID", "FOR", "PORT", "RESTARTS"));
+    printer.line(&format!(
+        "{:<width$}  {:<9}  {:>7}  {:>7}  {:>5}  {:>8}  LAST",
+        "NAME", "STATE", "PID", "FOR", "PORT", "RESTARTS"
+    ));
     for service in &status.services {
         let pid = service.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         let since = service.since.map_or_else(|| "-".to_owned(), ago);

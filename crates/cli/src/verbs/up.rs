@@ -21,7 +21,12 @@ use crate::verbs::services::{code_of, one_line};
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Exit code 0 if all that was asked for is up; else that of the first that is not.
-pub async fn up(project: &Project, printer: &Printer, is_detached: bool, names: Vec<String>) -> Result<i32, Problem> {
+pub async fn up(
+    project: &Project,
+    printer: &Printer,
+    is_detached: bool,
+    names: Vec<String>,
+) -> Result<i32, Problem> {
     // A faulty file is told before anything is started, the daemon included.
     project.config()?;
     let mut interrupts = Interrupts::new()?;
@@ -92,7 +97,9 @@ impl Watch<'_> {
                         }
                     }
                 }
-                None => return Err(Problem::new(Code::Ending, "the daemon ended while services were starting")),
+                None => {
+                    return Err(Problem::new(Code::Ending, "the daemon ended while services were starting"));
+                }
             }
         }
         Ok(latest.into_values().collect())
@@ -105,7 +112,8 @@ impl Watch<'_> {
         }
         let at = self.begun.elapsed().as_secs_f64();
         let name = &status.name;
-        let already = if before.is_none() && self.answer.already.contains(name) { " (already up)" } else { "" };
+        let already =
+            if before.is_none() && self.answer.already.contains(name) { " (already up)" } else { "" };
         let mut line = format!("{at:7.3} s  {}{already}", one_line(status));
         let needs_a_look = matches!(status.state.as_str(), "failed" | "conflict" | "standby" | "backoff");
         if let Some(note) = status.note.as_ref().filter(|_| needs_a_look) {

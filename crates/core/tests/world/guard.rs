@@ -54,7 +54,6 @@ pub struct Guard {
     pub run: Option<RunId>,
     pub exit: Option<Exit>,
     pub since: Time,
-    pub has_ordered_runs: bool,
     stop: Option<Stop>,
     sweep: Option<Sweep>,
     is_released: bool,
@@ -82,7 +81,6 @@ impl Machine {
             run: None,
             exit: None,
             since: self.now,
-            has_ordered_runs: false,
             stop: None,
             sweep: None,
             is_released: false,
@@ -225,7 +223,7 @@ impl Machine {
             }
             (Order::Sweep { run, .. }, Ok(())) => {
                 if self.guards[&id].tree == Tree::Empty {
-                    let record = self.new_record(id, run);
+                    let record = self.new_record(id);
                     self.records[instance] = Some(Record { is_ended: true, is_told: true, ..record });
                     self.guards.entry(id).and_modify(|guard| guard.run = Some(run));
                     self.report(id, Event::TreeEmptied { run });
@@ -245,16 +243,16 @@ impl Machine {
 
     // ---- running
 
-    fn new_record(&self, id: u32, run: RunId) -> Record {
+    fn new_record(&self, id: u32) -> Record {
         let is_daemons = !self.guards[&id].is_rival;
-        Record { is_daemons, guard: id, run, exit: None, is_ended: false, is_told: false, since: self.now }
+        Record { is_daemons, guard: id, exit: None, is_ended: false, is_told: false, since: self.now }
     }
 
     fn start_run(&mut self, id: u32, run: RunId) {
         let (instance, lock, now) = (self.guards[&id].instance, self.guards[&id].lock, self.now);
         let tempers = &self.programs[instance].tempers;
         let temper = if self.is_calm { Temper::Good } else { tempers[self.random.below(tempers.len())] };
-        let record = self.new_record(id, run);
+        let record = self.new_record(id);
         self.guards.entry(id).and_modify(|guard| {
             (guard.run, guard.exit, guard.since, guard.is_told) = (Some(run), None, now, false);
         });
@@ -272,6 +270,7 @@ impl Machine {
             run,
             lock,
             guard: Some(id),
+            is_rivals: self.guards[&id].is_rival,
             is_deaf: temper == Temper::Deaf,
             is_undying: false,
             listens: false,

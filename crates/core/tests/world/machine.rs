@@ -84,6 +84,8 @@ pub struct Process {
     pub lock: u32,
     /// Its living guard; an orphan has none.
     pub guard: Option<u32>,
+    /// Started by a `run`, not by the daemon.
+    pub is_rivals: bool,
     pub is_deaf: bool,
     pub is_undying: bool,
     pub listens: bool,
@@ -104,7 +106,6 @@ pub struct Lock {
 pub struct Record {
     pub is_daemons: bool,
     pub guard: u32,
-    pub run: RunId,
     pub exit: Option<Exit>,
     pub is_ended: bool,
     /// It was told to end.

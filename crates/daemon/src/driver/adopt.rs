@@ -72,7 +72,9 @@ impl Driver {
             match links::find(&place) {
                 Ok(found) => return self.adopt(at, found, wanted),
                 // It ended in this moment, and has written down how; or it does not answer, and keeps the claim.
-                Err(e) => self.log.say(&format!("{name}: its guard (pid {}) cannot be adopted: {e}", record.guard.pid)),
+                Err(e) => self
+                    .log
+                    .say(&format!("{name}: its guard (pid {}) cannot be adopted: {e}", record.guard.pid)),
             }
         }
         let ended = Record::read(&place.record()).filter(|_| record.is_some());
@@ -137,7 +139,11 @@ impl Driver {
 fn undeclared(record: &Record) -> Declared {
     Declared {
         name: record.instance.clone(),
-        plan: Plan { ports: record.ports.clone(), restart: soloist_core::plan::Restart::No, ..Plan::default() },
+        plan: Plan {
+            ports: record.ports.clone(),
+            restart: soloist_core::plan::Restart::No,
+            ..Plan::default()
+        },
         program: Program {
             argv: record.command.clone(),
             dir: record.project.clone(),

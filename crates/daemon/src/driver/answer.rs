@@ -67,7 +67,8 @@ impl Driver {
     pub(super) fn status_at(&self, at: usize) -> ServiceStatus {
         let service = &self.services[at];
         let status = self.project.status(at);
-        let holder = if self.is_held(at) || status.state == Word::Standby { held_by(&service.place) } else { None };
+        let holder =
+            if self.is_held(at) || status.state == Word::Standby { held_by(&service.place) } else { None };
         let face = convert::Face {
             name: &service.declared.name,
             kind: service.declared.plan.kind,
@@ -88,7 +89,8 @@ impl Driver {
     pub(super) fn change(&mut self, name: String, verb: Verb, change: Change, reply: Reply<ServiceStatus>) {
         match self.begin_change(&name, verb, &change) {
             Ok(Begun::Waits(at)) => {
-                let patience = change.timeout_ms.map_or_else(|| self.patience(at, verb), Duration::from_millis);
+                let patience =
+                    change.timeout_ms.map_or_else(|| self.patience(at, verb), Duration::from_millis);
                 let goal = match verb {
                     Verb::Stop => Goal::Down { at, reply },
                     Verb::Start | Verb::Restart => Goal::Up { at, or_elsewhere: false, reply },
@@ -155,14 +157,19 @@ impl Driver {
         if up.names.is_empty() {
             // A job without a rhythm runs when it is asked to, not when everything comes up.
             let on_demand = |at: &usize| self.services[*at].declared.plan.kind == Kind::Job { every: None };
-            wanted = declared.iter().filter_map(|name| self.project.position(name)).filter(|at| !on_demand(at)).collect();
+            wanted = declared
+                .iter()
+                .filter_map(|name| self.project.position(name))
+                .filter(|at| !on_demand(at))
+                .collect();
         }
         let cause = Cause::User(up.who.unwrap_or_else(|| "a client".to_owned()));
         let mut answer = UpAnswer { started: Vec::new(), already: Vec::new() };
         let mut orders = Orders::new();
         for at in wanted {
             let status = self.project.status(at);
-            let is_up = status.wanted == Wanted::Up && !matches!(status.state, Word::Failed | Word::Completed);
+            let is_up =
+                status.wanted == Wanted::Up && !matches!(status.state, Word::Failed | Word::Completed);
             let list = if is_up { &mut answer.already } else { &mut answer.started };
             list.push(self.project.name(at).to_owned());
             if !is_up {
@@ -253,7 +260,8 @@ impl Driver {
                         self.is_ending |= answer.daemon_ends;
                         let _ = reply.send(Ok(answer));
                     } else {
-                        self.waiters.push(Waiter { until: waiter.until, goal: Goal::AllDown { of, ends, reply } });
+                        self.waiters
+                            .push(Waiter { until: waiter.until, goal: Goal::AllDown { of, ends, reply } });
                     }
                 }
             }
@@ -274,7 +282,12 @@ impl Driver {
         }
     }
 
-    fn judge_up(&self, at: usize, or_elsewhere: bool, is_late: bool) -> Option<Result<ServiceStatus, Problem>> {
+    fn judge_up(
+        &self,
+        at: usize,
+        or_elsewhere: bool,
+        is_late: bool,
+    ) -> Option<Result<ServiceStatus, Problem>> {
         let status = self.status_at(at);
         if or_elsewhere && status.refusal.as_ref().is_some_and(|r| r.code == Code::ClaimHeld) {
             return Some(Ok(self.status_by_name(&status.name).unwrap_or(status)));

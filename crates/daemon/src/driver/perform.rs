@@ -138,7 +138,7 @@ impl Driver {
     /// Makes sure that a claim has a guard.
     fn guard(&mut self, id: ClaimId) -> std::io::Result<()> {
         if self.zygote.is_none() {
-            self.zygote = Some(Zygote::start(self.inbox.clone())?);
+            self.zygote = Some(Zygote::start(self.inbox.clone(), self.descriptor_limit)?);
         }
         let (Some(zygote), Some(held)) = (&self.zygote, self.held.get_mut(&id)) else { return Ok(()) };
         if held.guard.is_none() {
@@ -152,8 +152,14 @@ impl Driver {
         self.guard(claim)?;
         let Service { declared, place } = &self.services[at];
         let log = Some(self.layout.log(&declared.name));
-        let order =
-            service::run_order(&declared.name, run.to_string(), &declared.plan, &declared.program, place, log);
+        let order = service::run_order(
+            &declared.name,
+            run.to_string(),
+            &declared.plan,
+            &declared.program,
+            place,
+            log,
+        );
         match self.held.get(&claim).and_then(|held| held.guard.as_ref()) {
             Some(guard) => guard.spawn(&order),
             None => Err(std::io::Error::other("the claim is not held any more")),

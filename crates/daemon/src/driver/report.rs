@@ -8,6 +8,7 @@ use soloist_os::guard::{Report, SpawnFailure};
 
 use super::Driver;
 use crate::convert::exit_to_core;
+use crate::links;
 use crate::runs::stuck_words;
 
 impl Driver {
@@ -16,11 +17,11 @@ impl Driver {
         let at = held.at;
         let run_of = |text: &str| RunId::parse(text);
         let event = match report {
-            Report::Status { guard, .. } => {
+            Report::Status { guard, run_id, exit, empty, .. } => {
                 if let Some(link) = &mut held.guard {
                     link.pid = Some(guard.pid);
                 }
-                None
+                return self.catch_up(at, run_id.as_deref().and_then(run_of), exit, empty);
             }
             Report::Swept { ended } => {
                 if ended > 0 {
@@ -29,31 +30,61 @@ impl Driver {
                 }
                 None
             }
-            Report::Spawned { run_id, main } => run_of(&run_id).map(|run| Event::Spawned { run, pid: main.pid }),
-            Report::SpawnFailed { error: SpawnFailure::ClaimReplaced(_), .. } => Some(Event::ClaimReplaced { claim }),
+            Report::Spawned { run_id, main } => {
+                run_of(&run_id).map(|run| Event::Spawned { run, pid: main.pid })
+            }
+            Report::SpawnFailed { error: SpawnFailure::ClaimReplaced(_), .. } => {
+                Some(Event::ClaimReplaced { claim })
+            }
             Report::SpawnFailed { run_id, error } => run_of(&run_id).map(|run| {
                 let is_final = is_final(&error);
                 Event::SpawnFailed { run, why: error.to_string(), is_final }
             }),
-            Report::MainExited { run_id, exit, left } => run_of(&run_id)
-                .map(|run| Event::MainExited { run, exit: exit_to_core(exit), is_tree_left: left > 0 }),
+            Report::MainExited { run_id, exit, left } => run_of(&run_id).map(|run| Event::MainExited {
+                run,
+                exit: exit_to_core(exit),
+                is_tree_left: left > 0,
+            }),
             Report::Emptied { run_id, .. } => run_of(&run_id).map(|run| Event::TreeEmptied { run }),
-            Report::Stuck { processes } => self
-                .project
-                .status(at)
-                .run
-                .map(|run| Event::TreeStuck { run, what: stuck_words(&processes) }),
+            Report::Stuck { processes } => {
+                self.project.status(at).run.map(|run| Event::TreeStuck { run, what: stuck_words(&processes) })
+            }
         };
         if let Some(event) = event {
             self.tell(at, event);
         }
     }
 
+    /// After a link broke and was made anew, reports may be missing: the status says what they said.
+    fn catch_up(
+        &mut self,
+        at: usize,
+        run: Option<RunId>,
+        exit: Option<soloist_os::identity::Exit>,
+        is_empty: bool,
+    ) {
+        let Some(run) = run else { return };
+        if let Some(exit) = exit.filter(|_| self.project.status(at).pid.is_some()) {
+            self.tell(at, Event::MainExited { run, exit: exit_to_core(exit), is_tree_left: !is_empty });
+        }
+        if is_empty && exit.is_some() {
+            self.tell(at, Event::TreeEmptied { run });
+        }
+    }
+
     pub(super) fn take_guard_end(&mut self, claim: ClaimId) {
         let Some(held) = self.held.get_mut(&claim) else { return };
         held.guard = None;
-        let at = held.at;
-        if held.is_releasing {
+        let (at, is_releasing) = (held.at, held.is_releasing);
+        if !is_releasing && let Ok(found) = links::find(&self.services[at].place) {
+            // It lives, and has only let go of a reader that was too slow.
+            let link = links::GuardLink::watch(found.link, claim, &self.inbox);
+            if let (Ok(link), Some(held)) = (link, self.held.get_mut(&claim)) {
+                held.guard = Some(link);
+                return;
+            }
+        }
+        if is_releasing {
             self.let_go(claim);
             self.perform(Orders::new());
         } else {

@@ -19,9 +19,10 @@ use crate::link::{Link, Listener};
 use crate::platform::cgroup::Leaf;
 use crate::platform::signals::Signals;
 use crate::platform::spawn::{Surroundings, spawn};
-use crate::platform::sweep::{self, Stuck, Traces};
+use crate::platform::sweep;
 use crate::platform::tree;
 use crate::record::{Record, replace};
+use crate::survivor::{Stuck, Traces};
 
 /// After the kill: how often to look again, and when to say that something does not die.
 const KILL_ROUND: Duration = Duration::from_millis(20);
@@ -294,7 +295,9 @@ impl Body {
             has_children = sweep::orphans(&self.strangers).is_ok_and(|children| !children.is_empty());
         }
         let exit = match self.tree {
-            Tree::Led { main } => reaped.iter().find(|(pid, _)| *pid == main).map(|(_, s)| Exit::from_wait_status(*s)),
+            Tree::Led { main } => {
+                reaped.iter().find(|(pid, _)| *pid == main).map(|(_, s)| Exit::from_wait_status(*s))
+            }
             _ => None,
         };
         if let (Some(exit), Tree::Led { main }) = (exit, self.tree) {
@@ -357,7 +360,10 @@ impl Body {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Ok(None) | Err(_) => {
                     self.links.remove(at);
-                    if self.links.is_empty() && matches!(self.tree, Tree::Leaderless { .. }) && self.stop.is_none() {
+                    if self.links.is_empty()
+                        && matches!(self.tree, Tree::Leaderless { .. })
+                        && self.stop.is_none()
+                    {
                         self.begin_stop(self.stop_grace);
                     }
                     return;
@@ -371,16 +377,19 @@ impl Body {
             Order::Spawn => {
                 let run = read_run(fds);
                 let run_id = run.as_ref().map_or(String::new(), |run| run.run_id.clone());
-                if let Err(error) = run.map_err(|e| SpawnFailure::Other(e.to_string())).and_then(|r| self.spawn(r)) {
+                if let Err(error) =
+                    run.map_err(|e| SpawnFailure::Other(e.to_string())).and_then(|r| self.spawn(r))
+                {
                     self.report(&Report::SpawnFailed { run_id, error });
                 }
             }
             Order::Sweep { run_id, grace_ms } => {
-                let swept = self.sweep(Duration::from_millis(grace_ms));
-                match swept {
-                    Ok(ended) if ended == 0 && self.tree != Tree::Empty => {}
+                if self.tree != Tree::Empty {
+                    return;
+                }
+                self.record.run_id.clone_from(&run_id);
+                match self.sweep(Duration::from_millis(grace_ms)) {
                     Ok(ended) => {
-                        self.record.run_id.clone_from(&run_id);
                         let _ = self.record.write(&self.place);
                         self.report(&Report::Swept { ended });
                         self.report(&Report::Emptied { run_id, killed: true });
@@ -395,11 +404,13 @@ impl Body {
                     self.begin_stop(Duration::from_millis(grace_ms));
                 }
             }
-            Order::Kill => {
-                if self.tree != Tree::Empty {
-                    self.begin_kill();
-                }
+            Order::Kill if self.tree != Tree::Empty => self.begin_kill(),
+            // Survivors of an earlier run that did not end the last time: once more, without patience.
+            Order::Kill if !self.swept => {
+                let run_id = self.record.run_id.clone();
+                self.obey(Order::Sweep { run_id, grace_ms: 0 }, Vec::new(), at);
             }
+            Order::Kill => {}
             Order::Signal { signal } => self.signal_main(signal),
             Order::Status => self.tell_status(at),
             Order::Release => self.released = true,
@@ -437,7 +448,9 @@ impl Body {
         if !self.claim.is_in_place() {
             return Err(SpawnFailure::ClaimReplaced(self.claim.path().to_owned()));
         }
-        if let Some(folder) = run.pid_file.as_ref().and_then(|path| path.parent()).filter(|folder| !folder.is_dir()) {
+        if let Some(folder) =
+            run.pid_file.as_ref().and_then(|path| path.parent()).filter(|folder| !folder.is_dir())
+        {
             let said = format!("the folder of the PID file, {}, does not exist; make it", folder.display());
             return Err(SpawnFailure::Other(said));
         }
@@ -598,7 +611,8 @@ impl Body {
     /// Ctrl+Z stops the program; the shell waits for us, so we stop with it and go on with it.
     fn follow_job_control(&self) {
         let (Some(terminal), Tree::Led { main }) = (&self.terminal, self.tree) else { return };
-        if !tree::is_stopped(main) {
+        // While we stop the tree, standing still is a step to its end and no wish of the person at the terminal.
+        if self.stop.is_some() || !tree::is_stopped(main) {
             return;
         }
         self.give_back_terminal();
@@ -647,7 +661,8 @@ struct Ready {
 }
 
 fn read_run(fds: Vec<OwnedFd>) -> io::Result<RunOrder> {
-    let memory = fds.into_iter().next().ok_or_else(|| io::Error::other("an order to spawn came without a program"))?;
+    let memory =
+        fds.into_iter().next().ok_or_else(|| io::Error::other("an order to spawn came without a program"))?;
     let mut bytes = Vec::new();
     File::from(memory).read_to_end(&mut bytes)?;
     serde_json::from_slice(&bytes).map_err(io::Error::other)

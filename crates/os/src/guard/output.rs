@@ -71,7 +71,8 @@ impl Output {
 
     fn append(&mut self, bytes: &[u8]) {
         if self.dropped > 0 {
-            let note = format!("\n[soloist: {} bytes of output were lost, the disk was full]\n", self.dropped);
+            let note =
+                format!("\n[soloist: {} bytes of output were lost, the disk was full]\n", self.dropped);
             if self.log.write_all(note.as_bytes()).is_err() {
                 self.dropped += bytes.len() as u64;
                 return;

@@ -92,7 +92,9 @@ fn own() -> io::Result<PathBuf> {
     let lines = fs::read_to_string("/proc/self/cgroup")?;
     let path = lines.lines().find_map(|line| line.strip_prefix("0::")).ok_or_else(absent)?;
     // Under a bind mount of a part, paths are told from that part's root on.
-    let below = Path::new(path).strip_prefix(&root).unwrap_or(Path::new(path).strip_prefix("/").unwrap_or(Path::new("")));
+    let below = Path::new(path)
+        .strip_prefix(&root)
+        .unwrap_or(Path::new(path).strip_prefix("/").unwrap_or(Path::new("")));
     Ok(point.join(below))
 }
 

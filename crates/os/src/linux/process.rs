@@ -5,27 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-/// The fields of `/proc/PID/stat` that are used here.
-#[derive(Clone, Copy, Debug)]
-pub struct Stat {
-    /// `R S D Z T X …`
-    pub state: char,
-    /// Parent, in our namespace.
-    pub parent: u32,
-    /// Process group.
-    pub group: u32,
-    /// Session.
-    pub session: u32,
-    /// Start in clock ticks since boot.
-    pub start: u64,
-}
-
-impl Stat {
-    /// A zombie, or on its way out: it executes nothing any more.
-    pub fn is_dead(&self) -> bool {
-        matches!(self.state, 'Z' | 'X' | 'x')
-    }
-}
+use crate::stat::Stat;
+use crate::survivor::COOKIE;
 
 /// Reads `/proc/PID/stat`.
 pub fn stat(pid: u32) -> io::Result<Stat> {
@@ -38,7 +19,8 @@ pub fn stat(pid: u32) -> io::Result<Stat> {
     )
     .map_err(not_found)?;
     let length = rustix::io::read(&file, &mut buffer).map_err(not_found)?;
-    parse_stat(&buffer[..length]).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat is not readable as such")))
+    parse_stat(&buffer[..length])
+        .ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat is not readable as such")))
 }
 
 /// A process that ended between open and read answers ESRCH: the same as not being there.
@@ -49,7 +31,8 @@ fn not_found(error: rustix::io::Errno) -> io::Error {
     }
 }
 
-fn parse_stat(bytes: &[u8]) -> Option<Stat> {
+/// Fields 3 to 6 and 22 of the text of `/proc/PID/stat` (proc_pid_stat(5)).
+pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     // The command may hold spaces and parentheses: the fields count from the last one.
     let after = bytes.iter().rposition(|b| *b == b')')? + 1;
     let rest = std::str::from_utf8(&bytes[after..]).ok()?;
@@ -128,7 +111,7 @@ fn variable(pid: u32, name: &str) -> Option<std::ffi::OsString> {
 
 /// The claim a process says it belongs to, by its cookie.
 pub fn cookie_of(pid: u32) -> Option<PathBuf> {
-    variable(pid, super::sweep::COOKIE).map(PathBuf::from)
+    variable(pid, COOKIE).map(PathBuf::from)
 }
 
 /// Its parent; `None` for a process without one here.
@@ -158,6 +141,11 @@ mod tests {
         let line = b"42 (a) b (c)) S 7 8 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 12345 0 0";
         let stat = parse_stat(line).unwrap();
         assert_eq!((stat.state, stat.parent, stat.group, stat.session, stat.start), ('S', 7, 8, 9, 12345));
+        assert!(!stat.is_dead());
+        let zombie = b"42 (a) R 1 (x) Z 0 7 7 0 -1 4194560 1 0 0 0 5 6 0 0 20 0 1 0 4242 9 9\n";
+        let zombie = parse_stat(zombie).unwrap();
+        assert_eq!((zombie.parent, zombie.start), (0, 4242));
+        assert!(zombie.is_dead());
     }
 
     #[test]

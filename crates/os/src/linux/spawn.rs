@@ -7,20 +7,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::cgroup::Leaf;
-
-/// What to start and how. Travels from daemon to guard as JSON in a memory file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Program {
-    /// Program and arguments; a program without a slash is looked up in PATH of `env`.
-    pub argv: Vec<String>,
-    /// Its whole environment.
-    pub env: Vec<(String, String)>,
-    /// Its working folder.
-    pub dir: PathBuf,
-}
+use crate::program::{Program, SpawnError, Step};
 
 /// Where it belongs and what it is connected to.
 #[derive(Debug)]
@@ -35,60 +23,6 @@ pub struct Surroundings<'a> {
     pub terminal: Option<BorrowedFd<'a>>,
 }
 
-/// Why nothing was started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SpawnError {
-    /// The step that failed.
-    pub step: Step,
-    /// errno(3).
-    pub errno: i32,
-    /// On what.
-    pub object: String,
-}
-
-/// The steps that can fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Step {
-    /// Making the process.
-    Fork,
-    /// Connecting its descriptors.
-    Descriptors,
-    /// Entering its folder.
-    Folder,
-    /// Executing the program.
-    Exec,
-}
-
-impl SpawnError {
-    /// 127 if the program is not there, else 126: what a shell says (POSIX XCU 2.8.2). They never change by retrying.
-    pub fn shell_code(&self) -> i32 {
-        if self.step == Step::Exec && self.errno == libc::ENOENT { 127 } else { 126 }
-    }
-}
-
-impl std::fmt::Display for SpawnError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let cause = io::Error::from_raw_os_error(self.errno);
-        match (self.step, self.errno) {
-            (Step::Exec, libc::ENOENT) if Path::new(&self.object).exists() => {
-                write!(f, "the interpreter named in the first line of {} does not exist", self.object)
-            }
-            (Step::Exec, libc::ENOENT) => write!(f, "command not found: {}", self.object),
-            (Step::Exec, libc::EACCES) => write!(f, "not executable: {} (chmod +x it, or name its interpreter)", self.object),
-            (Step::Exec, libc::ENOEXEC) => {
-                write!(f, "not a program: {} (a script needs a first line such as #!/bin/sh)", self.object)
-            }
-            (Step::Exec, _) => write!(f, "cannot execute {}: {cause}", self.object),
-            (Step::Folder, _) => write!(f, "cannot enter the folder {}: {cause}", self.object),
-            (Step::Fork, _) => write!(f, "cannot make a process: {cause}"),
-            (Step::Descriptors, _) => write!(f, "cannot connect its input and output: {cause}"),
-        }
-    }
-}
-
-impl std::error::Error for SpawnError {}
-
 /// Starts the program and returns its pid once it is executing.
 pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnError> {
     let name = program.argv.first().cloned().unwrap_or_default();
@@ -101,12 +35,15 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
     let image = Image::of(program).map_err(|e| fail(Step::Exec, e))?;
     let null = if around.detached {
         let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
-        Some(rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty()).map_err(|e| fail(Step::Descriptors, e.into()))?)
+        Some(
+            rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())
+                .map_err(|e| fail(Step::Descriptors, e.into()))?,
+        )
     } else {
         None
     };
-    let (told, tell) =
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| fail(Step::Descriptors, e.into()))?;
+    let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map_err(|e| fail(Step::Descriptors, e.into()))?;
     let child = Child {
         image: &image,
         input: null.as_ref().map(AsRawFd::as_raw_fd),
@@ -122,7 +59,9 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
         Some((step, errno)) => {
             // It has reported and is exiting; reap it here so that the guard never sees it as a child of the run.
             let raw = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-            while let Err(rustix::io::Errno::INTR) = rustix::process::waitpid(raw, rustix::process::WaitOptions::empty()) {}
+            while let Err(rustix::io::Errno::INTR) =
+                rustix::process::waitpid(raw, rustix::process::WaitOptions::empty())
+            {}
             Err(fail(step, io::Error::from_raw_os_error(errno)))
         }
     }
@@ -154,12 +93,22 @@ impl Image {
         let (words, variables) = strings.split_at(program.argv.len());
         let (argv, envp) = (pointers(words), pointers(variables));
         let name = program.argv.first().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))?;
-        let path = program.env.iter().find(|(name, _)| name == "PATH").map_or("/usr/local/bin:/usr/bin:/bin", |(_, v)| v);
+        let path = program
+            .env
+            .iter()
+            .find(|(name, _)| name == "PATH")
+            .map_or("/usr/local/bin:/usr/bin:/bin", |(_, v)| v);
         let candidates = candidates(name, path, &program.dir)
             .iter()
             .map(|path| text(path.as_os_str().as_bytes()))
             .collect::<io::Result<Vec<_>>>()?;
-        Ok(Image { candidates, folder: text(program.dir.as_os_str().as_bytes())?, argv, envp, _strings: strings })
+        Ok(Image {
+            candidates,
+            folder: text(program.dir.as_os_str().as_bytes())?,
+            argv,
+            envp,
+            _strings: strings,
+        })
     }
 }
 
@@ -196,7 +145,8 @@ fn fork_into(leaf: Option<&Leaf>, child: &Child<'_>) -> io::Result<u32> {
         arguments.cgroup = leaf.fd() as u64;
         // SAFETY: without CLONE_VM and without a stack this is a fork(2) into a cgroup: the child has its own copy of
         // our memory. The process is single-threaded, so no lock can be held by a thread that is missing in the copy.
-        let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>()) };
+        let pid =
+            unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>()) };
         match pid {
             0 => child.go(),
             pid if pid > 0 => return Ok(pid as u32),

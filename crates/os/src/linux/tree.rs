@@ -9,15 +9,13 @@ use rustix::process::{WaitOptions, WaitStatus};
 
 use super::handle::Handle;
 use super::process;
+use crate::stat::Reaped;
 
 /// From now on orphaned descendants become our children.
 pub fn become_subreaper() -> io::Result<()> {
     // rustix takes the pid of a reaper, the kernel only looks whether it is zero.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(io::Error::from)
 }
-
-/// One reaped child.
-pub type Reaped = (u32, i32);
 
 /// Reaps every child that has ended, and says whether any child is left.
 pub fn reap(reaped: &mut Vec<Reaped>) -> bool {

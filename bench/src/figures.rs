@@ -1,0 +1,70 @@
+//! Repeated figures of one thing: median, minimum and maximum, for a table. A mean would tell of the other load on the
+//! machine.
+
+/// The figures of one row.
+#[derive(Clone, Debug, Default)]
+pub struct Figures(Vec<f64>);
+
+impl Figures {
+    /// One more.
+    pub fn add(&mut self, figure: f64) {
+        self.0.push(figure);
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The middle one; not a number if there is none.
+    pub fn median(&self) -> f64 {
+        let sorted = self.sorted();
+        match sorted.len() {
+            0 => f64::NAN,
+            n if n % 2 == 1 => sorted[n / 2],
+            n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
+        }
+    }
+
+    /// The least.
+    pub fn min(&self) -> f64 {
+        self.sorted().first().copied().unwrap_or(f64::NAN)
+    }
+
+    /// The greatest.
+    pub fn max(&self) -> f64 {
+        self.sorted().last().copied().unwrap_or(f64::NAN)
+    }
+
+    /// Cells of a table: median, min, max.
+    pub fn cells(&self, digits: usize) -> [String; 3] {
+        [self.median(), self.min(), self.max()].map(|figure| format!("{figure:.digits$}"))
+    }
+
+    /// The ratio of the medians, and that of the minima, where other load shows least.
+    pub fn ratio_to(&self, other: &Figures) -> String {
+        format!("{:.2} ({:.2})", self.median() / other.median(), self.min() / other.min())
+    }
+
+    fn sorted(&self) -> Vec<f64> {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_lies_in_the_middle_of_odd_and_even_counts() {
+        let mut figures = Figures::default();
+        assert!(figures.median().is_nan());
+        for (figure, median) in [(5.0, 5.0), (1.0, 3.0), (9.0, 5.0)] {
+            figures.add(figure);
+            assert_eq!(figures.median(), median);
+        }
+        assert_eq!((figures.min(), figures.max(), figures.count()), (1.0, 9.0, 3));
+    }
+}

@@ -1,0 +1,58 @@
+//! What `/proc` tells of processes from outside: children, name, processor time, memory.
+
+use std::fs;
+
+/// A process and all that descend from it, the process first.
+pub fn family(root: u32) -> Vec<u32> {
+    let mut found = vec![root];
+    let mut at = 0;
+    while let Some(pid) = found.get(at).copied() {
+        at += 1;
+        for task in numbers(&format!("/proc/{pid}/task")) {
+            let children =
+                fs::read_to_string(format!("/proc/{pid}/task/{task}/children")).unwrap_or_default();
+            found.extend(children.split_ascii_whitespace().filter_map(|word| word.parse::<u32>().ok()));
+        }
+    }
+    found
+}
+
+/// Its name, at most 15 bytes.
+pub fn name(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+/// Whether it lives; a zombie does not.
+pub fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// Processor time of all its threads in nanoseconds, by the scheduler's own account (proc_pid_schedstat(5)).
+pub fn cpu_ns(pid: u32) -> u64 {
+    numbers(&format!("/proc/{pid}/task"))
+        .into_iter()
+        .filter_map(|task| fs::read_to_string(format!("/proc/{pid}/task/{task}/schedstat")).ok())
+        .filter_map(|text| text.split(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+/// Its proportional share of memory in KiB: what several share counts for each in part.
+pub fn pss_kib(pid: u32) -> Option<f64> {
+    field(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
+}
+
+/// What it had resident at its peak, in KiB, since it executed.
+pub fn peak_kib(pid: u32) -> Option<f64> {
+    field(&format!("/proc/{pid}/status"), "VmHWM:")
+}
+
+fn field(path: &str, name: &str) -> Option<f64> {
+    let text = fs::read_to_string(path).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_ascii_whitespace().next()?.parse().ok()
+}
+
+fn numbers(folder: &str) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}

@@ -1,0 +1,89 @@
+//! A supervisor at work: soloist's daemon, or a peer's process. It is started by its own means and ends, with all it
+//! started, when this value does.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{machine, outline};
+
+/// One supervisor.
+pub struct Supervisor {
+    /// Its first process.
+    pub pid: u32,
+    end: End,
+}
+
+enum End {
+    /// A child of ours that ends in order at this signal.
+    Signal(Child, Signal),
+    /// `soloist down` in this folder.
+    Down(PathBuf, PathBuf),
+}
+
+impl Supervisor {
+    /// A peer that stays in the foreground and ends in order at a signal.
+    pub fn start(mut command: Command, end: Signal) -> Result<Supervisor> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child =
+            command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        Ok(Supervisor { pid: child.id(), end: End::Signal(child, end) })
+    }
+
+    /// The daemon of a project; all its services are ready when this returns.
+    pub fn soloist(soloist: &Path, folder: &Path) -> Result<Supervisor> {
+        let up =
+            Command::new(soloist).args(["up", "-d"]).current_dir(folder).stdout(Stdio::null()).status()?;
+        // Also if it failed: a daemon may be there to be ended.
+        let mut supervisor = Supervisor { pid: 0, end: End::Down(soloist.to_owned(), folder.to_owned()) };
+        ensure!(up.success(), "`soloist up -d` ended with {up}");
+        let output = Command::new(soloist).args(["status", "--json"]).current_dir(folder).output()?;
+        let status: serde_json::Value =
+            serde_json::from_slice(&output.stdout).context("an unreadable status")?;
+        let pid = status["daemon"]["pid"].as_u64().context("no daemon in the status")?;
+        supervisor.pid = u32::try_from(pid)?;
+        Ok(supervisor)
+    }
+
+    /// Its own processes, without what it supervises: those that carry one of these names.
+    pub fn own(&self, names: &[&str]) -> Vec<u32> {
+        let is_own = |pid: &u32| names.iter().any(|name| outline::name(*pid).starts_with(name));
+        outline::family(self.pid).into_iter().filter(is_own).collect()
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        let family = if self.pid == 0 { Vec::new() } else { outline::family(self.pid) };
+        match &mut self.end {
+            End::Signal(child, signal) => {
+                send(child.id(), *signal);
+                machine::wait_until(Duration::from_secs(10), || !matches!(child.try_wait(), Ok(None)));
+            }
+            End::Down(soloist, folder) => {
+                let mut down = Command::new(soloist);
+                let _ = down.arg("down").current_dir(folder).stdout(Stdio::null()).status();
+            }
+        }
+        let is_gone = || !family.iter().any(|pid| outline::is_alive(*pid));
+        if !machine::wait_until(Duration::from_secs(5), is_gone) {
+            for pid in family.iter().filter(|pid| outline::is_alive(**pid)) {
+                eprintln!("WARNING: {} (pid {pid}) does not end in order and is killed", outline::name(*pid));
+                send(*pid, Signal::KILL);
+            }
+        }
+        if let End::Signal(child, _) = &mut self.end {
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Sends a signal to a process that is ours.
+pub fn send(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}

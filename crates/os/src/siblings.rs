@@ -1,0 +1,133 @@
+//! Proof that the platforms have one shape: the interface once, compared with each sibling by its types; and that those
+//! not built yet refuse in their own name and neither start nor signal anything.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::identity::Exit;
+use crate::ports::{Listener, Socket};
+use crate::program::{Program, SpawnError, Step};
+use crate::stat::{Reaped, Stat};
+use crate::survivor::{Stuck, Survivor, Swept, Traces};
+
+type Holders = HashMap<u64, Vec<u32>>;
+
+fn is_a_descriptor<T: AsFd + Debug>() {}
+fn is_told<T: Debug>() {}
+
+/// All that the portable files ask of `platform`.
+macro_rules! has_the_shape {
+    ($platform:ident) => {{
+        use crate::$platform::Handle;
+        use crate::$platform::cgroup::Leaf;
+        use crate::$platform::signals::Signals;
+        use crate::$platform::spawn::{Surroundings, spawn};
+        use crate::$platform::{self as platform, ports, sweep, tree};
+
+        let _: fn(u32) -> io::Result<Stat> = platform::stat;
+        let _: fn() -> io::Result<String> = platform::boot_id;
+        let _: fn() -> io::Result<u64> = platform::pid_namespace;
+        let _: fn(u32) -> Option<PathBuf> = platform::cookie_of;
+        let _: fn(u32) -> Option<u32> = platform::parent_of;
+
+        is_told::<Handle>();
+        let _: fn(u32) -> io::Result<Handle> = Handle::open;
+        let _: fn(&Handle, i32) -> io::Result<()> = Handle::signal;
+        let _: fn(&Handle, Duration) -> io::Result<bool> = Handle::wait;
+        let _: fn(&Handle) -> Option<Exit> = Handle::exit;
+
+        is_told::<Leaf>();
+        let _: fn(&str) -> io::Result<Leaf> = Leaf::make;
+        let _: fn(&Leaf) -> &Path = Leaf::path;
+        let _: fn(&Leaf) -> io::Result<()> = Leaf::kill;
+        let _: fn(&Leaf) = Leaf::remove;
+
+        is_a_descriptor::<Signals>();
+        let _: fn(&[i32]) -> io::Result<Signals> = Signals::catch;
+        let _: fn(&Signals) -> Option<i32> = Signals::next;
+
+        let whole = |leaf: Option<&'static Leaf>, fd: Option<BorrowedFd<'static>>, detached: bool| {
+            let _ = Surroundings { leaf, output: fd, detached, terminal: fd };
+        };
+        whole(None, None, true);
+        let _: fn(&Program, &Surroundings<'_>) -> Result<u32, SpawnError> = spawn;
+
+        let _: fn(&Traces) -> Vec<Survivor> = sweep::survivors;
+        let _: fn(&Traces, i32, Duration) -> Swept = sweep::end;
+        let _: fn(u32) -> Stuck = sweep::stuck;
+        let _: fn(&[u32]) -> io::Result<Vec<u32>> = sweep::orphans;
+
+        let _: fn() -> io::Result<()> = tree::become_subreaper;
+        let _: fn(&mut Vec<Reaped>) -> bool = tree::reap;
+        let _: fn(u32) -> Vec<u32> = tree::descendants;
+        let _: fn(u32, &[u32], i32, Option<u32>) -> usize = tree::signal_descendants;
+        let _: fn(u32) -> bool = tree::is_stopped;
+
+        let _: fn(u16) -> io::Result<Vec<Socket>> = ports::sockets;
+        let _: fn(u16) -> io::Result<Vec<Listener>> = ports::listeners;
+        let _: fn(&[u64], &[u32]) -> io::Result<Holders> = ports::owners_among;
+    }};
+}
+
+#[test]
+fn every_platform_has_the_same_shape() {
+    has_the_shape!(platform);
+    has_the_shape!(macos);
+    has_the_shape!(windows);
+}
+
+/// What is not built says so, and of which system; and leads to nothing.
+macro_rules! refuses {
+    ($platform:ident, $system:literal) => {{
+        use crate::$platform::spawn::{Surroundings, spawn};
+        use crate::$platform::{self as platform, cgroup, ports, signals, sweep, tree};
+
+        let me = std::process::id();
+        let traces = Traces { claim: "claim".into(), record: None, orphans: vec![me], spare: vec![] };
+        let begins = concat!("soloist is not built for ", $system, " yet: ");
+        let refusals: [Option<io::Error>; 11] = [
+            platform::stat(me).err(),
+            platform::boot_id().err(),
+            platform::pid_namespace().err(),
+            platform::Handle::open(me).err(),
+            cgroup::Leaf::make("leaf").err(),
+            signals::Signals::catch(&[libc::SIGCHLD]).err(),
+            sweep::orphans(&[]).err(),
+            tree::become_subreaper().err(),
+            ports::sockets(1).err(),
+            ports::listeners(1).err(),
+            ports::owners_among(&[1], &[me]).err(),
+        ];
+        for refusal in refusals {
+            let refusal = refusal.expect("nothing of this is built");
+            assert_eq!(refusal.kind(), io::ErrorKind::Unsupported);
+            assert!(refusal.to_string().starts_with(begins), "{refusal}");
+        }
+        let program = Program { argv: vec!["true".into()], env: vec![], dir: "/".into() };
+        let around = Surroundings { leaf: None, output: None, detached: true, terminal: None };
+        let refusal = spawn(&program, &around).unwrap_err();
+        assert_eq!(refusal.step, Step::Fork);
+        assert!(refusal.to_string().starts_with(begins), "{refusal}");
+
+        assert_eq!(platform::cookie_of(me), None);
+        assert_eq!(platform::parent_of(me), None);
+        assert_eq!(sweep::survivors(&traces), []);
+        assert_eq!(sweep::end(&traces, libc::SIGTERM, Duration::ZERO), Swept::default());
+        assert_eq!(sweep::stuck(me), Stuck { pid: me, state: '?', wait_channel: None });
+        let mut reaped = Vec::new();
+        assert!(!tree::reap(&mut reaped) && reaped.is_empty());
+        assert!(tree::descendants(1).is_empty());
+        assert_eq!(tree::signal_descendants(1, &[], libc::SIGTERM, None), 0);
+        assert!(!tree::is_stopped(me));
+    }};
+}
+
+#[test]
+fn a_platform_that_is_not_built_refuses_in_its_own_name() {
+    refuses!(macos, "macOS");
+    refuses!(windows, "Windows");
+}

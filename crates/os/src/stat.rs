@@ -1,0 +1,26 @@
+//! What a system tells of one process: alive, or reaped. Asking is the duty of `linux/process.rs` and its siblings.
+
+/// A process as it was at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Stat {
+    /// `R S D Z T X …` (proc_pid_stat(5)); a system with other states tells the nearest of these.
+    pub state: char,
+    /// Parent, in our namespace.
+    pub parent: u32,
+    /// Process group.
+    pub group: u32,
+    /// Session.
+    pub session: u32,
+    /// When it started, in the unit of its system (Linux: clock ticks since boot). Never changes while it lives.
+    pub start: u64,
+}
+
+impl Stat {
+    /// A zombie, or on its way out: it executes nothing any more.
+    pub fn is_dead(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+/// One reaped child: its pid and the status word of wait(2).
+pub type Reaped = (u32, i32);

@@ -1,0 +1,262 @@
+//! The platform of a system soloist is not built for yet: every function of `linux.rs`, none of its mechanisms. What
+//! can fail says what is missing; what cannot answers so that nothing is started or signalled. `macos.rs` and
+//! `windows.rs` are made of it, until each function has a body of its own there.
+
+use std::io;
+
+/// The answer of all that can fail.
+pub fn lacking(system: &str, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, format!("soloist is not built for {system} yet: {what}"))
+}
+
+/// The whole platform, told what its system is called and what each part of it lacks. A handle, a leaf or caught
+/// signals cannot be had, so their types have no values, and what one would do with them needs no answer.
+macro_rules! unbuilt {
+    (
+        system: $system:literal,
+        identity: $identity:literal,
+        handle: $handle:literal,
+        leaf: $leaf:literal,
+        signals: $signals:literal,
+        spawn: $spawn:literal,
+        tree: $tree:literal,
+        ports: $ports:literal,
+    ) => {
+        use std::io;
+        use std::path::PathBuf;
+        use std::time::Duration;
+
+        use crate::identity::Exit;
+        use crate::stat::Stat;
+
+        fn lacking(what: &str) -> io::Error {
+            crate::unbuilt::lacking($system, what)
+        }
+
+        /// What the system says of one process.
+        pub fn stat(_pid: u32) -> io::Result<Stat> {
+            Err(lacking($identity))
+        }
+
+        /// The id of this boot.
+        pub fn boot_id() -> io::Result<String> {
+            Err(lacking($identity))
+        }
+
+        /// Where pids have their meaning.
+        pub fn pid_namespace() -> io::Result<u64> {
+            Err(lacking($identity))
+        }
+
+        /// The claim a process says it belongs to, by its cookie: not to be seen.
+        pub fn cookie_of(_pid: u32) -> Option<PathBuf> {
+            None
+        }
+
+        /// Its parent: not to be seen.
+        pub fn parent_of(_pid: u32) -> Option<u32> {
+            None
+        }
+
+        /// A process held so that a signal can reach no other. There is none.
+        #[derive(Debug)]
+        pub enum Handle {}
+
+        impl Handle {
+            /// Opens the process that has this number now.
+            pub fn open(_pid: u32) -> io::Result<Handle> {
+                Err(lacking($handle))
+            }
+
+            /// Sends a signal.
+            pub fn signal(&self, _signal: i32) -> io::Result<()> {
+                match *self {}
+            }
+
+            /// Waits until the process has ended, at most so long.
+            pub fn wait(&self, _limit: Duration) -> io::Result<bool> {
+                match *self {}
+            }
+
+            /// How it ended.
+            pub fn exit(&self) -> Option<Exit> {
+                match *self {}
+            }
+        }
+
+        pub mod cgroup {
+            use std::io;
+            use std::path::Path;
+
+            /// What holds one tree together. There is none.
+            #[derive(Debug)]
+            pub enum Leaf {}
+
+            impl Leaf {
+                /// Makes the leaf `name`.
+                pub fn make(_name: &str) -> io::Result<Leaf> {
+                    Err(super::lacking($leaf))
+                }
+
+                /// Where it is.
+                pub fn path(&self) -> &Path {
+                    match *self {}
+                }
+
+                /// Ends every process in it.
+                pub fn kill(&self) -> io::Result<()> {
+                    match *self {}
+                }
+
+                /// Removes it.
+                pub fn remove(&self) {
+                    match *self {}
+                }
+            }
+        }
+
+        pub mod signals {
+            use std::io;
+            use std::os::fd::{AsFd, BorrowedFd};
+
+            /// Signals as readable events. There are none.
+            #[derive(Debug)]
+            pub enum Signals {}
+
+            impl Signals {
+                /// Catches the given signals.
+                pub fn catch(_signals: &[i32]) -> io::Result<Signals> {
+                    Err(super::lacking($signals))
+                }
+
+                /// The next received signal, if any.
+                pub fn next(&self) -> Option<i32> {
+                    match *self {}
+                }
+            }
+
+            impl AsFd for Signals {
+                fn as_fd(&self) -> BorrowedFd<'_> {
+                    match *self {}
+                }
+            }
+        }
+
+        pub mod spawn {
+            use std::os::fd::BorrowedFd;
+
+            use super::cgroup::Leaf;
+            use crate::program::{Program, SpawnError, Step};
+
+            /// Where a program belongs and what it is connected to.
+            #[allow(dead_code, reason = "nothing is started, so nobody asks where")]
+            #[derive(Debug)]
+            pub struct Surroundings<'a> {
+                /// The leaf to start in.
+                pub leaf: Option<&'a Leaf>,
+                /// Standard output and error; `None`: ours.
+                pub output: Option<BorrowedFd<'a>>,
+                /// A session of its own; else only a process group of its own.
+                pub detached: bool,
+                /// A terminal whose foreground group it shall be.
+                pub terminal: Option<BorrowedFd<'a>>,
+            }
+
+            /// Starts nothing.
+            pub fn spawn(_program: &Program, _around: &Surroundings<'_>) -> Result<u32, SpawnError> {
+                Err(SpawnError {
+                    step: Step::Fork,
+                    errno: libc::ENOTSUP,
+                    object: super::lacking($spawn).to_string(),
+                })
+            }
+        }
+
+        pub mod sweep {
+            use std::io;
+            use std::time::Duration;
+
+            use crate::survivor::{Stuck, Survivor, Swept, Traces};
+
+            /// Finds what is alive of an earlier run: nobody is to be seen.
+            pub fn survivors(_traces: &Traces) -> Vec<Survivor> {
+                Vec::new()
+            }
+
+            /// Ends the survivors: nobody.
+            pub fn end(_traces: &Traces, _signal: i32, _grace: Duration) -> Swept {
+                Swept::default()
+            }
+
+            /// What is known of a process that does not die.
+            pub fn stuck(pid: u32) -> Stuck {
+                Stuck { pid, state: '?', wait_channel: None }
+            }
+
+            /// Children of this process that are not in `known`.
+            pub fn orphans(_known: &[u32]) -> io::Result<Vec<u32>> {
+                Err(super::lacking($tree))
+            }
+        }
+
+        pub mod tree {
+            use std::io;
+
+            use crate::stat::Reaped;
+
+            /// From now on orphaned descendants become our children.
+            pub fn become_subreaper() -> io::Result<()> {
+                Err(super::lacking($tree))
+            }
+
+            /// Reaps every child that has ended, and says whether any child is left: none was ever started.
+            pub fn reap(_reaped: &mut Vec<Reaped>) -> bool {
+                false
+            }
+
+            /// All living descendants of a process: none are to be seen.
+            pub fn descendants(_root: u32) -> Vec<u32> {
+                Vec::new()
+            }
+
+            /// Sends a signal to descendants and says how many were reached: none.
+            pub fn signal_descendants(
+                _root: u32,
+                _spare: &[u32],
+                _signal: i32,
+                _but_group: Option<u32>,
+            ) -> usize {
+                0
+            }
+
+            /// Whether a process was stopped by a signal.
+            pub fn is_stopped(_pid: u32) -> bool {
+                false
+            }
+        }
+
+        pub mod ports {
+            use std::collections::HashMap;
+            use std::io;
+
+            use crate::ports::{Listener, Socket};
+
+            /// The sockets listening on `port`.
+            pub fn sockets(_port: u16) -> io::Result<Vec<Socket>> {
+                Err(super::lacking($ports))
+            }
+
+            /// The sockets listening on `port`, each with every process that holds it.
+            pub fn listeners(_port: u16) -> io::Result<Vec<Listener>> {
+                Err(super::lacking($ports))
+            }
+
+            /// Which of `pids` hold which of the sockets `inodes`.
+            pub fn owners_among(_inodes: &[u64], _pids: &[u32]) -> io::Result<HashMap<u64, Vec<u32>>> {
+                Err(super::lacking($ports))
+            }
+        }
+    };
+}
+
+pub(crate) use unbuilt;

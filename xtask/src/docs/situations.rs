@@ -1,0 +1,132 @@
+//! The situations an instance can be in, each as the shortest way there: what was given to it, and what that means.
+
+use std::time::Duration;
+
+use soloist_core::event::IfHeld;
+use soloist_core::plan::Kind;
+
+use super::stage::{Cue, Stage};
+
+/// One of them.
+pub(super) struct Situation {
+    /// The word that is shown, and what is meant by it here.
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) way: &'static [Cue],
+}
+
+impl Situation {
+    /// An instance in this situation.
+    pub(super) fn stage(&self) -> Stage {
+        let mut stage = Stage::new(self.kind);
+        for cue in self.way {
+            stage.give(*cue);
+        }
+        stage
+    }
+}
+
+const SERVICE: Kind = Kind::Service;
+const ONCE: Kind = Kind::Job { every: None };
+const EVERY_MINUTE: Kind = Kind::Job { every: Some(Duration::from_secs(60)) };
+const REFUSE: Cue = Cue::Start(IfHeld::Refuse);
+const STAND_BY: Cue = Cue::Start(IfHeld::StandBy);
+
+const fn of(name: &'static str, kind: Kind, way: &'static [Cue]) -> Situation {
+    Situation { name, kind, way }
+}
+
+use Cue::{
+    Defer, Emptied, ExitedAlone, ExitedBadly, Granted, GuardLost, Held, PortsFree, PortsTaken, ProbedNotYet,
+};
+use Cue::{ProbedOurs, ProbedStrangers, Released, Restart, SpawnFinal, Spawned, Stop};
+
+/// All of them, in the order of a life.
+pub(super) const SITUATIONS: [Situation; 32] = [
+    of("stopped", SERVICE, &[]),
+    of("starting: waits for another instance", SERVICE, &[Defer]),
+    of("claiming, may stand by", SERVICE, &[STAND_BY]),
+    of("claiming, refuses if held", SERVICE, &[REFUSE]),
+    of("claiming, not wanted any more", SERVICE, &[STAND_BY, Stop]),
+    of("standby", SERVICE, &[STAND_BY, Held]),
+    of("starting: looks at its ports, may stand by", SERVICE, &[STAND_BY, Granted]),
+    of("starting: looks at its ports, refuses if held", SERVICE, &[REFUSE, Granted]),
+    of("starting: looks at its ports, not wanted any more", SERVICE, &[STAND_BY, Granted, Stop]),
+    of("starting: a run is ordered", SERVICE, &[STAND_BY, Granted, PortsFree]),
+    of("starting: a probe is out", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned]),
+    of("starting: between two probes", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, ProbedNotYet]),
+    of("ready", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs]),
+    of("stopping: asked for", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs, Stop]),
+    of("stopping: asked for before the run was there", SERVICE, &[STAND_BY, Granted, PortsFree, Stop]),
+    of("stopping: to be restarted", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs, Restart]),
+    of(
+        "stopping: its main process ended",
+        SERVICE,
+        &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs, ExitedBadly],
+    ),
+    of(
+        "stopping: its guard was killed",
+        SERVICE,
+        &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs, GuardLost],
+    ),
+    of(
+        "stopping: strangers on its ports",
+        SERVICE,
+        &[STAND_BY, Granted, PortsFree, Spawned, ProbedStrangers],
+    ),
+    of(
+        "stopping: looks whether its ports are free",
+        SERVICE,
+        &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs, Stop, Emptied],
+    ),
+    of(
+        "stopping: looks whether its ports are free, wanted again",
+        SERVICE,
+        &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs, Stop, Emptied, STAND_BY],
+    ),
+    of("stopping: releases its claim", SERVICE, &[STAND_BY, Granted, Stop, PortsFree]),
+    of(
+        "stopping: releases its claim, wanted again",
+        SERVICE,
+        &[STAND_BY, Granted, Stop, PortsFree, STAND_BY],
+    ),
+    of("stopping: releases its claim, to fail", SERVICE, &[STAND_BY, Granted, PortsFree, SpawnFinal]),
+    of("backoff", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, ExitedBadly, Emptied]),
+    of("failed", SERVICE, &[STAND_BY, Granted, PortsFree, SpawnFinal, Released]),
+    of("conflict", SERVICE, &[STAND_BY, Granted, PortsTaken, Released]),
+    of(
+        "scheduled (a job every minute)",
+        EVERY_MINUTE,
+        &[STAND_BY, Granted, Spawned, ExitedAlone, Emptied, Released],
+    ),
+    of("claiming (a job every minute)", EVERY_MINUTE, &[STAND_BY]),
+    of("running (a job every minute)", EVERY_MINUTE, &[STAND_BY, Granted, Spawned]),
+    of("running (a job that runs once)", ONCE, &[STAND_BY, Granted, Spawned]),
+    of(
+        "completed (a job that runs once)",
+        ONCE,
+        &[STAND_BY, Granted, Spawned, ExitedAlone, Emptied, Released],
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use soloist_core::state::Word;
+
+    use super::*;
+
+    #[test]
+    fn every_situation_shows_the_word_it_is_named_for() {
+        for situation in &SITUATIONS {
+            let word = situation.stage().instance.status().state.to_string();
+            assert!(situation.name.starts_with(&word), "{} is {word}", situation.name);
+        }
+    }
+
+    #[test]
+    fn every_word_has_a_situation() {
+        for word in Word::ALL {
+            assert!(SITUATIONS.iter().any(|s| s.stage().instance.status().state == word), "{word}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A stage for one instance of the core: gives it events that name the questions, claims and runs it knows, and keeps
+//! what it ordered. It decides nothing and answers nothing by itself.
+
+use std::time::Duration;
+
+use soloist_core::event::{Cause, Effect, Event, Exit, IfHeld, Probe, Wanted};
+use soloist_core::id::{AskId, ClaimId, RunId};
+use soloist_core::instance::Instance;
+use soloist_core::plan::{Kind, Plan};
+use soloist_core::time::Time;
+
+/// Events by name; the ids are those of the instance's last question, claim and run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cue {
+    Start(IfHeld),
+    Defer,
+    NeedsMet,
+    NeedsFailed,
+    Stop,
+    Restart,
+    Granted,
+    Held,
+    ClaimFailed,
+    PortsFree,
+    PortsTaken,
+    Spawned,
+    SpawnFailed,
+    SpawnFinal,
+    ProbedOurs,
+    ProbedNotYet,
+    ProbedStrangers,
+    ExitedAlone,
+    ExitedBadly,
+    Emptied,
+    Stuck,
+    Replaced,
+    GuardLost,
+    Released,
+    AdoptedUp,
+    AdoptedDown,
+    EndedUnseen,
+    Deadline,
+}
+
+/// Every cue and how the page calls it, in the order of the core's list of events.
+pub(super) const CUES: [(Cue, &str); 28] = [
+    (Cue::Start(IfHeld::StandBy), "StartAsked"),
+    (Cue::Defer, "StartDeferred"),
+    (Cue::NeedsMet, "NeedsMet"),
+    (Cue::NeedsFailed, "NeedsFailed"),
+    (Cue::Stop, "StopAsked"),
+    (Cue::Restart, "RestartAsked"),
+    (Cue::Granted, "ClaimGranted"),
+    (Cue::Held, "ClaimHeld"),
+    (Cue::ClaimFailed, "ClaimFailed"),
+    (Cue::PortsFree, "PortsSeen: free"),
+    (Cue::PortsTaken, "PortsSeen: strangers"),
+    (Cue::Spawned, "Spawned"),
+    (Cue::SpawnFailed, "SpawnFailed"),
+    (Cue::SpawnFinal, "SpawnFailed: for good"),
+    (Cue::ProbedOurs, "Probed: ours"),
+    (Cue::ProbedNotYet, "Probed: not yet"),
+    (Cue::ProbedStrangers, "Probed: strangers"),
+    (Cue::ExitedAlone, "MainExited: code 0, nothing left"),
+    (Cue::ExitedBadly, "MainExited: code 1, tree left"),
+    (Cue::Emptied, "TreeEmptied"),
+    (Cue::Stuck, "TreeStuck"),
+    (Cue::Replaced, "ClaimReplaced"),
+    (Cue::GuardLost, "GuardLost"),
+    (Cue::Released, "Released"),
+    (Cue::AdoptedUp, "Adopted: wanted up"),
+    (Cue::AdoptedDown, "Adopted: wanted down"),
+    (Cue::EndedUnseen, "EndedUnseen: wanted up"),
+    (Cue::Deadline, "DeadlinePassed"),
+];
+
+/// The ids that events may name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ids {
+    claim_ask: AskId,
+    ports_ask: AskId,
+    probe_ask: AskId,
+    claim: ClaimId,
+    run: RunId,
+}
+
+/// Nobody ever asked, held or ran these.
+pub(super) const FOREIGN: Ids = Ids {
+    claim_ask: AskId(u64::MAX),
+    ports_ask: AskId(u64::MAX),
+    probe_ask: AskId(u64::MAX),
+    claim: ClaimId(u64::MAX),
+    run: RunId(u64::MAX),
+};
+
+/// One instance and all that it ordered so far.
+#[derive(Clone, Debug)]
+pub(super) struct Stage {
+    pub(super) instance: Instance,
+    pub(super) now: Time,
+    pub(super) ids: Ids,
+    claims_given: u64,
+}
+
+impl Stage {
+    /// An instance as declared, one second after it was.
+    pub(super) fn new(kind: Kind) -> Stage {
+        let ports = if kind == Kind::Service { vec![8001] } else { Vec::new() };
+        let began = Time(Duration::from_secs(1000));
+        let instance = Instance::new(Plan { kind, ports, ..Plan::default() }, 1, began);
+        Stage { instance, now: began + Duration::from_secs(1), ids: FOREIGN, claims_given: 0 }
+    }
+
+    /// Gives the cue; what is ordered comes back. A deadline is kept to the moment.
+    pub(super) fn give(&mut self, cue: Cue) -> Vec<Effect> {
+        let mut ids = self.ids;
+        match cue {
+            // The driver numbers every claim it takes.
+            Cue::Granted | Cue::AdoptedUp | Cue::AdoptedDown => {
+                self.claims_given += 1;
+                ids.claim = ClaimId(self.claims_given);
+            }
+            Cue::Deadline => self.now = self.now.max(self.instance.next_deadline().unwrap_or(self.now)),
+            _ => {}
+        }
+        let effects = self.give_event(event(cue, ids, self.now));
+        self.remember(&effects);
+        effects
+    }
+
+    /// Gives an event as it is.
+    pub(super) fn give_event(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.instance.handle(self.now, event, &mut effects);
+        effects
+    }
+
+    fn remember(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::AskClaim { ask } => self.ids.claim_ask = *ask,
+                Effect::LookAtPorts { ask } => self.ids.ports_ask = *ask,
+                Effect::Probe { ask, .. } => self.ids.probe_ask = *ask,
+                Effect::Spawn { run, .. } => self.ids.run = *run,
+                Effect::Record { .. }
+                | Effect::StopTree { .. }
+                | Effect::KillTree { .. }
+                | Effect::Sweep { .. }
+                | Effect::Release { .. } => {}
+            }
+        }
+        self.ids.claim = self.instance.claim().unwrap_or(self.ids.claim);
+        self.ids.run = self.instance.status().run.unwrap_or(self.ids.run);
+    }
+}
+
+/// The event behind a cue, with these ids.
+pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
+    let user = || Cause::User("ada".to_owned());
+    let words = || "strangers".to_owned();
+    let adopted = |wanted| Event::Adopted {
+        claim: ids.claim,
+        run: RunId(7),
+        pid: Some(70),
+        exit: None,
+        since: now,
+        wanted,
+    };
+    match cue {
+        Cue::Start(if_held) => Event::StartAsked { cause: user(), if_held },
+        Cue::Defer => {
+            Event::StartDeferred { cause: user(), if_held: IfHeld::StandBy, needs: "database".to_owned() }
+        }
+        Cue::NeedsMet => Event::NeedsMet,
+        Cue::NeedsFailed => Event::NeedsFailed { why: words() },
+        Cue::Stop => Event::StopAsked { cause: user() },
+        Cue::Restart => Event::RestartAsked { cause: user() },
+        Cue::Granted => Event::ClaimGranted { ask: ids.claim_ask, claim: ids.claim },
+        Cue::Held => Event::ClaimHeld { ask: ids.claim_ask, by: words() },
+        Cue::ClaimFailed => Event::ClaimFailed { ask: ids.claim_ask, why: words() },
+        Cue::PortsFree => Event::PortsSeen { ask: ids.ports_ask, strangers: Vec::new() },
+        Cue::PortsTaken => Event::PortsSeen { ask: ids.ports_ask, strangers: vec![words()] },
+        Cue::Spawned => Event::Spawned { run: ids.run, pid: 70 },
+        Cue::SpawnFailed => Event::SpawnFailed { run: ids.run, why: words(), is_final: false },
+        Cue::SpawnFinal => Event::SpawnFailed { run: ids.run, why: words(), is_final: true },
+        Cue::ProbedOurs => Event::Probed { ask: ids.probe_ask, seen: Probe::Ours },
+        Cue::ProbedNotYet => Event::Probed { ask: ids.probe_ask, seen: Probe::NotYet },
+        Cue::ProbedStrangers => Event::Probed { ask: ids.probe_ask, seen: Probe::Strangers(vec![words()]) },
+        Cue::ExitedAlone => Event::MainExited { run: ids.run, exit: Exit::Code(0), is_tree_left: false },
+        Cue::ExitedBadly => Event::MainExited { run: ids.run, exit: Exit::Code(1), is_tree_left: true },
+        Cue::Emptied => Event::TreeEmptied { run: ids.run },
+        Cue::Stuck => Event::TreeStuck { run: ids.run, what: words() },
+        Cue::Replaced => Event::ClaimReplaced { claim: ids.claim },
+        Cue::GuardLost => Event::GuardLost { claim: ids.claim },
+        Cue::Released => Event::Released { claim: ids.claim },
+        Cue::AdoptedUp => adopted(Wanted::Up),
+        Cue::AdoptedDown => adopted(Wanted::Down),
+        Cue::EndedUnseen => Event::EndedUnseen { exit: Some(Exit::Code(1)), wanted: Wanted::Up },
+        Cue::Deadline => Event::DeadlinePassed,
+    }
+}

@@ -217,13 +217,18 @@ impl Project {
     }
 
     fn recorded(&self) -> Vec<Identity> {
-        let claims = std::fs::read_dir(self.folder.join(".soloist/claims"));
-        let machine = std::fs::read_dir(self.state.join("soloist/claims"));
-        let records = claims.into_iter().chain(machine).flatten().flatten();
-        let records = records.filter_map(|entry| std::fs::read(entry.path()).ok());
-        let records = records.filter_map(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+        let records = self.records().into_iter();
         let named = records.flat_map(|record| [identity(&record["guard"]), identity(&record["main"])]);
         named.flatten().filter(Identity::is_alive).filter(|one| *one != Identity::mine()).collect()
+    }
+
+    /// All records, of project and of machine scope.
+    fn records(&self) -> Vec<serde_json::Value> {
+        let claims = std::fs::read_dir(self.folder.join(".soloist/claims"));
+        let machine = std::fs::read_dir(self.state.join("soloist/claims"));
+        let files = claims.into_iter().chain(machine).flatten().flatten();
+        let texts = files.filter_map(|entry| std::fs::read(entry.path()).ok());
+        texts.filter_map(|bytes| serde_json::from_slice(&bytes).ok()).collect()
     }
 
     /// Waits until nothing of this project lives.
@@ -259,6 +264,10 @@ impl Drop for Project {
                 one.kill();
             }
             std::thread::sleep(Duration::from_millis(10));
+        }
+        // A guard that a test killed leaves the cgroup of its tree; it is removed by whoever starts next, and nobody will.
+        for leaf in self.records().iter().filter_map(|record| record["cgroup"].as_str()) {
+            let _ = std::fs::remove_dir(leaf);
         }
         if let (Some(report), true, false) = (report, self.strict, std::thread::panicking()) {
             panic!("still alive after {}:\n{report}", down.unwrap_or_default());

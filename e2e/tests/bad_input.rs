@@ -198,7 +198,9 @@ fn an_unreadable_folder_is_said() {
         let open = tempfile::tempdir().unwrap();
         std::fs::set_permissions(open.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let copy = open.path().join("soloist");
-        std::fs::copy(&binaries().soloist, &copy).unwrap();
+        // By cp(1): while this process has the copy open for writing, a fork of another test could hold it open, too,
+        // and then it cannot be executed.
+        assert!(Command::new("cp").args([&binaries().soloist, &copy]).status().unwrap().success());
         let mut command = Command::new(&copy);
         command.args(["-C", &folder, "up", "-d"]).uid(65534).gid(65534).current_dir("/");
         command.env("XDG_STATE_HOME", open.path()).env("HOME", open.path());

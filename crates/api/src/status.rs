@@ -55,6 +55,8 @@ pub struct ServiceStatus {
     pub refusal: Option<Refusal>,
     /// When it goes on by itself: the next try, the next run.
     pub next: Option<Timestamp>,
+    /// Grows with everything that happens to it: of two statuses the one with the greater revision is newer.
+    pub revision: u64,
     /// What it runs.
     pub command: Vec<String>,
     /// Who holds its claim, if somebody does.

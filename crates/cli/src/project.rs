@@ -4,6 +4,7 @@ use std::path::Path;
 
 use soloist_api::client::Client;
 use soloist_api::error::{Code, Problem};
+use soloist_api::request::{Down, DownAnswer};
 use soloist_api::status::Status;
 use soloist_daemon::Layout;
 use soloist_daemon::config::Config;
@@ -94,6 +95,16 @@ where
         }
     }
     act(project.daemon().await?).await
+}
+
+/// Stops services; if the daemon ends with them, returns when it has ended.
+pub async fn take_down(client: &Client, down: Down) -> Result<DownAnswer, Problem> {
+    let daemon = client.status().await?.daemon;
+    let answer = client.down(&down).await?;
+    if let Some(daemon) = daemon.filter(|_| answer.daemon_ends) {
+        serve::wait_for_end(daemon.pid)?;
+    }
+    Ok(answer)
 }
 
 /// Who asks, in words: shown as the cause of what follows.

@@ -145,6 +145,13 @@ pub enum Event {
         /// What the ledger says was asked for.
         wanted: Wanted,
     },
+    /// A new driver found that a guard was killed while no driver was there: its tree may live.
+    Abandoned {
+        /// The run.
+        run: RunId,
+        /// What the ledger says was asked for.
+        wanted: Wanted,
+    },
     /// A new driver found that a run ended while no driver was there.
     EndedUnseen {
         /// How, if that was recorded.

@@ -42,6 +42,10 @@ pub struct Instance {
     due: Time,
     random: Random,
     asked: u64,
+    /// Events so far.
+    revision: u64,
+    /// A run whose guard was killed while no driver was there: its tree may live and is to be ended first.
+    abandoned: Option<RunId>,
 }
 
 impl Instance {
@@ -63,6 +67,8 @@ impl Instance {
             due: now,
             random: Random::new(seed),
             asked: 0,
+            revision: 0,
+            abandoned: None,
         }
     }
 
@@ -105,11 +111,13 @@ impl Instance {
             note: self.note.clone(),
             refusal: self.refusal.clone(),
             next,
+            revision: self.revision,
         }
     }
 
     /// One thing happened: changes the state and appends what is to be done, in order.
     pub fn handle(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
+        self.revision += 1;
         let before = self.state.word();
         match event {
             Event::StartAsked { cause, if_held } => self.start_asked(now, cause, if_held, effects),
@@ -159,6 +167,7 @@ impl Instance {
             Event::Adopted { claim, run, pid, exit, since, wanted } => {
                 self.adopted(now, (claim, run, pid), exit, since, wanted, effects);
             }
+            Event::Abandoned { run, wanted } => self.found_abandoned(now, run, wanted, effects),
             Event::EndedUnseen { exit, wanted } => self.ended_unseen(now, exit, wanted, effects),
             Event::DeadlinePassed => self.deadline_passed(now, effects),
         }
@@ -172,7 +181,7 @@ impl Instance {
     fn start_asked(&mut self, now: Time, cause: Cause, if_held: IfHeld, effects: &mut Vec<Effect>) {
         self.if_held = if_held;
         self.refusal = None;
-        let was = self.want(Wanted::Up, effects);
+        self.want(Wanted::Up, effects);
         match &mut self.state {
             State::Stopped | State::Failed | State::Completed => {
                 self.restarts.forget();
@@ -192,12 +201,12 @@ impl Instance {
                 self.begin(now, effects);
             }
             State::Releasing { rest, .. } => *rest = Rest::Again,
-            // Wanted again before it was down: what follows the empty tree is decided by what is wanted then.
-            State::Stopping { .. } | State::Freeing { .. } => {
-                if was == Wanted::Down {
-                    self.restarts.forget();
-                }
+            // Wanted again before it was down, or while what fell is being cleared away: up again at once then.
+            State::Stopping { why, .. } => {
+                *why = Why::Asked;
+                self.restarts.forget();
             }
+            State::Freeing { .. } => self.restarts.forget(),
             State::Claiming { .. }
             | State::Looking { .. }
             | State::Spawning { .. }
@@ -283,6 +292,11 @@ impl Instance {
             return;
         }
         self.claim = Some(claim);
+        if let Some(run) = self.abandoned.take() {
+            self.state = self.stopping(now, run, Why::Ended(Ended::Unseen));
+            effects.push(Effect::Sweep { claim, run, grace: self.plan.stop_grace });
+            return;
+        }
         match self.wanted {
             Wanted::Up => self.look(now, effects),
             Wanted::Down => self.release(now, Rest::Stopped, effects),
@@ -293,6 +307,8 @@ impl Instance {
         if !matches!(self.state, State::Claiming { ask: current, .. } if current == ask) {
             return;
         }
+        // Whoever holds it has ended what an earlier run left, before anything else.
+        self.abandoned = None;
         let (Refusal::Held(text) | Refusal::Error(text)) = &refusal else { return };
         self.note = Some(text.clone());
         self.refusal = Some(refusal);
@@ -525,7 +541,7 @@ impl Instance {
             (Wanted::Up, Why::Conflict) => {
                 let strangers = match self.refusal.take() {
                     Some(Refusal::Ports(strangers)) => strangers,
-                    Some(Refusal::Held(_) | Refusal::Error(_)) | None => Vec::new(),
+                    Some(Refusal::Held(_) | Refusal::NotReady(_) | Refusal::Error(_)) | None => Vec::new(),
                 };
                 self.meet_strangers(now, strangers, effects);
             }
@@ -642,6 +658,18 @@ impl Instance {
         }
     }
 
+    fn found_abandoned(&mut self, now: Time, run: RunId, wanted: Wanted, effects: &mut Vec<Effect>) {
+        if self.state != State::Stopped {
+            return;
+        }
+        self.wanted = wanted;
+        self.if_held = IfHeld::StandBy;
+        self.note =
+            Some("its guard was killed while no daemon was there; what it left is being ended".into());
+        self.abandoned = Some(run);
+        self.begin(now, effects);
+    }
+
     fn ended_unseen(&mut self, now: Time, exit: Option<Exit>, wanted: Wanted, effects: &mut Vec<Effect>) {
         if self.state != State::Stopped {
             return;
@@ -681,7 +709,9 @@ impl Instance {
             State::Probing { run, rounds, give_up_at, .. } => {
                 let (run, rounds, give_up_at) = (*run, *rounds, *give_up_at);
                 if give_up_at <= now {
-                    self.note = Some(format!("not ready after {} s", self.plan.ready_timeout.as_secs_f64()));
+                    let said = format!("not ready after {} s", self.plan.ready_timeout.as_secs_f64());
+                    self.note = Some(said.clone());
+                    self.refusal = Some(Refusal::NotReady(said));
                     self.stop_tree(now, Why::Ended(Ended::NotReady), effects);
                 } else {
                     self.probe(now, run, rounds, give_up_at, effects);

@@ -146,6 +146,11 @@ impl Project {
         self.handle(now, at, Event::RestartAsked { cause }, orders);
     }
 
+    /// Whether it is to be stopped once all that need it are down.
+    pub fn is_stop_pending(&self, at: usize) -> bool {
+        self.members[at].stop_after.is_some()
+    }
+
     /// Whether nothing of it lives, holds a claim or will start by itself.
     pub fn is_down(&self, at: usize) -> bool {
         matches!(self.status(at).state, Word::Stopped | Word::Failed | Word::Completed)

@@ -266,6 +266,8 @@ pub enum Refusal {
     Held(String),
     /// Strangers are on its ports: who, in words.
     Ports(Vec<String>),
+    /// It ran, but did not get ready in time.
+    NotReady(String),
     /// The claim could not be asked for, or another instance that it needs is not to be had.
     Error(String),
 }
@@ -293,4 +295,6 @@ pub struct Status {
     pub refusal: Option<Refusal>,
     /// When it goes on by itself: the next try, the next run.
     pub next: Option<Time>,
+    /// Grows with everything that happens to it: of two statuses the one with the greater revision is newer.
+    pub revision: u64,
 }

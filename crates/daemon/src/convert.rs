@@ -134,6 +134,7 @@ pub fn service(face: Face<'_>, status: Status) -> ServiceStatus {
         note: status.note,
         refusal: status.refusal.map(refusal),
         next: status.next.and_then(wall),
+        revision: status.revision,
         command: face.command.to_vec(),
         holder: face.holder,
         log: Some(face.log),
@@ -144,6 +145,7 @@ fn refusal(refusal: CoreRefusal) -> Refusal {
     match refusal {
         CoreRefusal::Held(detail) => Refusal { code: Code::ClaimHeld, detail },
         CoreRefusal::Ports(strangers) => Refusal { code: Code::PortHeld, detail: strangers.join("; ") },
+        CoreRefusal::NotReady(detail) => Refusal { code: Code::NotReady, detail },
         CoreRefusal::Error(detail) => Refusal { code: Code::Error, detail },
     }
 }

@@ -10,7 +10,7 @@ use soloist_os::guard::SpawnFailure;
 use soloist_os::guard::body::{Outcome, foreground};
 use soloist_os::identity::{Exit, Identity};
 use soloist_os::layout::{Layout, Place};
-use soloist_os::record::Holder;
+use soloist_os::record::{Holder, Record};
 
 use crate::config::{Program, Scope};
 use crate::{convert, ports, runs, service};
@@ -49,7 +49,7 @@ pub enum Ended {
 ///
 /// # Errors
 /// `ClaimHeld` with the holder's name if somebody runs it; `PortHeld` if somebody is on its port.
-pub fn run(layout: &Layout, wish: &Wish) -> Result<Ended, Problem> {
+pub fn run(layout: &Layout, wish: &Wish, say: &dyn Fn(&str)) -> Result<Ended, Problem> {
     layout.make()?;
     let place = service::place(layout, &wish.name, wish.scope)?;
     let claim = claim(layout, &place, wish)?;
@@ -62,6 +62,9 @@ pub fn run(layout: &Layout, wish: &Wish) -> Result<Ended, Problem> {
     };
     claim.inscribe(&inscription)?;
     let plan = Plan { ports: wish.port.into_iter().collect(), stop_grace: wish.grace, ..Plan::default() };
+    if let Some(stale) = Record::read(&place.record()).filter(|record| !record.ended) {
+        say(&stale_words(&wish.name, &stale));
+    }
     free_port(layout, wish)?;
     let program = Program {
         argv: wish.argv.clone(),
@@ -81,6 +84,19 @@ pub fn run(layout: &Layout, wish: &Wish) -> Result<Ended, Problem> {
         }
         Outcome::NotStarted(other) => Err(Problem::new(Code::Error, other.to_string())),
     }
+}
+
+/// The record says that a run lives, the free claim says that it does not.
+fn stale_words(name: &str, stale: &Record) -> String {
+    let pid = stale.main.as_ref().unwrap_or(&stale.guard).pid;
+    let since =
+        convert::moment(stale.since_ms).map_or(String::new(), |at| format!(" of {}", convert::short(at)));
+    let file =
+        stale.pid_file.as_ref().map_or(String::new(), |path| format!(" and the PID file {}", path.display()));
+    format!(
+        "{name}: cleared the stale record{file}: the run{since} (pid {pid}) is over, its guard was killed; \
+         what is left of that run is ended first"
+    )
 }
 
 fn claim(layout: &Layout, place: &Place, wish: &Wish) -> Result<Claim, Problem> {
@@ -105,7 +121,7 @@ fn claim(layout: &Layout, place: &Place, wish: &Wish) -> Result<Claim, Problem> 
 fn take_over(layout: &Layout, place: &Place, wish: &Wish) -> Result<(), Problem> {
     let Some(held) = held_by(place) else { return Ok(()) };
     match held.holder {
-        Holder::Run => runs::stop(place, wish.grace),
+        Holder::Run => runs::stop(place),
         Holder::Daemon => {
             let other = Layout::new(&held.project)?;
             let client = soloist_api::client::Client::new(&other.daemon_socket());

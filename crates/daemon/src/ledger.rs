@@ -27,20 +27,25 @@ struct Entry {}
 pub struct Ledger {
     path: PathBuf,
     page: Page,
+    /// What was asked for is not known any more; what is up is then taken as wanted.
+    is_lost: bool,
 }
 
 impl Ledger {
     /// Reads the ledger. A missing one is empty. An unreadable one is moved aside, and said: what is up is then
     /// learned from the guards, and nothing is started that nobody asks for again.
     pub fn open(path: &Path) -> (Ledger, Option<String>) {
-        let fresh = || Ledger { path: path.to_owned(), page: Page { version: 1, up: BTreeMap::new() } };
+        let fresh =
+            |is_lost| Ledger { path: path.to_owned(), page: Page { version: 1, ..Page::default() }, is_lost };
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return (fresh(), None),
-            Err(e) => return (fresh(), Some(format!("the ledger {} cannot be read: {e}", path.display()))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return (fresh(false), None),
+            Err(e) => {
+                return (fresh(true), Some(format!("the ledger {} cannot be read: {e}", path.display())));
+            }
         };
         match serde_json::from_slice(&bytes) {
-            Ok(page) => (Ledger { path: path.to_owned(), page }, None),
+            Ok(page) => (Ledger { path: path.to_owned(), page, is_lost: false }, None),
             Err(e) => {
                 let aside = path.with_extension("json.corrupt");
                 let moved = match std::fs::rename(path, &aside) {
@@ -51,7 +56,7 @@ impl Ledger {
                     "the ledger {} is corrupt ({e}); {moved}; services that run were found again, start others anew",
                     path.display()
                 );
-                (fresh(), Some(said))
+                (fresh(true), Some(said))
             }
         }
     }
@@ -62,8 +67,12 @@ impl Ledger {
         page.is_none_or(|page| !page.up.is_empty())
     }
 
-    /// Whether an instance is wanted up.
-    pub fn is_up(&self, name: &str) -> bool {
+    /// Whether an instance is wanted up. Of a ledger that was lost nothing is known but what is seen: an instance that
+    /// runs was wanted.
+    pub fn is_up(&mut self, name: &str, is_running: bool) -> bool {
+        if self.is_lost && is_running {
+            self.note(name, true);
+        }
         self.page.up.contains_key(name)
     }
 
@@ -97,8 +106,8 @@ mod tests {
         ledger.note("db", true);
         ledger.note("db", false);
         ledger.write().unwrap();
-        let (ledger, said) = Ledger::open(&path);
-        assert!(ledger.is_up("api") && !ledger.is_up("db") && said.is_none());
+        let (mut ledger, said) = Ledger::open(&path);
+        assert!(ledger.is_up("api", false) && !ledger.is_up("db", true) && said.is_none());
     }
 
     #[test]
@@ -106,8 +115,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.json");
         std::fs::write(&path, b"{\"version\":1,\"up\":{").unwrap();
-        let (ledger, said) = Ledger::open(&path);
-        assert!(!ledger.is_up("api") && said.unwrap().contains("is corrupt"));
+        let (mut ledger, said) = Ledger::open(&path);
+        assert!(!ledger.is_up("api", false) && ledger.is_up("db", true), "what runs was wanted");
+        assert!(said.unwrap().contains("is corrupt"));
         assert!(!path.exists() && folder.path().join("ledger.json.corrupt").exists());
     }
 
@@ -116,6 +126,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.json");
         std::fs::write(&path, "{\"version\":1,\"up\":{\"api\":{}},\"of a later version\":[1]}").unwrap();
-        assert!(Ledger::open(&path).0.is_up("api"));
+        assert!(Ledger::open(&path).0.is_up("api", false));
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use soloist_api::error::Problem;
+use soloist_api::error::{Code, Problem};
 use soloist_os::claim::Claim;
 use soloist_os::layout::{Layout, Place};
 use soloist_os::record::{Record, all};
@@ -39,6 +39,34 @@ pub fn clean(layout: &Layout, grace: Duration, is_dry: bool) -> Result<Cleaned, 
         clean_one(&place, record, grace, is_dry, &mut cleaned);
     }
     Ok(cleaned)
+}
+
+/// Where an instance of this name may have left something: its guard is gone, and its tree was not seen empty.
+pub fn abandoned(layout: &Layout, name: &str) -> Option<Place> {
+    let machine = Place::machine(name).ok();
+    let is_ours = |place: &Place| Record::read(&place.record()).is_some_and(|r| r.project == layout.root);
+    [Some(layout.place(name)), machine]
+        .into_iter()
+        .flatten()
+        .find(|place| is_ours(place) && abandoned_at(place))
+}
+
+/// Whether the guard of the instance at this place is gone without having seen its tree empty.
+pub fn abandoned_at(place: &Place) -> bool {
+    Record::read(&place.record()).is_some_and(|record| !record.ended && !record.is_guarded())
+}
+
+/// Ends what is left of one instance; an error if somebody holds it or something does not end.
+pub fn end_abandoned(place: &Place) -> Result<(), Problem> {
+    let Some(record) = Record::read(&place.record()) else { return Ok(()) };
+    let Some(_claim) = Claim::take(&place.claim())? else {
+        let who = crate::foreground::who_holds(place);
+        return Err(Problem::new(Code::ClaimHeld, format!("{}: {who}", place.instance)));
+    };
+    let mut cleaned = Cleaned::default();
+    let grace = Duration::from_millis(record.stop_grace_ms);
+    clean_one(place, record, grace, false, &mut cleaned);
+    if cleaned.stuck.is_empty() { Ok(()) } else { Err(Problem::new(Code::Error, cleaned.stuck.join("; "))) }
 }
 
 fn clean_one(place: &Place, record: Record, grace: Duration, is_dry: bool, cleaned: &mut Cleaned) {

@@ -66,14 +66,16 @@ fn tell(record: &Record, place: &Place) -> ServiceStatus {
         note: Some("started by `soloist run`".to_owned()),
         refusal: None,
         next: None,
+        revision: 0,
         command: record.command.clone(),
         holder: held_by(place).as_ref().map(convert::holder_to_api),
         log: None,
     }
 }
 
-/// Stops a run and returns when its guard says that the tree is empty and has let the claim go.
-pub fn stop(place: &Place, grace: Duration) -> Result<(), Problem> {
+/// Stops a run, with the grace it was started with, and returns when its guard has let the claim go: then its tree is
+/// empty.
+pub fn stop(place: &Place) -> Result<(), Problem> {
     let Some(record) = Record::read(&place.record()) else { return Ok(()) };
     let link = match Link::connect(&place.socket()) {
         Ok(link) => link,
@@ -81,9 +83,8 @@ pub fn stop(place: &Place, grace: Duration) -> Result<(), Problem> {
         Err(_) if !record.is_guarded() => return Ok(()),
         Err(e) => return Err(e.into()),
     };
-    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-    order(&link, &Order::Stop { grace_ms }, &[])?;
-    let end = Instant::now() + grace + Duration::from_secs(10);
+    order(&link, &Order::Stop { grace_ms: None }, &[])?;
+    let end = Instant::now() + Duration::from_millis(record.stop_grace_ms) + Duration::from_secs(10);
     let mut stuck = None;
     loop {
         match link.receive_within(end.saturating_duration_since(Instant::now())) {
@@ -104,6 +105,14 @@ pub fn stop(place: &Place, grace: Duration) -> Result<(), Problem> {
     }
 }
 
+/// What is told of a run that was stopped.
+pub fn stopped(place: &Place) -> Result<ServiceStatus, Problem> {
+    let gone = || Problem::new(Code::NotRunning, format!("{} has no record any more", place.instance));
+    let record = Record::read(&place.record()).ok_or_else(gone)?;
+    let (state, wanted) = ("stopped".to_owned(), "down".to_owned());
+    Ok(ServiceStatus { state, wanted, ready: false, pid: None, holder: None, ..tell(&record, place) })
+}
+
 /// The declared instances as they are without a daemon: not running, with what their records tell of the last run.
 pub fn declared(layout: &Layout, config: &Config) -> Vec<ServiceStatus> {
     config.declared.iter().map(|declared| tell_declared(layout, declared)).collect()
@@ -122,6 +131,7 @@ fn tell_declared(layout: &Layout, declared: &Declared) -> ServiceStatus {
         note: None,
         refusal: None,
         next: None,
+        revision: 0,
     };
     let face = convert::Face {
         name: &declared.name,

@@ -13,6 +13,7 @@ use soloist_api::client::Client;
 use soloist_api::error::{Code, Problem};
 use soloist_api::status::DaemonStatus;
 use soloist_os::claim::Claim;
+use soloist_os::identity::Identity;
 use soloist_os::layout::Layout;
 use soloist_os::record::{Holder, all};
 use tokio::sync::oneshot;
@@ -248,6 +249,14 @@ fn start(layout: &Layout) -> Result<Option<String>, Problem> {
             let hint = format!("its log is {}", layout.daemon_log().display());
             Err(Problem::new(Code::Error, format!("the daemon did not start: {said}")).hint(hint))
         }
+    }
+}
+
+/// Waits until a daemon that is ending has ended.
+pub fn wait_for_end(pid: u32) -> io::Result<()> {
+    match Identity::of(pid).ok().and_then(|identity| identity.pin()) {
+        Some(daemon) => daemon.wait(PREDECESSOR_LIMIT).map(drop),
+        None => Ok(()),
     }
 }
 

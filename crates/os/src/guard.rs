@@ -81,8 +81,8 @@ pub enum Order {
     },
     /// Stop the tree: the polite signal, one shared grace, then the kill, until it is empty.
     Stop {
-        /// The grace in milliseconds.
-        grace_ms: u64,
+        /// The grace in milliseconds; none: the run's own.
+        grace_ms: Option<u64>,
     },
     /// Kill the tree now.
     Kill,

@@ -36,6 +36,9 @@ pub enum Step {
     Fork,
     /// Connecting its descriptors.
     Descriptors,
+    /// Writing its PID file.
+    #[serde(rename = "pid-file")]
+    PidFile,
     /// Entering its folder.
     Folder,
     /// Executing the program.
@@ -64,6 +67,7 @@ impl std::fmt::Display for SpawnError {
                 write!(f, "not a program: {} (a script needs a first line such as #!/bin/sh)", self.object)
             }
             (Step::Exec, _) => write!(f, "cannot execute {}: {cause}", self.object),
+            (Step::PidFile, _) => write!(f, "cannot write the PID file {}: {cause}", self.object),
             (Step::Folder, _) => write!(f, "cannot enter the folder {}: {cause}", self.object),
             // No fork(2) answers so: a platform that is not built yet does, and says what it lacks.
             (Step::Fork, libc::ENOTSUP) => f.write_str(&self.object),

@@ -42,6 +42,9 @@ pub struct Record {
     /// Its end in milliseconds since 1970 UTC.
     #[serde(default)]
     pub exit_ms: Option<u64>,
+    /// Its grace, so that whoever has it stopped knows how long that may take.
+    #[serde(default)]
+    pub stop_grace_ms: u64,
     /// Whether the tree of `run_id` was seen empty: if not, and its guard is gone, there may be survivors.
     pub ended: bool,
 }

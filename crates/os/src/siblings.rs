@@ -51,7 +51,7 @@ macro_rules! has_the_shape {
         let _: fn(&Signals) -> Option<i32> = Signals::next;
 
         let whole = |leaf: Option<&'static Leaf>, fd: Option<BorrowedFd<'static>>, detached: bool| {
-            let _ = Surroundings { leaf, output: fd, detached, terminal: fd };
+            let _ = Surroundings { leaf, output: fd, detached, terminal: fd, pid_file: None };
         };
         whole(None, None, true);
         let _: fn(&Program, &Surroundings<'_>) -> Result<u32, SpawnError> = spawn;
@@ -108,7 +108,8 @@ macro_rules! refuses {
             assert!(refusal.to_string().starts_with(begins), "{refusal}");
         }
         let program = Program { argv: vec!["true".into()], env: vec![], dir: "/".into() };
-        let around = Surroundings { leaf: None, output: None, detached: true, terminal: None };
+        let around =
+            Surroundings { leaf: None, output: None, detached: true, terminal: None, pid_file: None };
         let refusal = spawn(&program, &around).unwrap_err();
         assert_eq!(refusal.step, Step::Fork);
         assert!(refusal.to_string().starts_with(begins), "{refusal}");

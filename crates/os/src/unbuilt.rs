@@ -160,6 +160,8 @@ macro_rules! unbuilt {
                 pub detached: bool,
                 /// A terminal whose foreground group it shall be.
                 pub terminal: Option<BorrowedFd<'a>>,
+                /// Written with its pid before it executes.
+                pub pid_file: Option<&'a std::path::Path>,
             }
 
             /// Starts nothing.

@@ -28,10 +28,11 @@ pub fn run(project: &Project, asked: Run) -> Result<i32, Problem> {
         force: asked.force,
         grace: asked.stop_grace,
     };
-    match run_in_foreground(&project.layout, &wish)? {
+    let printer = crate::printer::Printer::new();
+    match run_in_foreground(&project.layout, &wish, &|text| printer.remark(text))? {
         Ended::With(exit) => Ok(exit.shell_code()),
         Ended::NotStarted(code, why) => {
-            crate::printer::Printer::new().remark(&format!("error: {}: {why}", wish.name));
+            printer.remark(&format!("error: {}: {why}", wish.name));
             Ok(code)
         }
     }

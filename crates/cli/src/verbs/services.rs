@@ -1,11 +1,9 @@
 //! `start`, `stop`, `restart`, `ensure`: one change, one or more services.
 
-use std::time::Duration;
-
 use soloist_api::error::{Code, Problem};
 use soloist_api::request::Change;
 use soloist_api::status::ServiceStatus;
-use soloist_daemon::runs;
+use soloist_daemon::{leftovers, runs};
 
 use crate::printer::Printer;
 use crate::project::{Project, who, with_daemon};
@@ -68,7 +66,10 @@ pub async fn stop(project: &Project, printer: &Printer, names: &[String]) -> Res
 
 fn stop_alone(project: &Project, name: &str) -> Result<(), Problem> {
     if let Some(place) = runs::place_of(&project.layout, name) {
-        return runs::stop(&place, Duration::from_secs(5));
+        return runs::stop(&place);
+    }
+    if let Some(place) = leftovers::abandoned(&project.layout, name) {
+        return leftovers::end_abandoned(&place);
     }
     let config = project.config_or_empty()?;
     let is_known =
@@ -78,6 +79,9 @@ fn stop_alone(project: &Project, name: &str) -> Result<(), Problem> {
 
 /// A service in one line: `api ready, pid 123, http://localhost:9000`.
 pub fn one_line(status: &ServiceStatus) -> String {
+    if let Some(refusal) = status.refusal.as_ref().filter(|_| status.is_down()) {
+        return format!("{}: {}", status.name, refusal.detail);
+    }
     let mut line = format!("{} {}", status.name, status.state);
     if let Some(pid) = status.pid {
         line.push_str(&format!(", pid {pid}"));
@@ -100,6 +104,9 @@ pub fn one_line(status: &ServiceStatus) -> String {
 pub fn code_of(status: &ServiceStatus) -> i32 {
     match status.state.as_str() {
         "ready" | "running" | "scheduled" | "completed" => 0,
+        _ if status.refusal.is_some() => {
+            status.refusal.as_ref().map_or(1, |refusal| refusal.code.exit_code())
+        }
         "stopped" => Code::NotRunning.exit_code(),
         "conflict" => Code::PortHeld.exit_code(),
         "standby" => Code::ClaimHeld.exit_code(),

@@ -14,7 +14,7 @@ use soloist_api::status::ServiceStatus;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::printer::Printer;
-use crate::project::{Project, who, with_daemon};
+use crate::project::{Project, take_down, who, with_daemon};
 use crate::verbs::services::{code_of, one_line};
 
 /// How often the logs are looked at in the foreground.
@@ -85,11 +85,15 @@ impl Watch<'_> {
         }
         while !latest.values().all(|s| s.is_settled() || s.state == "backoff") {
             match self.events.next().await {
-                Some(Event::Service(status)) if names.contains(&status.name) => {
-                    self.tell(&status, latest.get(&status.name));
-                    latest.insert(status.name.clone(), *status);
+                Some(Event::Service(status)) => {
+                    // What happened before we looked is no news.
+                    let is_news =
+                        latest.get(&status.name).is_none_or(|known| known.revision < status.revision);
+                    if is_news && names.contains(&status.name) {
+                        self.tell(&status, latest.get(&status.name));
+                        latest.insert(status.name.clone(), *status);
+                    }
                 }
-                Some(Event::Service(_)) => {}
                 Some(Event::Resync) => {
                     for status in self.client.status().await?.services {
                         if names.contains(&status.name) {
@@ -176,7 +180,7 @@ impl Watch<'_> {
         self.printer.remark("stopping …");
         let names = self.answer.started.clone();
         if !names.is_empty() {
-            let answer = self.client.down(&Down { names, who: Some(who("up")) }).await?;
+            let answer = take_down(&self.client, Down { names, who: Some(who("up")) }).await?;
             answer.stopped.iter().for_each(|name| self.printer.line(&format!("{name} stopped")));
             if !answer.stuck.is_empty() {
                 return Err(Problem::new(Code::Error, answer.stuck.join("\n")));

@@ -32,6 +32,11 @@ impl Driver {
         for at in 0..self.services.len() {
             self.take_over_one(at);
         }
+        if let Err(e) = self.ledger.write() {
+            self.log.say(&format!("the ledger is behind: {e}"));
+        }
+        // Nobody has asked yet, so nobody is told.
+        self.project.take_touched();
     }
 
     /// Brings the declared programs in. A changed declaration counts from the next start on.
@@ -65,9 +70,10 @@ impl Driver {
     fn take_over_one(&mut self, at: usize) {
         let name = self.project.name(at).to_owned();
         let place = self.services[at].place.clone();
-        let wanted = if self.ledger.is_up(&name) { Wanted::Up } else { Wanted::Down };
         let record = Record::read(&place.record())
             .filter(|record| record.holder == Holder::Daemon && record.project == self.layout.root);
+        let is_guarded = record.as_ref().is_some_and(Record::is_guarded);
+        let wanted = if self.ledger.is_up(&name, is_guarded) { Wanted::Up } else { Wanted::Down };
         if let Some(record) = record.as_ref().filter(|record| record.is_guarded()) {
             match links::find(&place) {
                 Ok(found) => return self.adopt(at, found, wanted),
@@ -80,12 +86,20 @@ impl Driver {
         let ended = Record::read(&place.record()).filter(|_| record.is_some());
         let boot = Identity::mine().map(|me| me.boot).unwrap_or_default();
         match ended {
-            // It ended, or was killed with its guard, while nobody was there to see it.
+            // Killed with its guard.
+            Some(record) if record.guard.boot == boot && !record.ended && !record.is_guarded() => {
+                self.log.say(&format!(
+                    "{name}: its guard (pid {}) was killed; what it left is ended",
+                    record.guard.pid
+                ));
+                let run = RunId::parse(&record.run_id).unwrap_or(RunId(0));
+                self.tell(at, Event::Abandoned { run, wanted });
+            }
+            // It ended while nobody was there to see it.
             Some(record) if record.guard.boot == boot && wanted == Wanted::Up => {
                 let exit = record.exit.map(exit_to_core);
                 self.tell(at, Event::EndedUnseen { exit, wanted });
             }
-            Some(record) if record.guard.boot == boot && !record.ended => self.sweep_unwanted(at),
             _ if wanted == Wanted::Up => {
                 let mut orders = Orders::new();
                 self.project.start(now(), at, Cause::Takeover, IfHeld::StandBy, &mut orders);
@@ -121,17 +135,6 @@ impl Driver {
             wanted,
         };
         self.tell(at, event);
-    }
-
-    /// Guard and daemon were killed while it was being stopped: end what is left, in the background.
-    fn sweep_unwanted(&mut self, at: usize) {
-        let (layout, grace) = (self.layout.clone(), self.services[at].declared.plan.stop_grace);
-        let name = self.project.name(at).to_owned();
-        let log = self.log.clone();
-        tokio::task::spawn_blocking(move || match crate::leftovers::clean(&layout, grace, false) {
-            Ok(cleaned) => cleaned.ended.iter().chain(&cleaned.stuck).for_each(|words| log.say(words)),
-            Err(e) => log.say(&format!("{name}: what is left of it cannot be ended: {e}")),
-        });
     }
 }
 

@@ -17,7 +17,7 @@ use super::{Driver, now};
 use crate::config::Config;
 use crate::convert;
 use crate::inbox::{Reply, Verb};
-use crate::runs;
+use crate::{leftovers, runs};
 
 /// How long a client waits if it does not say.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -98,12 +98,11 @@ impl Driver {
                 };
                 self.waiters.push(Waiter { until: now() + patience, goal });
             }
-            Ok(Begun::Run(place)) => {
-                let grace = soloist_core::plan::Plan::default().stop_grace;
-                let inbox = self.inbox.clone();
-                tokio::task::spawn_blocking(move || match runs::stop(&place, grace) {
-                    Ok(()) => drop(inbox.send(crate::inbox::Input::Get { name, reply })),
-                    Err(problem) => drop(reply.send(Err(problem))),
+            Ok(Begun::Elsewhere(place)) => {
+                tokio::task::spawn_blocking(move || {
+                    let is_left = leftovers::abandoned_at(&place);
+                    let stopped = if is_left { leftovers::end_abandoned(&place) } else { runs::stop(&place) };
+                    let _ = reply.send(stopped.and_then(|()| runs::stopped(&place)));
                 });
             }
             Ok(Begun::Is(status)) => drop(reply.send(Ok(*status))),
@@ -116,22 +115,28 @@ impl Driver {
             return Err(ending());
         }
         let run = runs::place_of(&self.layout, name);
+        let left = leftovers::abandoned(&self.layout, name);
         if verb != Verb::Stop {
             self.reload()?;
         }
         let at = match (self.project.position(name), &run) {
             (Some(at), _) => at,
-            (None, Some(place)) if verb == Verb::Stop => return Ok(Begun::Run(place.clone())),
-            (None, Some(_)) => return self.status_by_name(name).map(|status| Begun::Is(Box::new(status))),
-            (None, None) => return self.status_by_name(name).map(|status| Begun::Is(Box::new(status))),
+            (None, Some(place)) if verb == Verb::Stop => return Ok(Begun::Elsewhere(place.clone())),
+            (None, _) => match left {
+                Some(place) if verb == Verb::Stop => return Ok(Begun::Elsewhere(place)),
+                _ => return self.status_by_name(name).map(|status| Begun::Is(Box::new(status))),
+            },
         };
         if let Some(place) = run.filter(|_| !self.is_held(at)) {
             match verb {
-                Verb::Stop => return Ok(Begun::Run(place)),
+                Verb::Stop => return Ok(Begun::Elsewhere(place)),
                 // Exactly one runs, and that was all that was asked for.
                 Verb::Ensure => return self.status_by_name(name).map(|status| Begun::Is(Box::new(status))),
                 Verb::Start | Verb::Restart => {}
             }
+        }
+        if let (Verb::Stop, Some(place)) = (verb, left.filter(|_| self.is_quiet(at))) {
+            return Ok(Begun::Elsewhere(place));
         }
         let cause = Cause::User(change.who.clone().unwrap_or_else(|| "a client".to_owned()));
         let mut orders = Orders::new();
@@ -172,7 +177,9 @@ impl Driver {
                 status.wanted == Wanted::Up && !matches!(status.state, Word::Failed | Word::Completed);
             let list = if is_up { &mut answer.already } else { &mut answer.started };
             list.push(self.project.name(at).to_owned());
-            if !is_up {
+            // Who waits for a better time is to try now.
+            let is_waiting = matches!(status.state, Word::Backoff | Word::Standby | Word::Conflict | Word::Stopping);
+            if !is_up || is_waiting {
                 self.project.start(now(), at, cause.clone(), IfHeld::StandBy, &mut orders);
             }
         }
@@ -328,7 +335,8 @@ impl Driver {
             return Some(Ok(status));
         }
         // Somebody wants it up again meanwhile: this stop is overtaken.
-        if status.wanted == "up" && self.project.status(at).state == Word::Ready {
+        let is_up_again = status.wanted == "up" && self.project.status(at).state == Word::Ready;
+        if is_up_again && !self.project.is_stop_pending(at) {
             let said = format!("{} was started again before it was down", status.name);
             return Some(Err(Problem::new(Code::Error, said)));
         }
@@ -344,8 +352,8 @@ impl Driver {
 enum Begun {
     /// It is under way here.
     Waits(usize),
-    /// It is a run's, to be stopped over its guard.
-    Run(soloist_os::layout::Place),
+    /// It is a run's, or what a run left behind: not the core's to stop.
+    Elsewhere(soloist_os::layout::Place),
     /// Nothing is to be done.
     Is(Box<ServiceStatus>),
 }

@@ -66,7 +66,7 @@ impl Driver {
             }
             Effect::Probe { ask, run: _ } => self.probe(at, ask),
             Effect::StopTree { claim, grace, run: _ } => {
-                self.order(claim, &Order::Stop { grace_ms: milliseconds(grace) });
+                self.order(claim, &Order::Stop { grace_ms: Some(milliseconds(grace)) });
             }
             Effect::KillTree { claim, run: _ } => self.order(claim, &Order::Kill),
             Effect::Sweep { claim, run, grace } => {

@@ -21,7 +21,7 @@ use crate::platform::signals::Signals;
 use crate::platform::spawn::{Surroundings, spawn};
 use crate::platform::sweep;
 use crate::platform::tree;
-use crate::record::{Record, replace};
+use crate::record::Record;
 use crate::survivor::{Stuck, Traces};
 
 /// After the kill: how often to look again, and when to say that something does not die.
@@ -176,6 +176,7 @@ impl Body {
             exit: None,
             exit_ms: None,
             ended: true,
+            stop_grace_ms: 0,
         };
         Ok(Body {
             place,
@@ -344,6 +345,10 @@ impl Body {
             let _ = self.record.write(&self.place);
         }
         let killed = std::mem::take(&mut self.killed);
+        if killed && let Some(leaf) = self.leaf.take() {
+            // A killed leaf is of no further use (see `Leaf::make`); the next run gets a fresh one.
+            leaf.remove();
+        }
         self.report(&Report::Emptied { run_id: self.record.run_id.clone(), killed });
     }
 
@@ -401,7 +406,7 @@ impl Body {
                 if self.tree == Tree::Empty {
                     self.report(&Report::Emptied { run_id: self.record.run_id.clone(), killed: false });
                 } else {
-                    self.begin_stop(Duration::from_millis(grace_ms));
+                    self.begin_stop(grace_ms.map_or(self.stop_grace, Duration::from_millis));
                 }
             }
             Order::Kill if self.tree != Tree::Empty => self.begin_kill(),
@@ -448,12 +453,6 @@ impl Body {
         if !self.claim.is_in_place() {
             return Err(SpawnFailure::ClaimReplaced(self.claim.path().to_owned()));
         }
-        if let Some(folder) =
-            run.pid_file.as_ref().and_then(|path| path.parent()).filter(|folder| !folder.is_dir())
-        {
-            let said = format!("the folder of the PID file, {}, does not exist; make it", folder.display());
-            return Err(SpawnFailure::Other(said));
-        }
         let grace = Duration::from_millis(run.stop_grace_ms);
         self.sweep(grace).map_err(SpawnFailure::Survivors)?;
         let other = |e: io::Error| SpawnFailure::Other(e.to_string());
@@ -476,6 +475,7 @@ impl Body {
         self.record.since_ms = clock::wall_ms();
         self.record.cgroup = self.leaf.as_ref().map(|leaf| leaf.path().to_owned());
         self.record.pid_file.clone_from(&run.pid_file);
+        self.record.stop_grace_ms = run.stop_grace_ms;
         self.record.exit = None;
         self.record.exit_ms = None;
         self.record.ended = false;
@@ -486,6 +486,7 @@ impl Body {
             output: self.output.as_ref().map(Output::end),
             detached: self.mode == Mode::Detached,
             terminal: self.terminal.as_ref().map(AsFd::as_fd),
+            pid_file: run.pid_file.as_deref(),
         };
         let main = spawn(&run.program, &around).map_err(|e| {
             self.record.ended = true;
@@ -496,9 +497,6 @@ impl Body {
         // The child is not reaped yet, so this cannot name another, even if it has already ended.
         self.record.main = Identity::of(main).ok();
         let _ = self.record.write(&self.place);
-        if let Some(path) = &run.pid_file {
-            let _ = replace(path, format!("{main}\n").as_bytes());
-        }
         if let Some(identity) = self.record.main.clone() {
             self.report(&Report::Spawned { run_id: self.record.run_id.clone(), main: identity });
         }
@@ -511,21 +509,21 @@ impl Body {
             return Ok(0);
         }
         let traces = traces(&self.assignment, std::mem::take(&mut self.orphans));
-        let ended = if traces.record.as_ref().is_some_and(|r| r.ended || r.guard.boot != self.me.boot) {
-            0
-        } else {
-            let swept = sweep::end(&traces, self.stop_signal, grace);
-            if !swept.stuck.is_empty() {
-                return Err(swept.stuck);
-            }
-            swept.ended.len()
-        };
+        let is_over = traces.record.as_ref().is_some_and(|r| r.ended || r.guard.boot != self.me.boot);
         self.swept = true;
+        if is_over {
+            return Ok(0);
+        }
+        let swept = sweep::end(&traces, self.stop_signal, grace);
+        if !swept.stuck.is_empty() {
+            self.swept = false;
+            return Err(swept.stuck);
+        }
         if let Some(pid_file) = traces.record.and_then(|record| record.pid_file) {
             // It names a process of a run that is over; whoever has that number now is no matter of ours.
             let _ = std::fs::remove_file(pid_file);
         }
-        Ok(ended)
+        Ok(swept.ended.len())
     }
 
     // ---- stopping

@@ -16,14 +16,15 @@ pub struct Leaf {
 }
 
 impl Leaf {
-    /// Makes (or opens) the leaf `name` below our own cgroup. An error means: no leaf here (no cgroup v2, or no
-    /// right to make one), and the caller does without.
+    /// Makes the leaf `name` below our own cgroup. An error means: no leaf here (no cgroup v2, no right to make one, or
+    /// one with somebody in it), and the caller does without.
+    ///
+    /// Always a fresh one: into a cgroup that was once killed by `cgroup.kill`, clone3(2) with CLONE_INTO_CGROUP only
+    /// makes processes that are killed at birth (seen with Linux 6.18).
     pub fn make(name: &str) -> io::Result<Leaf> {
         let path = own()?.join(name);
-        match fs::create_dir(&path) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(named(e, "cannot make", &path)),
-            _ => {}
-        }
+        remove_below(&path);
+        fs::create_dir(&path).map_err(|e| named(e, "cannot make", &path))?;
         Leaf::open(&path)
     }
 

@@ -21,6 +21,8 @@ pub struct Surroundings<'a> {
     pub detached: bool,
     /// A terminal whose foreground group it shall be.
     pub terminal: Option<BorrowedFd<'a>>,
+    /// Written with its pid before it executes: whoever sees the program sees its PID file.
+    pub pid_file: Option<&'a Path>,
 }
 
 /// Starts the program and returns its pid once it is executing.
@@ -29,10 +31,15 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
     let fail = |step, error: io::Error| SpawnError {
         step,
         errno: error.raw_os_error().unwrap_or(libc::EINVAL),
-        object: if step == Step::Folder { program.dir.display().to_string() } else { name.clone() },
+        object: match step {
+            Step::Folder => program.dir.display().to_string(),
+            Step::PidFile => around.pid_file.unwrap_or(Path::new("")).display().to_string(),
+            Step::Fork | Step::Descriptors | Step::Exec => name.clone(),
+        },
     };
     // All that allocates is done before the fork.
     let image = Image::of(program).map_err(|e| fail(Step::Exec, e))?;
+    let pid_file = around.pid_file.map(PidFile::at).transpose().map_err(|e| fail(Step::PidFile, e))?;
     let null = if around.detached {
         let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
         Some(
@@ -46,6 +53,7 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
         .map_err(|e| fail(Step::Descriptors, e.into()))?;
     let child = Child {
         image: &image,
+        pid_file: pid_file.as_ref(),
         input: null.as_ref().map(AsRawFd::as_raw_fd),
         output: around.output.map(|fd| fd.as_raw_fd()),
         terminal: around.terminal.map(|fd| fd.as_raw_fd()),
@@ -120,9 +128,52 @@ fn candidates(name: &str, path: &str, dir: &Path) -> Vec<PathBuf> {
     path.split(':').map(|folder| dir.join(if folder.is_empty() { "." } else { folder }).join(name)).collect()
 }
 
+/// A PID file, written by the process it names: beside, then renamed, so that nobody reads half a number.
+struct PidFile {
+    path: CString,
+    beside: CString,
+}
+
+impl PidFile {
+    fn at(path: &Path) -> io::Result<PidFile> {
+        let text =
+            |bytes: Vec<u8>| CString::new(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL));
+        let bytes = path.as_os_str().as_bytes();
+        Ok(PidFile { path: text(bytes.to_vec())?, beside: text([bytes, b".tmp"].concat())? })
+    }
+
+    /// In the child: says whether it is written; errno(3) says why not.
+    #[allow(unsafe_code)]
+    fn write(&self) -> bool {
+        let mut digits = [b'\n'; 12];
+        let mut at = digits.len() - 1;
+        let mut left = std::process::id();
+        while at > 0 {
+            at -= 1;
+            digits[at] = b'0' + (left % 10) as u8;
+            left /= 10;
+            if left == 0 {
+                break;
+            }
+        }
+        let text = &digits[at..];
+        // SAFETY: system calls on zero-terminated paths owned by `self` and on bytes of our own stack; nothing is
+        // allocated.
+        unsafe {
+            let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+            let file = libc::open(self.beside.as_ptr(), flags, 0o644);
+            file >= 0
+                && libc::write(file, text.as_ptr().cast(), text.len()) == text.len() as isize
+                && libc::close(file) == 0
+                && libc::rename(self.beside.as_ptr(), self.path.as_ptr()) == 0
+        }
+    }
+}
+
 /// What the child needs after the fork: numbers and pointers only.
 struct Child<'a> {
     image: &'a Image,
+    pid_file: Option<&'a PidFile>,
     input: Option<RawFd>,
     output: Option<RawFd>,
     terminal: Option<RawFd>,
@@ -184,6 +235,9 @@ impl Child<'_> {
             if !connect(self.input, 0) || !connect(self.output, 1) || !connect(self.output, 2) {
                 self.report(Step::Descriptors);
             }
+            if self.pid_file.is_some_and(|file| !file.write()) {
+                self.report(Step::PidFile);
+            }
             // Nothing but 0, 1 and 2 goes over; the error pipe closes by itself when the program executes.
             libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             if libc::chdir(self.image.folder.as_ptr()) != 0 {
@@ -243,6 +297,7 @@ fn read_failure(told: &OwnedFd) -> Option<(Step, i32)> {
             Ok(5) => {
                 let step = match bytes[0] {
                     s if s == Step::Descriptors as u8 => Step::Descriptors,
+                    s if s == Step::PidFile as u8 => Step::PidFile,
                     s if s == Step::Folder as u8 => Step::Folder,
                     _ => Step::Exec,
                 };

@@ -11,8 +11,8 @@ pub fn line(binaries: &Binaries, packages: &[&str], folder: &Path) -> String {
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC");
     let folder = folder.to_string_lossy();
-    let below =
-        first_line("stat".as_ref(), &["-f", "-c", "%T", &folder]).unwrap_or_else(|| "unknown".to_owned());
+    let below = first_line("findmnt".as_ref(), &["-n", "-o", "FSTYPE", "-T", &folder])
+        .unwrap_or_else(|| "unknown".to_owned());
     let commit =
         first_line("git".as_ref(), &["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty"]);
     let mut versions = vec![format!(

@@ -37,14 +37,14 @@ pub fn measure(binaries: &Binaries, services: usize) -> Result<Section> {
         command.arg(&folder);
         let supervisor = Supervisor::start(command, end)?;
         let each = if package == "runit" { "runsv" } else { "s6-supervise" };
-        rows.extend(look(&supervisor, services, &[program, each])?);
+        rows.extend(look(&supervisor, services, program, &[each])?);
     }
     let folder = scratch.path().join("soloist");
     std::fs::create_dir(&folder)?;
     let one = |at: usize| format!("[services.s{at}]\ncommand = [{:?}, \"100000\"]\n", sleep);
     std::fs::write(folder.join("soloist.toml"), (0..services).map(one).collect::<String>())?;
     let supervisor = Supervisor::soloist(&binaries.soloist, &folder)?;
-    rows.extend(look(&supervisor, services, &["soloist", "soloist-zygote", "soloist-guard"])?);
+    rows.extend(look(&supervisor, services, "soloist daemon", &["soloist-zygote", "soloist-guard"])?);
     Ok(Section {
         name: "memory",
         words: vec![
@@ -57,38 +57,33 @@ pub fn measure(binaries: &Binaries, services: usize) -> Result<Section> {
 }
 
 /// A row for each kind of process, and one for all of them.
-fn look(supervisor: &Supervisor, services: usize, names: &[&str]) -> Result<Vec<Vec<String>>> {
+fn look(supervisor: &Supervisor, services: usize, first: &str, others: &[&str]) -> Result<Vec<Vec<String>>> {
     let family = || outline::family(supervisor.pid);
     let all_run = || family().iter().filter(|pid| outline::name(**pid) == "sleep").count() == services;
-    ensure!(machine::wait_until(LIMIT, all_run), "{} does not start all services", names[0]);
+    ensure!(machine::wait_until(LIMIT, all_run), "{first} does not start all services");
     std::thread::sleep(SETTLE);
-    let mut rows = Vec::new();
-    let mut total = 0.0;
-    let mut count = 0;
-    for name in names {
+    let mut kinds = vec![(first, vec![supervisor.pid])];
+    for name in others {
+        kinds.push((name, family().into_iter().filter(|pid| outline::name(*pid) == *name).collect()));
+    }
+    let (mut rows, mut count, mut total) = (Vec::new(), 0, 0.0);
+    for (name, pids) in kinds {
         let (mut figures, mut sum) = (Figures::default(), 0.0);
-        for pid in family().into_iter().filter(|pid| outline::name(*pid) == *name) {
+        for pid in pids {
             let pss = outline::pss_kib(pid).with_context(|| format!("no share of {name} is told"))?;
             figures.add(pss);
             sum += pss;
         }
-        total += sum;
         count += figures.count();
-        let mut row = vec![(*name).to_owned(), figures.count().to_string()];
+        total += sum;
+        let mut row = vec![name.to_owned(), figures.count().to_string()];
         row.extend(figures.cells(0));
         row.extend([format!("{sum:.0}"), "-".to_owned()]);
         rows.push(row);
     }
-    let each = format!("{:.0}", total / services as f64);
     let dash = || "-".to_owned();
-    rows.push(vec![
-        format!("**{} in all**", names[0]),
-        count.to_string(),
-        dash(),
-        dash(),
-        dash(),
-        format!("{total:.0}"),
-        each,
-    ]);
+    let a_service = format!("{:.0}", total / services as f64);
+    let all = format!("**{first} in all**");
+    rows.push(vec![all, count.to_string(), dash(), dash(), dash(), format!("{total:.0}"), a_service]);
     Ok(rows)
 }

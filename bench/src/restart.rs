@@ -34,8 +34,8 @@ restart-limit = { count = 100000, period = "10m" }
 
 struct Contender {
     name: &'static str,
-    /// Its own processes carry one of these names.
-    own: &'static [&'static str],
+    /// The supervisor's processes have names that begin so.
+    own: &'static str,
     fifo: Fifo,
     /// Without one the bench starts the child itself: what no supervisor can undercut.
     supervisor: Option<Supervisor>,
@@ -50,7 +50,7 @@ struct Contender {
 pub fn measure(binaries: &Binaries, rounds: usize) -> Result<Section> {
     let scratch = tempfile::Builder::new().prefix("soloist-bench-restart-").tempdir()?;
     let mut contenders =
-        vec![Contender::prepare("posix_spawn alone (the floor)", &[], scratch.path(), "floor")?];
+        vec![Contender::prepare("posix_spawn alone (the floor)", "", scratch.path(), "floor")?];
     for (name, program, package, is_script) in [
         ("runit (runsv), ./run is a script", "runsv", "runit", true),
         ("runit (runsv), ./run is the program", "runsv", "runit", false),
@@ -58,9 +58,8 @@ pub fn measure(binaries: &Binaries, rounds: usize) -> Result<Section> {
         ("s6 (s6-supervise), ./run is the program", "s6-supervise", "s6", false),
     ] {
         let Some(path) = peer(program, package) else { continue };
-        let own: &[&str] = if package == "runit" { &["runsv"] } else { &["s6-supervise"] };
         let folder = format!("{package}-{}", if is_script { "script" } else { "program" });
-        let mut contender = Contender::prepare(name, own, scratch.path(), &folder)?;
+        let mut contender = Contender::prepare(name, program, scratch.path(), &folder)?;
         let run = contender.folder.join("run");
         if is_script {
             std::fs::write(&run, format!("#!/bin/sh\nexec {}\n", binaries.beacon.display()))?;
@@ -73,7 +72,7 @@ pub fn measure(binaries: &Binaries, rounds: usize) -> Result<Section> {
         contender.supervisor = Some(Supervisor::start(command, Signal::TERM)?);
         contenders.push(contender);
     }
-    let mut soloist = Contender::prepare("soloist, the program", &["soloist"], scratch.path(), "soloist")?;
+    let mut soloist = Contender::prepare("soloist, the program", "soloist", scratch.path(), "soloist")?;
     let config = format!("[services.beacon]\ncommand = [{:?}]\n{CONFIG}", binaries.beacon);
     std::fs::write(soloist.folder.join("soloist.toml"), config)?;
     soloist.supervisor = Some(Supervisor::soloist(&binaries.soloist, &soloist.folder)?);
@@ -118,12 +117,7 @@ pub fn measure(binaries: &Binaries, rounds: usize) -> Result<Section> {
 }
 
 impl Contender {
-    fn prepare(
-        name: &'static str,
-        own: &'static [&'static str],
-        scratch: &Path,
-        folder: &str,
-    ) -> Result<Contender> {
+    fn prepare(name: &'static str, own: &'static str, scratch: &Path, folder: &str) -> Result<Contender> {
         let folder = scratch.join(folder);
         std::fs::create_dir(&folder)?;
         let fifo = Fifo::make(&folder.join("beacon"))?;

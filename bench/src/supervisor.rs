@@ -48,9 +48,9 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Its own processes, without what it supervises: those that carry one of these names.
-    pub fn own(&self, names: &[&str]) -> Vec<u32> {
-        let is_own = |pid: &u32| names.iter().any(|name| outline::name(*pid).starts_with(name));
+    /// Its own processes, without what it supervises: the first one, and those whose name begins so.
+    pub fn own(&self, name: &str) -> Vec<u32> {
+        let is_own = |pid: &u32| *pid == self.pid || outline::name(*pid).starts_with(name);
         outline::family(self.pid).into_iter().filter(is_own).collect()
     }
 }

@@ -243,7 +243,7 @@ fn a_corrupt_ledger_is_said_and_does_not_keep_a_command_from_working() {
         assert_eq!(project.service("good").state, "ready");
         assert_eq!(project.journal().starts().len(), before + 1);
         project.soloist(&["down"]).expect(0);
-        assert_eq!(project.survivors(), []);
+        project.wait_until_nothing_lives(LIMIT);
     }
 }
 

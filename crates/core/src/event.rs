@@ -145,17 +145,12 @@ pub enum Event {
         /// What the ledger says was asked for.
         wanted: Wanted,
     },
-    /// A new driver found that a guard was killed while no driver was there: its tree may live.
-    Abandoned {
-        /// The run.
-        run: RunId,
-        /// What the ledger says was asked for.
-        wanted: Wanted,
-    },
     /// A new driver found that a run ended while no driver was there.
     EndedUnseen {
         /// How, if that was recorded.
         exit: Option<Exit>,
+        /// Its guard was killed before the tree was seen empty: some of it may live.
+        is_tree_left: bool,
         /// What the ledger says was asked for.
         wanted: Wanted,
     },

@@ -1,13 +1,18 @@
 //! The instance: one machine for servers, workers and jobs. Every event is answered in every state; what a state does
-//! not expect is either late (its id is not the current one) or changes only what is wanted.
+//! not expect is either late (its id is not the current one) or changes only what is wanted. Here are the door, the
+//! claim, the ports, time and the steps; `instance/` has what people ask for, the life of a run, and takeovers.
+
+mod asked;
+mod run;
+mod takeover;
 
 use std::time::Duration;
 
-use crate::event::{Cause, Effect, Ended, Event, Exit, IfHeld, Probe, Wanted};
+use crate::event::{Effect, Ended, Event, Exit, IfHeld, Probe, Wanted};
 use crate::id::{AskId, ClaimId, RunId};
 use crate::plan::{Kind, Plan};
 use crate::random::Random;
-use crate::restart::{Restarts, Verdict};
+use crate::restart::Restarts;
 use crate::state::{Refusal, Rest, State, Status, Why};
 use crate::time::Time;
 
@@ -38,14 +43,20 @@ pub struct Instance {
     restarts: Restarts,
     /// How long the run that is ending had been ready, if it ever was.
     healthy_for: Option<Duration>,
+    /// What follows a run that ended unseen, once what it may have left is ended.
+    unseen: Option<Why>,
+    /// Whether the stop at work is a sweep: the guard that knew the tree is gone.
+    is_sweeping: bool,
+    /// To wait for what it needs when it comes up again.
+    is_deferred: bool,
+    /// Under this claim a sweep found nothing more to end.
+    swept: Option<ClaimId>,
     /// When a job's current or last run was due: the next is counted from it.
     due: Time,
     random: Random,
     asked: u64,
     /// Events so far.
     revision: u64,
-    /// A run whose guard was killed while no driver was there: its tree may live and is to be ended first.
-    abandoned: Option<RunId>,
 }
 
 impl Instance {
@@ -64,11 +75,14 @@ impl Instance {
             refusal: None,
             restarts: Restarts::default(),
             healthy_for: None,
+            unseen: None,
+            is_sweeping: false,
+            is_deferred: false,
+            swept: None,
             due: now,
             random: Random::new(seed),
             asked: 0,
             revision: 0,
-            abandoned: None,
         }
     }
 
@@ -122,7 +136,7 @@ impl Instance {
         match event {
             Event::StartAsked { cause, if_held } => self.start_asked(now, cause, if_held, effects),
             Event::StartDeferred { cause, if_held, needs } => {
-                self.start_deferred(cause, if_held, needs, effects)
+                self.start_deferred(now, cause, if_held, needs, effects)
             }
             Event::NeedsMet => {
                 if self.state == State::Waiting {
@@ -158,8 +172,14 @@ impl Instance {
             }
             Event::ClaimReplaced { claim } => {
                 // What we hold excludes nobody any more: let it go and claim anew.
-                if self.claim == Some(claim) && matches!(self.state, State::Spawning { .. }) {
-                    self.release(now, Rest::Again, effects);
+                let rest = match self.wanted {
+                    Wanted::Up => Rest::Again,
+                    Wanted::Down => Rest::Stopped,
+                };
+                if self.claim == Some(claim)
+                    && matches!(self.state, State::Spawning { .. } | State::Stopping { .. })
+                {
+                    self.release(now, rest, effects);
                 }
             }
             Event::GuardLost { claim } => self.guard_lost(now, claim, effects),
@@ -167,8 +187,9 @@ impl Instance {
             Event::Adopted { claim, run, pid, exit, since, wanted } => {
                 self.adopted(now, (claim, run, pid), exit, since, wanted, effects);
             }
-            Event::Abandoned { run, wanted } => self.found_abandoned(now, run, wanted, effects),
-            Event::EndedUnseen { exit, wanted } => self.ended_unseen(now, exit, wanted, effects),
+            Event::EndedUnseen { exit, is_tree_left, wanted } => {
+                self.ended_unseen(now, exit, is_tree_left, wanted, effects);
+            }
             Event::DeadlinePassed => self.deadline_passed(now, effects),
         }
         if self.state.word() != before && self.state.run().is_none() {
@@ -176,130 +197,25 @@ impl Instance {
         }
     }
 
-    // ---- what people ask for
-
-    fn start_asked(&mut self, now: Time, cause: Cause, if_held: IfHeld, effects: &mut Vec<Effect>) {
-        self.if_held = if_held;
-        self.refusal = None;
-        self.want(Wanted::Up, effects);
-        match &mut self.state {
-            State::Stopped | State::Failed | State::Completed => {
-                self.restarts.forget();
-                self.note = Some(format!("started by {cause}"));
-                self.due = now;
-                self.begin(now, effects);
-            }
-            State::Waiting => self.begin(now, effects),
-            // Somebody is impatient: try now.
-            State::Standby { .. } | State::Conflict { .. } | State::Backoff { .. } => {
-                self.restarts.forget();
-                self.begin(now, effects);
-            }
-            // A job: run now; its schedule goes on from here.
-            State::Scheduled { .. } => {
-                self.due = now;
-                self.begin(now, effects);
-            }
-            State::Releasing { rest, .. } => *rest = Rest::Again,
-            // Wanted again before it was down, or while what fell is being cleared away: up again at once then.
-            State::Stopping { why, .. } => {
-                *why = Why::Asked;
-                self.restarts.forget();
-            }
-            State::Freeing { .. } => self.restarts.forget(),
-            State::Claiming { .. }
-            | State::Looking { .. }
-            | State::Spawning { .. }
-            | State::Probing { .. }
-            | State::Ready { .. }
-            | State::Running { .. } => {}
-        }
-    }
-
-    fn start_deferred(&mut self, cause: Cause, if_held: IfHeld, needs: String, effects: &mut Vec<Effect>) {
-        self.if_held = if_held;
-        self.refusal = None;
-        self.want(Wanted::Up, effects);
-        if matches!(self.state, State::Stopped | State::Failed | State::Completed) {
-            self.restarts.forget();
-            self.note = Some(format!("started by {cause}, waits for {needs}"));
-            self.state = State::Waiting;
-        }
-    }
-
-    fn stop_asked(&mut self, now: Time, cause: Cause, effects: &mut Vec<Effect>) {
-        self.want(Wanted::Down, effects);
-        match &mut self.state {
-            State::Stopped => {}
-            State::Waiting
-            | State::Failed
-            | State::Completed
-            | State::Standby { .. }
-            | State::Conflict { .. }
-            | State::Scheduled { .. } => {
-                self.note = Some(format!("stopped by {cause}"));
-                self.state = State::Stopped;
-            }
-            // The answer finds out that nothing is wanted any more.
-            State::Claiming { .. } | State::Looking { .. } | State::Freeing { .. } => {}
-            State::Backoff { .. } => {
-                self.note = Some(format!("stopped by {cause}"));
-                self.release(now, Rest::Stopped, effects);
-            }
-            State::Releasing { rest, .. } => *rest = Rest::Stopped,
-            State::Spawning { .. } | State::Probing { .. } | State::Ready { .. } | State::Running { .. } => {
-                self.note = Some(format!("stopped by {cause}"));
-                self.stop_tree(now, Why::Asked, effects);
-            }
-            State::Stopping { why, .. } => *why = Why::Asked,
-        }
-    }
-
-    fn restart_asked(&mut self, now: Time, cause: Cause, effects: &mut Vec<Effect>) {
-        match &mut self.state {
-            State::Spawning { .. } | State::Probing { .. } | State::Ready { .. } | State::Running { .. } => {
-                self.want(Wanted::Up, effects);
-                self.refusal = None;
-                self.restarts.forget();
-                self.note = Some(format!("restarted by {cause}"));
-                self.stop_tree(now, Why::Asked, effects);
-            }
-            State::Stopping { why, .. } => {
-                *why = Why::Asked;
-                self.start_asked(now, cause, IfHeld::Refuse, effects);
-            }
-            State::Stopped
-            | State::Waiting
-            | State::Failed
-            | State::Completed
-            | State::Claiming { .. }
-            | State::Standby { .. }
-            | State::Looking { .. }
-            | State::Freeing { .. }
-            | State::Releasing { .. }
-            | State::Backoff { .. }
-            | State::Conflict { .. }
-            | State::Scheduled { .. } => self.start_asked(now, cause, IfHeld::Refuse, effects),
-        }
-    }
-
     // ---- the claim
 
     fn claim_granted(&mut self, now: Time, ask: AskId, claim: ClaimId, effects: &mut Vec<Effect>) {
         if !matches!(self.state, State::Claiming { ask: current, .. } if current == ask) {
-            // An answer to a question that was given up: let it go, whatever we hold now is another one.
-            effects.push(Effect::Release { claim });
+            // An answer to a question that was given up: let it go, whatever we hold now is another one. The same one
+            // told twice is not let go: it is in use.
+            if self.claim != Some(claim) {
+                effects.push(Effect::Release { claim });
+            }
             return;
         }
         self.claim = Some(claim);
-        if let Some(run) = self.abandoned.take() {
-            self.state = self.stopping(now, run, Why::Ended(Ended::Unseen));
-            effects.push(Effect::Sweep { claim, run, grace: self.plan.stop_grace });
-            return;
-        }
-        match self.wanted {
-            Wanted::Up => self.look(now, effects),
-            Wanted::Down => self.release(now, Rest::Stopped, effects),
+        match (self.wanted, self.unseen.take()) {
+            (_, Some(why)) => {
+                let run = RunId(self.random.next());
+                self.sweep(now, run, why, effects);
+            }
+            (Wanted::Up, None) => self.look(now, effects),
+            (Wanted::Down, None) => self.release(now, Rest::Stopped, effects),
         }
     }
 
@@ -307,8 +223,6 @@ impl Instance {
         if !matches!(self.state, State::Claiming { ask: current, .. } if current == ask) {
             return;
         }
-        // Whoever holds it has ended what an earlier run left, before anything else.
-        self.abandoned = None;
         let (Refusal::Held(text) | Refusal::Error(text)) = &refusal else { return };
         self.note = Some(text.clone());
         self.refusal = Some(refusal);
@@ -318,6 +232,7 @@ impl Instance {
     /// Somebody else is at work: wait for a better time if asked to, else want it no more.
     fn stand_aside(&mut self, now: Time, waiting: State, effects: &mut Vec<Effect>) {
         self.state = match (self.wanted, self.plan.kind, self.if_held) {
+            (Wanted::Down, _, _) if self.unseen.is_some() => waiting,
             (Wanted::Down, _, _) => State::Stopped,
             // A job that is due while somebody else runs it is skipped, not queued.
             (Wanted::Up, Kind::Job { every: Some(every) }, _) => {
@@ -326,21 +241,21 @@ impl Instance {
             (Wanted::Up, _, IfHeld::StandBy) => waiting,
             (Wanted::Up, _, IfHeld::Refuse) => {
                 self.want(Wanted::Down, effects);
-                State::Stopped
+                if self.unseen.is_some() { waiting } else { State::Stopped }
             }
         };
     }
 
     fn released(&mut self, now: Time, claim: ClaimId, effects: &mut Vec<Effect>) {
-        if self.claim == Some(claim) {
-            self.claim = None;
-        }
+        // Anything else is an answer to an old order: a claim that is in use is not let go by it.
         let State::Releasing { claim: current, rest, .. } = self.state else { return };
         if current != claim {
             return;
         }
+        self.claim = None;
         self.state = match rest {
             Rest::Stopped => State::Stopped,
+            Rest::Waiting => State::Waiting,
             Rest::Failed => State::Failed,
             Rest::Completed => State::Completed,
             Rest::Scheduled { at } => State::Scheduled { at },
@@ -395,11 +310,18 @@ impl Instance {
 
     /// Holding the claim with an empty tree, while others are on the ports.
     fn meet_strangers(&mut self, now: Time, strangers: Vec<String>, effects: &mut Vec<Effect>) {
+        if self.swept != self.claim {
+            // They may be what an earlier run left: end that, and look again.
+            let run = RunId(self.random.next());
+            return self.sweep(now, run, Why::Asked, effects);
+        }
         self.note = Some(strangers.join("; "));
         self.refusal = Some(Refusal::Ports(strangers));
-        let rest = match self.if_held {
-            IfHeld::StandBy => Rest::Conflict { retry_at: now + RETRY },
-            IfHeld::Refuse => {
+        let rest = match (self.if_held, self.plan.kind) {
+            // A job that is due while its place is taken is skipped, not dropped.
+            (_, Kind::Job { every: Some(every) }) => Rest::Scheduled { at: self.next_due(now, every) },
+            (IfHeld::StandBy, _) => Rest::Conflict { retry_at: now + RETRY },
+            (IfHeld::Refuse, _) => {
                 self.want(Wanted::Down, effects);
                 Rest::Stopped
             }
@@ -413,7 +335,7 @@ impl Instance {
             return;
         }
         match seen {
-            Probe::Ours => self.state = State::Ready { run, since: now },
+            Probe::Ours => self.serve(now, run),
             Probe::NotYet => {
                 let pause = PROBE_FIRST.saturating_mul(1 << rounds.min(10)).min(PROBE_LAST);
                 self.state =
@@ -426,263 +348,6 @@ impl Instance {
                 self.stop_tree(now, Why::Conflict, effects);
             }
         }
-    }
-
-    // ---- the run
-
-    fn spawned(&mut self, now: Time, run: RunId, pid: u32, effects: &mut Vec<Effect>) {
-        if self.state.run() != Some(run) {
-            return;
-        }
-        self.pid = Some(pid);
-        self.since = now;
-        if !matches!(self.state, State::Spawning { .. }) {
-            return;
-        }
-        match self.plan.kind {
-            Kind::Job { .. } => self.state = State::Running { run },
-            Kind::Service if self.plan.ports.is_empty() => self.state = State::Ready { run, since: now },
-            Kind::Service => self.probe(now, run, 0, now + self.plan.ready_timeout, effects),
-        }
-    }
-
-    fn spawn_failed(
-        &mut self,
-        now: Time,
-        run: RunId,
-        why: String,
-        is_final: bool,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.state.run() != Some(run) {
-            return;
-        }
-        self.note = Some(why.clone());
-        match &self.state {
-            State::Stopping { .. } => {}
-            _ => self.state = self.stopping(now, run, Why::Ended(Ended::NotStarted { why, is_final })),
-        }
-        self.tree_emptied(now, run, effects);
-    }
-
-    fn main_exited(
-        &mut self,
-        now: Time,
-        run: RunId,
-        exit: Exit,
-        is_tree_left: bool,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.state.run() != Some(run) {
-            return;
-        }
-        self.pid = None;
-        self.exit = Some(exit);
-        match &self.state {
-            // Asked for, or already judged; the rest of the tree is on its way.
-            State::Stopping { .. } => {}
-            State::Spawning { .. } | State::Probing { .. } | State::Ready { .. } | State::Running { .. } => {
-                let ready_for = self.ready_for(now);
-                self.note = Some(format!("ended with {exit}"));
-                if is_tree_left {
-                    self.stop_tree(now, Why::Ended(Ended::Exited(exit)), effects);
-                } else {
-                    self.state = self.stopping(now, run, Why::Ended(Ended::Exited(exit)));
-                }
-                self.healthy_for = ready_for;
-            }
-            State::Stopped
-            | State::Waiting
-            | State::Claiming { .. }
-            | State::Standby { .. }
-            | State::Looking { .. }
-            | State::Freeing { .. }
-            | State::Releasing { .. }
-            | State::Backoff { .. }
-            | State::Failed
-            | State::Conflict { .. }
-            | State::Scheduled { .. }
-            | State::Completed => {}
-        }
-    }
-
-    /// Nothing of the run lives: what follows?
-    fn tree_emptied(&mut self, now: Time, run: RunId, effects: &mut Vec<Effect>) {
-        if self.state.run() != Some(run) {
-            return;
-        }
-        self.pid = None;
-        let why = match &self.state {
-            State::Stopping { why, .. } => why.clone(),
-            // Its end was not told before: the guard's last report got lost, not the fact.
-            State::Spawning { .. } | State::Probing { .. } | State::Ready { .. } | State::Running { .. } => {
-                self.healthy_for = self.ready_for(now);
-                Why::Ended(Ended::Unseen)
-            }
-            State::Stopped
-            | State::Waiting
-            | State::Claiming { .. }
-            | State::Standby { .. }
-            | State::Looking { .. }
-            | State::Freeing { .. }
-            | State::Releasing { .. }
-            | State::Backoff { .. }
-            | State::Failed
-            | State::Conflict { .. }
-            | State::Scheduled { .. }
-            | State::Completed => return,
-        };
-        match (self.wanted, why) {
-            (Wanted::Down, _) => self.free(now, effects),
-            (Wanted::Up, Why::Asked) => {
-                self.due = now;
-                self.look(now, effects);
-            }
-            (Wanted::Up, Why::Conflict) => {
-                let strangers = match self.refusal.take() {
-                    Some(Refusal::Ports(strangers)) => strangers,
-                    Some(Refusal::Held(_) | Refusal::NotReady(_) | Refusal::Error(_)) | None => Vec::new(),
-                };
-                self.meet_strangers(now, strangers, effects);
-            }
-            (Wanted::Up, Why::Ended(ended)) => self.judge(now, ended, effects),
-        }
-    }
-
-    /// A run ended by itself and the instance is still wanted.
-    fn judge(&mut self, now: Time, ended: Ended, effects: &mut Vec<Effect>) {
-        let healthy_for = self.healthy_for.take();
-        if let Kind::Job { every } = self.plan.kind {
-            let rest = match every {
-                Some(every) => Rest::Scheduled { at: self.next_due(now, every) },
-                None => {
-                    self.want(Wanted::Down, effects);
-                    if ended.is_success(&self.plan) { Rest::Completed } else { Rest::Failed }
-                }
-            };
-            return self.release(now, rest, effects);
-        }
-        match self.restarts.judge(&self.plan, &ended, healthy_for, now, &mut self.random) {
-            Verdict::Again(Duration::ZERO) => self.begin(now, effects),
-            Verdict::Again(delay) => self.state = State::Backoff { until: now + delay },
-            Verdict::Done => {
-                self.want(Wanted::Down, effects);
-                self.release(now, Rest::Stopped, effects);
-            }
-            Verdict::Failed => {
-                self.note = Some(ended.to_string());
-                self.release(now, Rest::Failed, effects);
-            }
-            Verdict::Exhausted => {
-                let limit = self.plan.limit;
-                self.note = Some(format!(
-                    "{ended}; given up after {} restarts within {} s",
-                    self.restarts.total,
-                    limit.period.as_secs()
-                ));
-                self.release(now, Rest::Failed, effects);
-            }
-        }
-    }
-
-    fn guard_lost(&mut self, now: Time, claim: ClaimId, effects: &mut Vec<Effect>) {
-        if self.claim != Some(claim) {
-            return;
-        }
-        match &self.state {
-            State::Spawning { run, .. }
-            | State::Probing { run, .. }
-            | State::Ready { run, .. }
-            | State::Running { run } => {
-                let run = *run;
-                self.healthy_for = self.ready_for(now);
-                self.note = Some("its guard was killed; what it left is being ended".into());
-                self.state = self.stopping(now, run, Why::Ended(Ended::Unseen));
-                effects.push(Effect::Sweep { claim, run, grace: self.plan.stop_grace });
-            }
-            State::Stopping { run, .. } => {
-                effects.push(Effect::Sweep { claim, run: *run, grace: self.plan.stop_grace });
-            }
-            // No tree: the next run gets a new guard.
-            State::Stopped
-            | State::Waiting
-            | State::Claiming { .. }
-            | State::Standby { .. }
-            | State::Looking { .. }
-            | State::Freeing { .. }
-            | State::Releasing { .. }
-            | State::Backoff { .. }
-            | State::Failed
-            | State::Conflict { .. }
-            | State::Scheduled { .. }
-            | State::Completed => {}
-        }
-    }
-
-    // ---- after the death of a daemon
-
-    fn adopted(
-        &mut self,
-        now: Time,
-        (claim, run, pid): (ClaimId, RunId, Option<u32>),
-        exit: Option<Exit>,
-        since: Time,
-        wanted: Wanted,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.state != State::Stopped {
-            effects.push(Effect::Release { claim });
-            return;
-        }
-        self.claim = Some(claim);
-        self.wanted = wanted;
-        self.if_held = IfHeld::StandBy;
-        self.pid = pid;
-        self.exit = exit;
-        self.since = since;
-        self.due = since;
-        self.state = match self.plan.kind {
-            Kind::Job { .. } => State::Running { run },
-            Kind::Service => State::Ready { run, since },
-        };
-        match (wanted, pid) {
-            (Wanted::Down, _) => self.stop_tree(now, Why::Asked, effects),
-            (Wanted::Up, None) => {
-                let ended = exit.map_or(Ended::Unseen, Ended::Exited);
-                self.stop_tree(now, Why::Ended(ended), effects);
-            }
-            (Wanted::Up, Some(_)) if self.plan.kind == Kind::Service && !self.plan.ports.is_empty() => {
-                self.probe(now, run, 0, now + self.plan.ready_timeout, effects);
-            }
-            (Wanted::Up, Some(_)) => {}
-        }
-    }
-
-    fn found_abandoned(&mut self, now: Time, run: RunId, wanted: Wanted, effects: &mut Vec<Effect>) {
-        if self.state != State::Stopped {
-            return;
-        }
-        self.wanted = wanted;
-        self.if_held = IfHeld::StandBy;
-        self.note =
-            Some("its guard was killed while no daemon was there; what it left is being ended".into());
-        self.abandoned = Some(run);
-        self.begin(now, effects);
-    }
-
-    fn ended_unseen(&mut self, now: Time, exit: Option<Exit>, wanted: Wanted, effects: &mut Vec<Effect>) {
-        if self.state != State::Stopped {
-            return;
-        }
-        self.exit = exit;
-        self.wanted = wanted;
-        self.if_held = IfHeld::StandBy;
-        if wanted == Wanted::Down {
-            return;
-        }
-        let ended = exit.map_or(Ended::Unseen, Ended::Exited);
-        self.note = Some(format!("{ended} while no daemon was there"));
-        self.judge(now, ended, effects);
     }
 
     // ---- time
@@ -719,6 +384,9 @@ impl Instance {
             }
             State::Stopping { run, why, .. } => {
                 let (run, why) = (*run, why.clone());
+                if self.is_sweeping {
+                    return self.sweep(now, run, why, effects);
+                }
                 self.state = self.stopping(now, run, why);
                 if let Some(claim) = self.claim {
                     effects.push(Effect::KillTree { claim, run });
@@ -742,6 +410,9 @@ impl Instance {
 
     /// On the way up: the claim first, unless it is held already.
     fn begin(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if std::mem::take(&mut self.is_deferred) {
+            return self.release(now, Rest::Waiting, effects);
+        }
         if self.claim.is_some() {
             return self.look(now, effects);
         }
@@ -751,6 +422,9 @@ impl Instance {
     }
 
     fn look(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if std::mem::take(&mut self.is_deferred) {
+            return self.release(now, Rest::Waiting, effects);
+        }
         if self.plan.ports.is_empty() {
             return self.spawn(now, effects);
         }
@@ -764,6 +438,9 @@ impl Instance {
         let run = RunId(self.random.next());
         self.exit = None;
         self.refusal = None;
+        self.healthy_for = None;
+        self.unseen = None;
+        self.is_sweeping = false;
         // The guard may first have to end, with all patience, what an earlier run left.
         let until = now + self.plan.stop_grace + STOP_MARGIN + ANSWER_LIMIT;
         self.state = State::Spawning { run, until };
@@ -776,10 +453,24 @@ impl Instance {
         effects.push(Effect::Probe { ask, run });
     }
 
+    /// It serves. Whoever asked for a start has their answer; from here on it is kept up.
+    fn serve(&mut self, now: Time, run: RunId) {
+        self.if_held = IfHeld::StandBy;
+        self.state = State::Ready { run, since: now };
+    }
+
     fn stop_tree(&mut self, now: Time, why: Why, effects: &mut Vec<Effect>) {
         let (Some(run), Some(claim)) = (self.state.run(), self.claim) else { return };
         self.state = self.stopping(now, run, why);
         effects.push(Effect::StopTree { claim, run, grace: self.plan.stop_grace });
+    }
+
+    /// Has a new guard end what a lost one left. Ordered again at the deadline: what waits in the kernel comes back.
+    fn sweep(&mut self, now: Time, run: RunId, why: Why, effects: &mut Vec<Effect>) {
+        let Some(claim) = self.claim else { return };
+        self.state = self.stopping(now, run, why);
+        self.is_sweeping = true;
+        effects.push(Effect::Sweep { claim, run, grace: self.plan.stop_grace });
     }
 
     fn stopping(&self, now: Time, run: RunId, why: Why) -> State {
@@ -805,13 +496,12 @@ impl Instance {
         effects.push(Effect::Release { claim });
     }
 
-    /// Changes what is wanted; says what it was. Written down before anything else is done.
-    fn want(&mut self, wanted: Wanted, effects: &mut Vec<Effect>) -> Wanted {
-        let was = std::mem::replace(&mut self.wanted, wanted);
-        if was != wanted {
+    /// Changes what is wanted. Written down before anything else is done.
+    fn want(&mut self, wanted: Wanted, effects: &mut Vec<Effect>) {
+        if self.wanted != wanted {
+            self.wanted = wanted;
             effects.push(Effect::Record { wanted });
         }
-        was
     }
 
     fn ask(&mut self) -> AskId {

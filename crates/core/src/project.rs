@@ -105,7 +105,7 @@ impl Project {
 
     /// Starts an instance, and what it needs before it.
     pub fn start(&mut self, now: Time, at: usize, cause: Cause, if_held: IfHeld, orders: &mut Orders) {
-        self.members[at].stop_after = None;
+        self.keep(at);
         let needs = self.needs(at);
         let unmet: Vec<usize> = needs.into_iter().filter(|need| !self.is_met(*need)).collect();
         if unmet.is_empty() {
@@ -124,6 +124,16 @@ impl Project {
         self.settle(now, orders);
     }
 
+    /// The last word counts: a stop that still waits is taken back, of this one and of all that it needs.
+    fn keep(&mut self, at: usize) {
+        self.members[at].stop_after = None;
+        for need in self.needs(at) {
+            if self.members[need].stop_after.is_some() {
+                self.keep(need);
+            }
+        }
+    }
+
     /// Stops an instance, and what needs it before it.
     pub fn stop(&mut self, now: Time, at: usize, cause: Cause, orders: &mut Orders) {
         let dependents: Vec<usize> =
@@ -140,9 +150,10 @@ impl Project {
 
     /// Gives a running instance a new run, or starts it.
     pub fn restart(&mut self, now: Time, at: usize, cause: Cause, orders: &mut Orders) {
-        if self.is_down(at) {
+        if self.is_down(at) || self.members[at].instance.is_waiting() {
             return self.start(now, at, cause, IfHeld::Refuse, orders);
         }
+        self.keep(at);
         self.handle(now, at, Event::RestartAsked { cause }, orders);
     }
 

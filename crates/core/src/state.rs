@@ -119,6 +119,8 @@ pub(crate) enum Rest {
     Conflict {
         retry_at: Time,
     },
+    /// Started again meanwhile, but another that it needs is not ready.
+    Waiting,
     /// Started again meanwhile: claim anew.
     Again,
 }

@@ -131,6 +131,10 @@ impl Driver {
             }
             self.publish();
         }
+        // No claim is held, so no guard needs its parent any more.
+        if let Some(zygote) = self.zygote.take() {
+            zygote.reap();
+        }
         Ok(())
     }
 

@@ -20,7 +20,11 @@ struct Page {
 
 /// What is kept of a wanted instance. Room for more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Entry {}
+#[serde(default)]
+struct Entry {
+    /// Since when, in milliseconds since 1970 UTC: a run that began before says nothing about this wish.
+    since_ms: u64,
+}
 
 /// The open ledger of a project.
 #[derive(Debug)]
@@ -76,10 +80,16 @@ impl Ledger {
         self.page.up.contains_key(name)
     }
 
+    /// Whether a run that began then was a run of the present wish.
+    pub fn covers(&self, name: &str, began_ms: u64) -> bool {
+        self.page.up.get(name).is_some_and(|entry| entry.since_ms <= began_ms)
+    }
+
     /// Notes what is wanted; `write` makes it last.
     pub fn note(&mut self, name: &str, is_up: bool) {
         if is_up {
-            self.page.up.insert(name.to_owned(), Entry {});
+            let since_ms = soloist_os::clock::wall_ms();
+            self.page.up.entry(name.to_owned()).or_insert(Entry { since_ms });
         } else {
             self.page.up.remove(name);
         }
@@ -108,6 +118,16 @@ mod tests {
         ledger.write().unwrap();
         let (mut ledger, said) = Ledger::open(&path);
         assert!(ledger.is_up("api", false) && !ledger.is_up("db", true) && said.is_none());
+    }
+
+    #[test]
+    fn a_run_from_before_the_wish_says_nothing_about_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ledger, _) = Ledger::open(&folder.path().join("ledger.json"));
+        ledger.note("api", true);
+        let now = soloist_os::clock::wall_ms();
+        assert!(!ledger.covers("api", now - 60_000) && ledger.covers("api", now + 1));
+        assert!(!ledger.covers("db", now + 1));
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Zygote {
         GuardLink::watch(zygote::request(self.link.get(), assignment, claim)?, id, inbox)
     }
 
-    /// Takes note that it ended.
+    /// Ends it, if it has not ended.
     pub fn reap(mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -11,7 +11,7 @@ use soloist_os::layout::{Layout, Place, machine_state};
 use soloist_os::link::Link;
 use soloist_os::record::{Holder, Record, all};
 
-use crate::config::{Config, Declared};
+use crate::config::{Config, Declared, Scope};
 use crate::convert;
 use crate::ports;
 
@@ -119,7 +119,11 @@ pub fn declared(layout: &Layout, config: &Config) -> Vec<ServiceStatus> {
 }
 
 fn tell_declared(layout: &Layout, declared: &Declared) -> ServiceStatus {
-    let record = Record::read(&layout.place(&declared.name).record());
+    let place = match declared.program.scope {
+        Scope::Project => Ok(layout.place(&declared.name)),
+        Scope::Machine => Place::machine(&declared.name),
+    };
+    let record = place.ok().and_then(|place| Record::read(&place.record()));
     let status = soloist_core::state::Status {
         state: soloist_core::state::Word::Stopped,
         wanted: soloist_core::event::Wanted::Down,

@@ -68,6 +68,7 @@ impl Log {
 pub fn daemon(root: &Path) -> Result<(), Problem> {
     // Away from the terminal and the session of whoever started us: their end is not ours.
     soloist_os::leave_session();
+    soloist_os::name_process("soloist-daemon");
     match serve(root) {
         Ok(()) => Ok(()),
         Err(problem) => {

@@ -218,5 +218,5 @@ pub fn read_report(bytes: &[u8]) -> Option<Report> {
 
 /// What is alive of earlier runs of an instance, and its end. For `cleanup`; a guard does it before it spawns.
 pub fn find_survivors(assignment: &Assignment) -> Vec<Survivor> {
-    crate::platform::sweep::survivors(&body::traces(assignment, Vec::new()))
+    crate::platform::sweep::survivors(&body::start::traces(assignment, Vec::new()))
 }

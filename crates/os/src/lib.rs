@@ -80,3 +80,10 @@ pub fn set_descriptor_limit(current: u64) {
     let lowered = rustix::process::Rlimit { current: Some(current), maximum: limit.maximum };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, lowered);
 }
+
+/// The name that `ps` and `top` show for this process.
+pub fn name_process(name: &str) {
+    if let Ok(name) = std::ffi::CString::new(name) {
+        let _ = rustix::thread::set_name(&name);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use soloist_core::event::IfHeld;
+use soloist_core::event::{Effect, IfHeld};
 use soloist_core::plan::Kind;
 
 use super::stage::{Cue, Stage};
@@ -18,11 +18,19 @@ pub(super) struct Situation {
 impl Situation {
     /// An instance in this situation.
     pub(super) fn stage(&self) -> Stage {
-        let mut stage = Stage::new(self.kind);
+        self.stage_and_orders().0
+    }
+
+    /// The same, and what it ordered on the last step that ordered anything: those orders are still open.
+    pub(super) fn stage_and_orders(&self) -> (Stage, Vec<Effect>) {
+        let (mut stage, mut open) = (Stage::new(self.kind), Vec::new());
         for cue in self.way {
-            stage.give(*cue);
+            let orders = stage.give(*cue);
+            if orders.iter().any(|order| !matches!(order, Effect::Record { .. })) {
+                open = orders;
+            }
         }
-        stage
+        (stage, open)
     }
 }
 
@@ -39,15 +47,17 @@ const fn of(name: &'static str, kind: Kind, way: &'static [Cue]) -> Situation {
 use Cue::{
     Defer, Emptied, ExitedAlone, ExitedBadly, Granted, GuardLost, Held, PortsFree, PortsTaken, ProbedNotYet,
 };
+use Cue::{LeftDown, LeftUp};
 use Cue::{ProbedOurs, ProbedStrangers, Released, Restart, SpawnFinal, Spawned, Stop};
 
 /// All of them, in the order of a life.
-pub(super) const SITUATIONS: [Situation; 32] = [
+pub(super) const SITUATIONS: [Situation; 35] = [
     of("stopped", SERVICE, &[]),
     of("starting: waits for another instance", SERVICE, &[Defer]),
     of("claiming, may stand by", SERVICE, &[STAND_BY]),
     of("claiming, refuses if held", SERVICE, &[REFUSE]),
     of("claiming, not wanted any more", SERVICE, &[STAND_BY, Stop]),
+    of("claiming, to end first what a killed guard left", SERVICE, &[LeftUp]),
     of("standby", SERVICE, &[STAND_BY, Held]),
     of("starting: looks at its ports, may stand by", SERVICE, &[STAND_BY, Granted]),
     of("starting: looks at its ports, refuses if held", SERVICE, &[REFUSE, Granted]),
@@ -69,6 +79,12 @@ pub(super) const SITUATIONS: [Situation; 32] = [
         SERVICE,
         &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs, GuardLost],
     ),
+    of(
+        "stopping: ends what an earlier run may have left on its ports",
+        SERVICE,
+        &[STAND_BY, Granted, PortsTaken],
+    ),
+    of("stopping: ends what a killed guard left, not wanted", SERVICE, &[LeftDown, Granted]),
     of(
         "stopping: strangers on its ports",
         SERVICE,
@@ -93,7 +109,7 @@ pub(super) const SITUATIONS: [Situation; 32] = [
     of("stopping: releases its claim, to fail", SERVICE, &[STAND_BY, Granted, PortsFree, SpawnFinal]),
     of("backoff", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, ExitedBadly, Emptied]),
     of("failed", SERVICE, &[STAND_BY, Granted, PortsFree, SpawnFinal, Released]),
-    of("conflict", SERVICE, &[STAND_BY, Granted, PortsTaken, Released]),
+    of("conflict", SERVICE, &[STAND_BY, Granted, PortsTaken, Emptied, PortsTaken, Released]),
     of(
         "scheduled (a job every minute)",
         EVERY_MINUTE,

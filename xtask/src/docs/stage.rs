@@ -38,12 +38,14 @@ pub(super) enum Cue {
     Released,
     AdoptedUp,
     AdoptedDown,
+    LeftUp,
+    LeftDown,
     EndedUnseen,
     Deadline,
 }
 
 /// Every cue and how the page calls it, in the order of the core's list of events.
-pub(super) const CUES: [(Cue, &str); 28] = [
+pub(super) const CUES: [(Cue, &str); 30] = [
     (Cue::Start(IfHeld::StandBy), "StartAsked"),
     (Cue::Defer, "StartDeferred"),
     (Cue::NeedsMet, "NeedsMet"),
@@ -70,7 +72,9 @@ pub(super) const CUES: [(Cue, &str); 28] = [
     (Cue::Released, "Released"),
     (Cue::AdoptedUp, "Adopted: wanted up"),
     (Cue::AdoptedDown, "Adopted: wanted down"),
-    (Cue::EndedUnseen, "EndedUnseen: wanted up"),
+    (Cue::EndedUnseen, "EndedUnseen: nothing left, wanted up"),
+    (Cue::LeftUp, "EndedUnseen: tree left, wanted up"),
+    (Cue::LeftDown, "EndedUnseen: tree left, wanted down"),
     (Cue::Deadline, "DeadlinePassed"),
 ];
 
@@ -84,14 +88,13 @@ pub(super) struct Ids {
     run: RunId,
 }
 
-/// Nobody ever asked, held or ran these.
-pub(super) const FOREIGN: Ids = Ids {
-    claim_ask: AskId(u64::MAX),
-    ports_ask: AskId(u64::MAX),
-    probe_ask: AskId(u64::MAX),
-    claim: ClaimId(u64::MAX),
-    run: RunId(u64::MAX),
-};
+impl Ids {
+    /// All with the same number; with the highest, nobody ever asked, held or ran any of them.
+    pub(super) fn all(number: u64) -> Ids {
+        let ask = AskId(number);
+        Ids { claim_ask: ask, ports_ask: ask, probe_ask: ask, claim: ClaimId(number), run: RunId(number) }
+    }
+}
 
 /// One instance and all that it ordered so far.
 #[derive(Clone, Debug)]
@@ -108,7 +111,7 @@ impl Stage {
         let ports = if kind == Kind::Service { vec![8001] } else { Vec::new() };
         let began = Time(Duration::from_secs(1000));
         let instance = Instance::new(Plan { kind, ports, ..Plan::default() }, 1, began);
-        Stage { instance, now: began + Duration::from_secs(1), ids: FOREIGN, claims_given: 0 }
+        Stage { instance, now: began + Duration::from_secs(1), ids: Ids::all(u64::MAX), claims_given: 0 }
     }
 
     /// Gives the cue; what is ordered comes back. A deadline is kept to the moment.
@@ -166,6 +169,8 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         since: now,
         wanted,
     };
+    let unseen =
+        |is_tree_left, wanted| Event::EndedUnseen { exit: Some(Exit::Code(1)), is_tree_left, wanted };
     match cue {
         Cue::Start(if_held) => Event::StartAsked { cause: user(), if_held },
         Cue::Defer => {
@@ -195,7 +200,54 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         Cue::Released => Event::Released { claim: ids.claim },
         Cue::AdoptedUp => adopted(Wanted::Up),
         Cue::AdoptedDown => adopted(Wanted::Down),
-        Cue::EndedUnseen => Event::EndedUnseen { exit: Some(Exit::Code(1)), wanted: Wanted::Up },
+        Cue::EndedUnseen => unseen(false, Wanted::Up),
+        Cue::LeftUp => unseen(true, Wanted::Up),
+        Cue::LeftDown => unseen(true, Wanted::Down),
         Cue::Deadline => Event::DeadlinePassed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new event does not compile here until it has a name, and then needs a cue.
+    fn name(event: &Event) -> &'static str {
+        match event {
+            Event::StartAsked { .. } => "StartAsked",
+            Event::StartDeferred { .. } => "StartDeferred",
+            Event::NeedsMet => "NeedsMet",
+            Event::NeedsFailed { .. } => "NeedsFailed",
+            Event::StopAsked { .. } => "StopAsked",
+            Event::RestartAsked { .. } => "RestartAsked",
+            Event::ClaimGranted { .. } => "ClaimGranted",
+            Event::ClaimHeld { .. } => "ClaimHeld",
+            Event::ClaimFailed { .. } => "ClaimFailed",
+            Event::PortsSeen { .. } => "PortsSeen",
+            Event::Spawned { .. } => "Spawned",
+            Event::SpawnFailed { .. } => "SpawnFailed",
+            Event::Probed { .. } => "Probed",
+            Event::MainExited { .. } => "MainExited",
+            Event::TreeEmptied { .. } => "TreeEmptied",
+            Event::TreeStuck { .. } => "TreeStuck",
+            Event::ClaimReplaced { .. } => "ClaimReplaced",
+            Event::GuardLost { .. } => "GuardLost",
+            Event::Released { .. } => "Released",
+            Event::Adopted { .. } => "Adopted",
+            Event::EndedUnseen { .. } => "EndedUnseen",
+            Event::DeadlinePassed => "DeadlinePassed",
+        }
+    }
+
+    #[test]
+    fn every_event_has_a_cue_that_is_called_like_it() {
+        let mut names: Vec<&str> = Vec::new();
+        for (cue, text) in CUES {
+            let name = name(&event(cue, Ids::all(1), Time::default()));
+            assert_eq!(text.split(':').next(), Some(name));
+            names.push(name);
+        }
+        names.dedup();
+        assert_eq!(names.len(), 22, "every event once, in the order of the core's list: {names:?}");
     }
 }

@@ -9,7 +9,7 @@ use soloist_core::plan::{Kind, Restart};
 use soloist_core::state::Word;
 
 use super::guard::Tree;
-use super::machine::Machine;
+use super::machine::{Machine, Process};
 use super::{World, name};
 
 type Found = Result<(), String>;
@@ -41,9 +41,13 @@ pub fn every_wait_has_a_deadline(world: &World) -> Found {
             | Word::Conflict
             | Word::Scheduled => false,
         };
+        // For what it needs, or, if it is to be stopped, for what needs it.
+        let is_tied = |other: usize| {
+            world.plans[at].needs.contains(&name(other)) || world.plans[other].needs.contains(&name(at))
+        };
         let waits_for_another = || {
-            let needs = &world.plans[at].needs;
-            instance.is_waiting() && needs.iter().any(|need| daemon.project.position(need).is_some_and(|n| !daemon.project.is_down(n)))
+            instance.is_waiting()
+                && (0..daemon.project.len()).any(|o| is_tied(o) && !daemon.project.is_down(o))
         };
         ensure(rests || instance.next_deadline().is_some() || waits_for_another(), || {
             format!("every_wait_has_a_deadline: {} is {word} for ever", name(at))
@@ -62,7 +66,9 @@ pub fn no_spawn_without_a_claim(machine: &Machine, guard: u32) -> Found {
 /// Asked when a process is about to be started.
 pub fn no_run_starts_before_the_last_tree_is_empty(machine: &Machine, instance: usize) -> Found {
     let left: Vec<u32> = machine.living(instance).map(|(pid, _)| *pid).collect();
-    ensure(left.is_empty(), || format!("no_run_starts_before_the_last_tree_is_empty: {instance} has {left:?}"))
+    ensure(left.is_empty(), || {
+        format!("no_run_starts_before_the_last_tree_is_empty: {instance} has {left:?}")
+    })
 }
 
 /// Asked when the core orders a spawn: a guard would refuse it beside its own tree, but the core must not rely on
@@ -72,9 +78,12 @@ pub fn no_spawn_is_ordered_beside_a_living_tree(world: &World, at: usize, claim:
     let Some(held) = held.filter(|held| held.at == at && !held.is_releasing) else {
         return Err(format!("no_spawn_without_a_claim: {at} is to run under {claim:?}"));
     };
-    let is_empty = held.guard.and_then(|id| world.machine.guards.get(&id)).is_none_or(|g| g.tree == Tree::Empty);
+    let is_empty =
+        held.guard.and_then(|id| world.machine.guards.get(&id)).is_none_or(|g| g.tree == Tree::Empty);
     let has_left = world.machine.living(at).any(|(_, process)| process.lock == held.lock);
-    ensure(is_empty && !has_left, || format!("no_run_starts_before_the_last_tree_is_empty: {at} under {claim:?}"))
+    ensure(is_empty && !has_left, || {
+        format!("no_run_starts_before_the_last_tree_is_empty: {at} under {claim:?}")
+    })
 }
 
 pub fn a_claim_is_released_only_after_the_tree_is_empty(world: &World, claim: ClaimId) -> Found {
@@ -87,7 +96,8 @@ pub fn a_claim_is_released_only_after_the_tree_is_empty(world: &World, claim: Cl
 }
 
 pub fn record_comes_before_spawn(world: &World, at: usize) -> Found {
-    ensure(world.ledger[at].is_some(), || format!("record_comes_before_spawn: the ledger wants {at} down"))
+    let is_noted = world.ledger[at].is_some() || world.ledger_before[at].is_some();
+    ensure(is_noted, || format!("record_comes_before_spawn: the ledger wants {at} down"))
 }
 
 /// Spawns of a service that nobody asked for and no rival or stranger explains, within the period of its limit.
@@ -155,10 +165,11 @@ pub fn every_wanted_instance_serves_and_every_other_rests(world: &World) -> Foun
         let serves = world.machine.programs[at].ports.iter().all(|port| !world.machine.is_free(*port));
         let is_ready = status.state == Word::Ready && world.machine.is_locked(at) && alive > 0 && serves;
         // What somebody ran by hand and killed with its guard is left until the instance is started or cleaned up.
-        let is_empty = world.machine.living(at).all(|(_, process)| process.is_rivals && process.guard.is_none());
+        let is_left = |process: &Process| process.guard.is_none() && (process.is_rivals || process.is_given_up);
+        let is_empty = world.machine.living(at).all(|(_, process)| is_left(process));
         let is_at_rest = daemon.project.is_down(at) && !world.machine.is_locked(at) && is_empty;
         let is_failed = status.state == Word::Failed && is_at_rest && is_failed_for_a_reason(world, at);
-        let is_job_at_work = !is_service && matches!(status.state, Word::Scheduled | Word::Running | Word::Failed);
+        let is_job_at_work = !is_service && !matches!(status.state, Word::Stopped | Word::Standby | Word::Conflict);
         let is_right = match world.wishes[at].wanted {
             Some(Wanted::Up) if is_service => is_ready || is_failed,
             Some(Wanted::Up) => is_job_at_work,

@@ -2,9 +2,10 @@
 //! real driver does. It can die before every single effect.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use soloist_core::event::{Cause, Effect, Event, IfHeld, Probe, Wanted};
-use soloist_core::id::{AskId, ClaimId, RunId};
+use soloist_core::id::{AskId, ClaimId};
 use soloist_core::project::{Orders, Project};
 use soloist_core::state::Word;
 
@@ -58,6 +59,7 @@ impl World {
             if self.dies_here() {
                 return;
             }
+            self.ledger_before.clone_from(&self.ledger);
             for (at, effect) in &orders {
                 if let Effect::Record { wanted } = effect {
                     self.record(*at, *wanted);
@@ -133,7 +135,7 @@ impl World {
             self.wishes[at].wanted = Some(Wanted::Down);
         }
         let now = self.machine.now;
-        self.ledger[at] = (wanted == Wanted::Up).then_some(now);
+        self.ledger[at] = (wanted == Wanted::Up).then_some(self.ledger[at].unwrap_or(now));
     }
 
     fn answer_at_once(&mut self, answer: (usize, Event)) {
@@ -159,15 +161,27 @@ impl World {
     // ---- the claim
 
     fn ask_claim(&mut self, at: usize, ask: AskId) {
-        let is_broken = self.faults.failing_claims && !self.machine.is_calm && self.machine.random.percent(20);
+        let is_broken =
+            self.faults.failing_claims && !self.machine.is_calm && self.machine.random.percent(20);
         let event = if is_broken {
             Event::ClaimFailed { ask, why: "the disk is full".to_owned() }
         } else if let Some(lock) = self.machine.take_lock(at, true) {
             Event::ClaimGranted { ask, claim: self.hold(at, lock) }
+        } else if let Some(guard) = self.our_guard(at) {
+            // A guard of the daemon before us, that did not answer when we looked for it.
+            let wanted = if self.ledger[at].is_some() { Wanted::Up } else { Wanted::Down };
+            return self.adopt(at, guard, wanted);
         } else {
             Event::ClaimHeld { ask, by: "somebody else".to_owned() }
         };
         self.answer(at, event);
+    }
+
+    /// A guard that a daemon left, at work and able to answer.
+    fn our_guard(&self, at: usize) -> Option<u32> {
+        let record = self.machine.records[at].as_ref().filter(|record| record.is_daemons)?;
+        let guard = self.machine.guards.get(&record.guard)?;
+        (guard.link.is_none() && !guard.is_busy() && guard.run.is_some()).then_some(record.guard)
     }
 
     fn hold(&mut self, at: usize, lock: u32) -> ClaimId {
@@ -338,9 +352,26 @@ impl World {
         }
         self.daemon = Some(daemon);
         for at in 0..self.plans.len() {
-            self.wishes[at].last_asked = self.machine.now;
+            let wish = &mut self.wishes[at];
+            wish.explains_a_start = true;
+            wish.restarts.clear();
             self.take_over_one(at);
         }
+    }
+
+    /// What could not be taken over at once: unless it is somebody's matter by now.
+    pub fn take_over_late(&mut self, at: usize) {
+        if self.word(at) == Some(Word::Stopped) {
+            self.take_over_one(at);
+        } else if self.machine.records[at].as_ref().is_some_and(|record| !record.is_ended)
+            && !self.is_held(at)
+        {
+            self.machine.plan(Duration::from_secs(1), Happening::TakeOver(at));
+        }
+    }
+
+    fn is_held(&self, at: usize) -> bool {
+        self.daemon.as_ref().is_some_and(|daemon| daemon.project.instance(at).claim().is_some())
     }
 
     fn take_over_one(&mut self, at: usize) {
@@ -350,24 +381,36 @@ impl World {
         let wanted = if self.ledger[at].is_some() { Wanted::Up } else { Wanted::Down };
         let record = self.machine.records[at].clone().filter(|record| record.is_daemons);
         if let Some(record) = &record
-            && self.machine.guards.get(&record.guard).is_some_and(|guard| !guard.is_busy() || guard.tree != Tree::Empty)
+            && self.machine.guards.contains_key(&record.guard)
         {
-            return self.adopt(at, record.guard, wanted);
+            // What the daemon before us ordered was there before our question.
+            self.machine.guard_turn(record.guard);
+            match self.machine.guards.get(&record.guard) {
+                Some(guard) if guard.is_busy() => {
+                    return self.machine.plan(Duration::from_secs(1), Happening::TakeOver(at));
+                }
+                Some(_) => {}
+                None => return self.take_over_one(at),
+            }
+            self.adopt(at, record.guard, wanted);
+            return self.perform(Orders::new());
         }
         match record {
             // A run that was told to end, or ended before it was wanted, says nothing about what is wanted now.
-            Some(record) if wanted == Wanted::Up && !self.is_told_of_this_wish(at, &record) => {
+            Some(record) if wanted == Wanted::Down || !self.is_told_of_this_wish(at, &record) => {
                 self.machine.count("ends unseen");
-                self.wishes[at].has_ended |= record.is_ended;
-                self.tell(at, Event::EndedUnseen { exit: record.exit, wanted });
+                let event = Event::EndedUnseen { exit: record.exit, is_tree_left: !record.is_ended, wanted };
+                self.note_excuse(at, &event);
+                self.tell(at, event);
             }
-            Some(record) if wanted == Wanted::Down && !record.is_ended => self.clean_up(at),
             _ if wanted == Wanted::Up => {
                 let now = self.machine.now;
-                self.decide(|project, orders| project.start(now, at, Cause::Takeover, IfHeld::StandBy, orders));
+                self.wish_again(at);
+                self.decide(|project, orders| {
+                    project.start(now, at, Cause::Takeover, IfHeld::StandBy, orders)
+                });
             }
-            Some(record) => self.tell(at, Event::EndedUnseen { exit: record.exit, wanted }),
-            None => {}
+            Some(_) | None => {}
         }
     }
 
@@ -388,18 +431,7 @@ impl World {
             held.guard = Some(id);
         }
         let event = Event::Adopted { claim, run, pid, exit, since, wanted };
-        self.machine.say(|| format!("{at}: {event:?}"));
-        self.note_excuse(at, &event);
-        self.tell(at, event);
-    }
-
-    /// Ends what is left of an instance that is not wanted.
-    fn clean_up(&mut self, at: usize) {
-        if let Some(lock) = self.machine.take_lock(at, false) {
-            let cleaner = self.machine.fork_guard(at, lock, None);
-            let grace = self.machine.programs[at].grace;
-            self.machine.order(cleaner, Order::Sweep { run: RunId(0), grace });
-        }
+        self.answer_at_once((at, event));
     }
 
     /// What the core says of an instance.

@@ -47,7 +47,7 @@ pub struct Guard {
     pub lock: u32,
     /// The claim under which its daemon knows it; none while no daemon is there.
     pub link: Option<ClaimId>,
-    /// A `run` in the foreground, or a clean-up: has no daemon and ends with its work.
+    /// A `run` in the foreground: has no daemon and ends with its run.
     pub is_rival: bool,
     pub orders: VecDeque<Order>,
     pub tree: Tree,
@@ -138,7 +138,9 @@ impl Machine {
                 }
                 continue;
             }
-            let Some(order) = self.guards.get_mut(&id).and_then(|guard| guard.orders.pop_front()) else { break };
+            let Some(order) = self.guards.get_mut(&id).and_then(|guard| guard.orders.pop_front()) else {
+                break;
+            };
             self.obey(id, order);
         }
         self.keep_time(id);
@@ -154,20 +156,24 @@ impl Machine {
                 let why = "a run of this instance is alive".to_owned();
                 self.report(id, Event::SpawnFailed { run, why, is_final: false });
             }
-            Order::Spawn { .. } if !self.locks.get(&lock).is_some_and(|lock| lock.is_in_place) => {
-                if let Some(claim) = self.guards[&id].link {
-                    self.count("claims replaced");
-                    self.report(id, Event::ClaimReplaced { claim });
-                }
-            }
+            Order::Spawn { .. } | Order::Sweep { .. } if !self.is_in_place(lock) => self.report_replaced(id),
             Order::Spawn { .. } => self.begin_sweep(id, self.programs[instance].grace, order),
-            Order::Sweep { grace, .. } => self.begin_sweep(id, grace, order),
+            Order::Sweep { .. } if tree != Tree::Empty => {}
+            Order::Sweep { run, grace } => {
+                self.guards.entry(id).and_modify(|guard| guard.run = Some(run));
+                self.begin_sweep(id, grace, order);
+            }
             Order::Stop { grace } if tree != Tree::Empty => self.begin_stop(id, grace),
             Order::Stop { .. } => {
                 // It names the last run it knows; one that never began it does not know.
                 self.report(id, Event::TreeEmptied { run: run.unwrap_or(RunId(0)) });
             }
             Order::Kill if tree != Tree::Empty => self.begin_kill(id),
+            // Survivors of an earlier run that did not end the last time: once more, without patience.
+            Order::Kill if !self.guards[&id].is_swept => {
+                let run = run.unwrap_or(RunId(0));
+                self.begin_sweep(id, Duration::ZERO, Order::Sweep { run, grace: Duration::ZERO });
+            }
             Order::Kill => {}
             Order::Release => drop(self.guards.entry(id).and_modify(|guard| guard.is_released = true)),
         }
@@ -177,7 +183,8 @@ impl Machine {
 
     fn begin_sweep(&mut self, id: u32, grace: Duration, order: Order) {
         let instance = self.guards[&id].instance;
-        let needs_none = self.guards[&id].is_swept || self.records[instance].as_ref().is_some_and(|r| r.is_ended);
+        let needs_none =
+            self.guards[&id].is_swept || self.records[instance].as_ref().is_some_and(|r| r.is_ended);
         let orphans = if needs_none { Vec::new() } else { self.orphans(instance) };
         for pid in &orphans {
             self.count("orphans swept");
@@ -199,6 +206,11 @@ impl Machine {
         let is_given_up = self.now >= sweep.give_up_at;
         if orphans.is_empty() || is_given_up {
             self.guards.entry(id).and_modify(|guard| guard.sweep = None);
+            let is_alone = self.guards[&id].link.is_none() && !self.guards[&id].is_rival;
+            if is_alone && matches!(sweep.order, Order::Spawn { .. }) {
+                // Who ordered the run died meanwhile, and nobody would find it: it is not started.
+                return true;
+            }
             self.end_sweep(id, sweep.order, if orphans.is_empty() { Ok(()) } else { Err(()) });
             return true;
         }
@@ -215,22 +227,40 @@ impl Machine {
             self.guards.entry(id).and_modify(|guard| guard.is_swept = true);
         }
         match (order, swept) {
+            // The sweep took its time.
+            (_, Ok(())) if !self.is_in_place(self.guards[&id].lock) => self.report_replaced(id),
             (Order::Spawn { run }, Ok(())) => self.start_run(id, run),
             (Order::Spawn { run }, Err(())) => {
                 self.count("survivors stuck");
+                self.give_up(instance);
                 let why = "processes of an earlier run cannot be ended".to_owned();
                 self.report(id, Event::SpawnFailed { run, why, is_final: false });
             }
             (Order::Sweep { run, .. }, Ok(())) => {
-                if self.guards[&id].tree == Tree::Empty {
-                    let record = self.new_record(id);
-                    self.records[instance] = Some(Record { is_ended: true, is_told: true, ..record });
-                    self.guards.entry(id).and_modify(|guard| guard.run = Some(run));
-                    self.report(id, Event::TreeEmptied { run });
-                }
+                let record = self.new_record(id);
+                self.records[instance] = Some(Record { is_ended: true, is_told: true, ..record });
+                self.report(id, Event::TreeEmptied { run });
             }
             (Order::Sweep { .. }, Err(())) => self.report_stuck(id),
             (Order::Stop { .. } | Order::Kill | Order::Release, _) => {}
+        }
+    }
+
+    fn is_in_place(&self, lock: u32) -> bool {
+        self.locks.get(&lock).is_some_and(|lock| lock.is_in_place)
+    }
+
+    fn report_replaced(&mut self, id: u32) {
+        if let Some(claim) = self.guards[&id].link {
+            self.count("claims replaced");
+            self.report(id, Event::ClaimReplaced { claim });
+        }
+    }
+
+    /// What cannot be ended is told of, and left to itself.
+    fn give_up(&mut self, instance: usize) {
+        for process in self.processes.values_mut().filter(|p| p.instance == instance && p.guard.is_none()) {
+            process.is_given_up = true;
         }
     }
 
@@ -273,6 +303,7 @@ impl Machine {
             is_rivals: self.guards[&id].is_rival,
             is_deaf: temper == Temper::Deaf,
             is_undying: false,
+            is_given_up: false,
             listens: false,
             shares_port: temper == Temper::SharesPort,
         };
@@ -361,7 +392,9 @@ impl Machine {
                 let is_stuck = self.now >= since + Duration::from_secs(2);
                 self.tree_of(id).iter().for_each(|pid| self.kill(*pid));
                 if is_stuck && !is_told {
-                    self.guards.entry(id).and_modify(|g| g.stop = Some(Stop::Killing { since, is_told: true }));
+                    self.guards
+                        .entry(id)
+                        .and_modify(|g| g.stop = Some(Stop::Killing { since, is_told: true }));
                     self.report_stuck(id);
                 }
                 self.plan(Duration::from_millis(if is_stuck { 500 } else { 20 }), Happening::Guard(id));
@@ -372,7 +405,8 @@ impl Machine {
 
     fn end_if_over(&mut self, id: u32) {
         let Some(guard) = self.guards.get(&id) else { return };
-        let is_over = guard.tree == Tree::Empty && guard.sweep.is_none() && (guard.is_released || guard.link.is_none());
+        let is_over =
+            guard.tree == Tree::Empty && guard.sweep.is_none() && (guard.is_released || guard.link.is_none());
         if is_over {
             let (link, instance) = (guard.link, guard.instance);
             self.say(|| format!("guard {id} of {instance} ends"));

@@ -19,6 +19,8 @@ pub enum Happening {
     Process(u32, Turn),
     Mischief,
     Revival,
+    /// A guard did not answer: it is asked once more.
+    TakeOver(usize),
 }
 
 /// What a process does next.
@@ -88,6 +90,8 @@ pub struct Process {
     pub is_rivals: bool,
     pub is_deaf: bool,
     pub is_undying: bool,
+    /// It was reported that it does not die, and left to itself.
+    pub is_given_up: bool,
     pub listens: bool,
     pub shares_port: bool,
 }
@@ -209,7 +213,8 @@ impl Machine {
     }
 
     pub fn is_open(&self, id: u32) -> bool {
-        self.locks.get(&id).is_some_and(|lock| lock.is_open_in_daemon) || self.guards.values().any(|g| g.lock == id)
+        self.locks.get(&id).is_some_and(|lock| lock.is_open_in_daemon)
+            || self.guards.values().any(|g| g.lock == id)
     }
 
     /// The kernel forgets descriptions that nobody has open any more.
@@ -281,7 +286,7 @@ impl Machine {
             }
             Turn::Exit(exit) => {
                 if process.is_undying {
-                    return;
+                    return self.plan(Duration::from_secs(1), Happening::Process(pid, turn));
                 }
                 self.say(|| format!("process {pid} of {} ends with {exit}", process.instance));
                 self.processes.remove(&pid);
@@ -295,7 +300,9 @@ impl Machine {
     /// A process starts and goes its way.
     pub fn execute(&mut self, process: Process, temper: Temper) -> u32 {
         let (pid, is_job) = (self.number(), self.programs[process.instance].is_job);
-        self.say(|| format!("process {pid} of {} executes ({temper:?}), run {}", process.instance, process.run));
+        self.say(|| {
+            format!("process {pid} of {} executes ({temper:?}), run {}", process.instance, process.run)
+        });
         self.processes.insert(pid, process);
         let turn = |turn| Happening::Process(pid, turn);
         if is_job {
@@ -307,7 +314,11 @@ impl Machine {
             self.plan(after, turn(Turn::Listen));
         }
         match temper {
-            Temper::Good | Temper::Deaf | Temper::NeverReady | Temper::SharesPort | Temper::Refused { .. } => {}
+            Temper::Good
+            | Temper::Deaf
+            | Temper::NeverReady
+            | Temper::SharesPort
+            | Temper::Refused { .. } => {}
             Temper::Forks | Temper::Leaves => {
                 for _ in 0..=self.random.below(2) {
                     let (after, is_deaf) = (self.random.span(1, 700), self.random.percent(40));

@@ -55,7 +55,6 @@ impl Faults {
 pub struct Wish {
     /// None if it was started for another's sake and may end as it likes.
     pub wanted: Option<Wanted>,
-    pub last_asked: Time,
     /// Its claim or port was held, or could not be asked for.
     pub is_refused: bool,
     /// A run of it ended by itself, or did not start.
@@ -103,9 +102,17 @@ fn draw_plan(random: &mut Random, at: usize, tempers: Vec<Temper>) -> (Plan, Pro
         kind,
         ports: if has_port { vec![8000 + at as u16] } else { Vec::new() },
         needs: (0..at).filter(|_| random.percent(40)).map(name).collect(),
-        restart: random.pick(&[Restart::OnFailure(None), Restart::OnFailure(Some(3)), Restart::Always, Restart::No]),
+        restart: random.pick(&[
+            Restart::OnFailure(None),
+            Restart::OnFailure(Some(3)),
+            Restart::Always,
+            Restart::No,
+        ]),
         backoff: Backoff { first: random.span(200, 1000), max: seconds(8), reset_after: seconds(5) },
-        limit: RestartLimit { count: 3 + random.below(5) as u32, period: random.pick(&[seconds(30), seconds(300)]) },
+        limit: RestartLimit {
+            count: 3 + random.below(5) as u32,
+            period: random.pick(&[seconds(30), seconds(300)]),
+        },
         stop_grace: random.pick(&[Duration::ZERO, Duration::from_millis(500), seconds(5)]),
         ready_timeout: random.span(2000, 8000),
         success_codes: vec![0],
@@ -156,11 +163,13 @@ impl World {
     }
 
     fn wish(&mut self, at: usize, wanted: Wanted) {
+        // What is being stopped because it ended is judged first.
+        let is_ending = self.word(at) == Some(Word::Stopping);
         let wish = &mut self.wishes[at];
         wish.wanted = Some(wanted);
-        wish.last_asked = self.machine.now;
         if wanted == Wanted::Up {
-            (wish.is_refused, wish.has_ended, wish.is_final) = (false, false, false);
+            (wish.is_refused, wish.has_ended) = (false, is_ending);
+            wish.is_final &= is_ending;
             wish.explains_a_start = true;
             wish.restarts.clear();
         }
@@ -170,11 +179,44 @@ impl World {
     fn wish_up(&mut self, at: usize) {
         self.wish(at, Wanted::Up);
         for need in self.needs(at) {
-            if self.wishes[need].wanted != Some(Wanted::Up) || self.word(need).is_none_or(is_down) {
+            if self.plans[need].kind != Kind::Service {
+                self.wish_either(need);
+            } else if self.word(need) == Some(Word::Ready) {
+                self.wishes[need].wanted = Some(Wanted::Up);
+                self.wish_kept(need);
+            } else if self.wishes[need].wanted != Some(Wanted::Up) || self.word(need).is_none_or(is_down) {
                 self.wish_up(need);
             }
-            if self.plans[need].kind != Kind::Service {
-                self.wishes[need].wanted = None;
+        }
+    }
+
+    /// It may have to run first, with all that it needs, or may have done so.
+    fn wish_either(&mut self, at: usize) {
+        let wish = &mut self.wishes[at];
+        wish.wanted = None;
+        wish.explains_a_start = true;
+        wish.restarts.clear();
+        for need in self.needs(at) {
+            self.wish_either(need);
+        }
+    }
+
+    /// A new daemon starts it again, and with it what it needs, wanted or not.
+    pub fn wish_again(&mut self, at: usize) {
+        for need in self.needs(at) {
+            if self.wishes[need].wanted != Some(Wanted::Up) {
+                self.wish_either(need);
+            }
+        }
+    }
+
+    /// What it needs is not started anew, but a stop that waits for it is taken back.
+    fn wish_kept(&mut self, at: usize) {
+        for need in self.needs(at) {
+            if self.ledger[need].is_some() && self.wishes[need].wanted == Some(Wanted::Down) {
+                let is_service = self.plans[need].kind == Kind::Service;
+                self.wishes[need].wanted = is_service.then_some(Wanted::Up);
+                self.wish_kept(need);
             }
         }
     }
@@ -226,12 +268,7 @@ impl World {
             self.wish_up(at);
         } else {
             self.wish(at, Wanted::Up);
-            // What it needs is not started anew, but a stop that waits for it is taken back.
-            for need in self.needs(at) {
-                if self.ledger[need].is_some() && self.plans[need].kind == Kind::Service {
-                    self.wishes[need].wanted = Some(Wanted::Up);
-                }
-            }
+            self.wish_kept(at);
         }
         let now = self.machine.now;
         self.decide(|project, orders| project.restart(now, at, World::cause(), orders));
@@ -305,7 +342,8 @@ impl World {
         }
         let pid = self.machine.random.pick(&pids);
         let is_undying = self.machine.random.percent(60);
-        self.machine.say(|| format!("process {pid} {} the kernel", if is_undying { "waits in" } else { "leaves" }));
+        self.machine
+            .say(|| format!("process {pid} {} the kernel", if is_undying { "waits in" } else { "leaves" }));
         self.machine.processes.entry(pid).and_modify(|process| process.is_undying = is_undying);
     }
 
@@ -332,7 +370,9 @@ impl World {
         let plan = &self.plans[at];
         let wish = &mut self.wishes[at];
         match event {
-            Event::ClaimHeld { .. } | Event::ClaimFailed { .. } | Event::Probed { seen: Probe::Strangers(_), .. } => {
+            Event::ClaimHeld { .. }
+            | Event::ClaimFailed { .. }
+            | Event::Probed { seen: Probe::Strangers(_), .. } => {
                 wish.is_refused = true;
                 wish.explains_a_start = true;
             }
@@ -341,7 +381,9 @@ impl World {
                 wish.explains_a_start = true;
             }
             Event::ClaimReplaced { .. } => wish.explains_a_start = true,
-            Event::MainExited { exit, .. } | Event::Adopted { exit: Some(exit), .. } => {
+            Event::MainExited { exit, .. }
+            | Event::Adopted { exit: Some(exit), .. }
+            | Event::EndedUnseen { exit: Some(exit), .. } => {
                 wish.has_ended = true;
                 wish.is_final |= Ended::Exited(*exit).is_final() || *exit == Exit::Code(0);
             }
@@ -349,7 +391,9 @@ impl World {
                 wish.has_ended = true;
                 wish.is_final |= *is_final;
             }
-            Event::GuardLost { .. } | Event::TreeEmptied { .. } => wish.has_ended = true,
+            Event::GuardLost { .. } | Event::TreeEmptied { .. } | Event::EndedUnseen { exit: None, .. } => {
+                wish.has_ended = true
+            }
             _ => {}
         }
         wish.is_final |= plan.restart == Restart::No && wish.has_ended;

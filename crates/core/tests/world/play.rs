@@ -16,7 +16,8 @@ use super::random::Random;
 
 /// Far beyond every limit that a plan of a seed can have.
 const CALM: Duration = Duration::from_secs(400);
-const STEPS_MOST: usize = 200_000;
+/// A life takes a few thousand; one that takes so many turns in a circle.
+const STEPS_MOST: usize = 40_000;
 
 /// A world: the machine, the daemon if one lives, and what survives it.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct World {
     pub faults: Faults,
     /// Since when an instance is wanted up.
     pub ledger: Vec<Option<Time>>,
+    /// As it was before the records of the orders at work were written in one go.
+    pub ledger_before: Vec<Option<Time>>,
     pub wishes: Vec<Wish>,
 }
 
@@ -54,6 +57,7 @@ pub fn live(seed: u64, is_traced: bool) -> Tale {
         plans,
         faults,
         ledger: vec![None; count],
+        ledger_before: vec![None; count],
         wishes: vec![Wish::default(); count],
     };
     world.machine.say(|| format!("{faults:?}"));
@@ -114,6 +118,7 @@ impl World {
                 self.machine.check(checks::what_is_wanted_is_written_down(self));
             }
             Happening::Revival => self.revive_daemon(),
+            Happening::TakeOver(at) => self.take_over_late(at),
         }
     }
 

@@ -86,19 +86,20 @@ impl Driver {
         let ended = Record::read(&place.record()).filter(|_| record.is_some());
         let boot = Identity::mine().map(|me| me.boot).unwrap_or_default();
         match ended {
-            // Killed with its guard.
-            Some(record) if record.guard.boot == boot && !record.ended && !record.is_guarded() => {
-                self.log.say(&format!(
-                    "{name}: its guard (pid {}) was killed; what it left is ended",
-                    record.guard.pid
-                ));
-                let run = RunId::parse(&record.run_id).unwrap_or(RunId(0));
-                self.tell(at, Event::Abandoned { run, wanted });
-            }
-            // It ended while nobody was there to see it.
-            Some(record) if record.guard.boot == boot && wanted == Wanted::Up => {
+            // It ended while nobody was there to see it, or was killed with its guard.
+            Some(record)
+                if record.guard.boot == boot
+                    && (wanted == Wanted::Down
+                        || !record.ended
+                        || self.ledger.covers(&name, record.since_ms)) =>
+            {
+                let is_tree_left = !record.ended && !record.is_guarded();
+                if is_tree_left {
+                    let pid = record.guard.pid;
+                    self.log.say(&format!("{name}: its guard (pid {pid}) was killed; what it left is ended"));
+                }
                 let exit = record.exit.map(exit_to_core);
-                self.tell(at, Event::EndedUnseen { exit, wanted });
+                self.tell(at, Event::EndedUnseen { exit, is_tree_left, wanted });
             }
             _ if wanted == Wanted::Up => {
                 let mut orders = Orders::new();
@@ -107,7 +108,7 @@ impl Driver {
             }
             Some(record) => {
                 let exit = record.exit.map(exit_to_core);
-                self.tell(at, Event::EndedUnseen { exit, wanted });
+                self.tell(at, Event::EndedUnseen { exit, is_tree_left: false, wanted });
             }
             None => {}
         }

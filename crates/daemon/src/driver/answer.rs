@@ -178,7 +178,8 @@ impl Driver {
             let list = if is_up { &mut answer.already } else { &mut answer.started };
             list.push(self.project.name(at).to_owned());
             // Who waits for a better time is to try now.
-            let is_waiting = matches!(status.state, Word::Backoff | Word::Standby | Word::Conflict | Word::Stopping);
+            let is_waiting =
+                matches!(status.state, Word::Backoff | Word::Standby | Word::Conflict | Word::Stopping);
             if !is_up || is_waiting {
                 self.project.start(now(), at, cause.clone(), IfHeld::StandBy, &mut orders);
             }

@@ -1,15 +1,18 @@
 //! The guard itself: one single-threaded loop over signals, links, output and one deadline. It holds the claim, is
-//! parent to the tree, writes the record, and ends when the tree is empty and nobody needs it any more.
+//! parent to the tree, writes the record, and ends when the tree is empty and nobody needs it any more. Starting is
+//! `body/start.rs`, stopping `body/stop.rs`.
 
-use std::fs::File;
-use std::io::{self, Read};
+pub(super) mod start;
+mod stop;
+
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal};
 
-use super::{Assignment, Order, PROTOCOL, Report, RunOrder, SpawnFailure, zygote};
+use super::{Assignment, Order, PROTOCOL, Report, RunOrder, SpawnFailure};
 use crate::claim::Claim;
 use crate::clock;
 use crate::guard::output::Output;
@@ -18,15 +21,13 @@ use crate::layout::Place;
 use crate::link::{Link, Listener};
 use crate::platform::cgroup::Leaf;
 use crate::platform::signals::Signals;
-use crate::platform::spawn::{Surroundings, spawn};
 use crate::platform::sweep;
 use crate::platform::tree;
 use crate::record::Record;
-use crate::survivor::{Stuck, Traces};
 
-/// After the kill: how often to look again, and when to say that something does not die.
-const KILL_ROUND: Duration = Duration::from_millis(20);
-const STUCK_AFTER: Duration = Duration::from_secs(2);
+/// How long the record of an end may wait for the order to start again: that order is on its way to us, and a file
+/// written meanwhile is time the service is down. Without a daemon it is written at once.
+const RECORD_DELAY: Duration = Duration::from_millis(20);
 
 /// How a run in the foreground went.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub enum Outcome {
 
 /// A guard forked by the zygote: obeys its daemon, never returns.
 pub fn guard(assignment: Assignment, claim: Claim, daemon: Link, orphans: Vec<u32>) -> ! {
-    zygote::name("soloist-guard");
+    crate::name_process("soloist-guard");
     let _ = rustix::process::setsid();
     // The zygote's memory, a standard input of /dev/null and the daemon's log as output: all shared, nothing to undo.
     let code = match Body::new(assignment, claim, Mode::Detached, orphans) {
@@ -88,13 +89,6 @@ fn terminal() -> Option<OwnedFd> {
     is_foreground.then(|| input.try_clone_to_owned().ok()).flatten()
 }
 
-/// Where to look for survivors of earlier runs of an instance.
-pub(super) fn traces(assignment: &Assignment, orphans: Vec<u32>) -> Traces {
-    let place = assignment.place();
-    let record = Record::read(&place.record());
-    Traces { claim: place.claim(), record, orphans, spare: assignment.spare.clone() }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     /// Forked by a zygote: ends when released, or when its tree is empty and no daemon is there.
@@ -134,6 +128,10 @@ struct Body {
     listener: Option<Listener>,
     links: Vec<Link>,
     record: Record,
+    /// What the record on disk says of the tree: one that says "ended" must be replaced before a run starts.
+    is_ended_on_disk: bool,
+    /// The record on disk is behind, and is written then.
+    write_by: Option<Instant>,
     leaf: Option<Leaf>,
     output: Option<Output>,
     tree: Tree,
@@ -188,6 +186,8 @@ impl Body {
             listener: None,
             links: Vec::new(),
             record,
+            is_ended_on_disk: true,
+            write_by: None,
             leaf: None,
             output: None,
             tree: Tree::Empty,
@@ -240,10 +240,11 @@ impl Body {
 
     /// Waits for the next thing to happen, or for the deadline.
     fn wait(&self) -> Ready {
-        let deadline = self.stop.map(|stop| match stop {
+        let stop_at = self.stop.map(|stop| match stop {
             Stop::Polite { kill_at } => kill_at,
             Stop::Killing { again_at, .. } => again_at,
         });
+        let deadline = [stop_at, self.write_by].into_iter().flatten().min();
         let timeout = deadline.map(|at| {
             let left = at.saturating_duration_since(Instant::now());
             Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() }
@@ -317,10 +318,13 @@ impl Body {
         self.give_back_terminal();
         self.record.exit = Some(exit);
         self.record.exit_ms = Some(clock::wall_ms());
-        self.record.ended = !has_children;
-        let _ = self.record.write(&self.place);
         let left = if has_children { tree::descendants(self.me.pid).len() } else { 0 };
         self.report(&Report::MainExited { run_id: self.record.run_id.clone(), exit, left });
+        if self.links.is_empty() || self.stop.is_some() {
+            let _ = self.write_record();
+        } else {
+            self.write_by = Some(Instant::now() + RECORD_DELAY);
+        }
         if has_children {
             match self.stop {
                 // Those outside its group have not heard the polite signal yet; they shall have the rest of the grace.
@@ -340,9 +344,9 @@ impl Body {
             output.drain();
         }
         self.remove_pid_file();
-        if !self.record.ended {
-            self.record.ended = true;
-            let _ = self.record.write(&self.place);
+        self.record.ended = true;
+        if self.write_by.is_none() {
+            let _ = self.write_record();
         }
         let killed = std::mem::take(&mut self.killed);
         if killed && let Some(leaf) = self.leaf.take() {
@@ -365,6 +369,9 @@ impl Body {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Ok(None) | Err(_) => {
                     self.links.remove(at);
+                    if self.links.is_empty() && self.write_by.is_some() {
+                        let _ = self.write_record();
+                    }
                     if self.links.is_empty()
                         && matches!(self.tree, Tree::Leaderless { .. })
                         && self.stop.is_none()
@@ -380,7 +387,7 @@ impl Body {
     fn obey(&mut self, order: Order, fds: Vec<OwnedFd>, at: usize) {
         match order {
             Order::Spawn => {
-                let run = read_run(fds);
+                let run = start::read_run(fds);
                 let run_id = run.as_ref().map_or(String::new(), |run| run.run_id.clone());
                 if let Err(error) =
                     run.map_err(|e| SpawnFailure::Other(e.to_string())).and_then(|r| self.spawn(r))
@@ -395,7 +402,7 @@ impl Body {
                 self.record.run_id.clone_from(&run_id);
                 match self.sweep(Duration::from_millis(grace_ms)) {
                     Ok(ended) => {
-                        let _ = self.record.write(&self.place);
+                        let _ = self.write_record();
                         self.report(&Report::Swept { ended });
                         self.report(&Report::Emptied { run_id, killed: true });
                     }
@@ -444,166 +451,6 @@ impl Body {
         self.links.retain(|link| link.send(&bytes, &[]).is_ok());
     }
 
-    // ---- starting
-
-    fn spawn(&mut self, run: RunOrder) -> Result<(), SpawnFailure> {
-        if self.tree != Tree::Empty {
-            return Err(SpawnFailure::Other("a run of this instance is alive; nothing was started".into()));
-        }
-        if !self.claim.is_in_place() {
-            return Err(SpawnFailure::ClaimReplaced(self.claim.path().to_owned()));
-        }
-        let grace = Duration::from_millis(run.stop_grace_ms);
-        self.sweep(grace).map_err(SpawnFailure::Survivors)?;
-        let other = |e: io::Error| SpawnFailure::Other(e.to_string());
-        if self.listener.is_none() {
-            self.listener = Some(Listener::bind(&self.place.socket()).map_err(other)?);
-        }
-        if self.leaf.is_none() {
-            // Without a leaf the subreaper keeps the tree; the leaf is for the case that we are killed.
-            self.leaf = Leaf::make(&leaf_name(&self.place)).ok();
-        }
-        if let (None, Some(log)) = (&self.output, &run.log) {
-            self.output = Some(Output::open(log).map_err(other)?);
-        }
-        self.stop_signal = run.stop_signal;
-        self.stop_grace = grace;
-        self.record.run_id = run.run_id;
-        self.record.main = None;
-        self.record.command.clone_from(&run.program.argv);
-        self.record.ports = run.ports;
-        self.record.since_ms = clock::wall_ms();
-        self.record.cgroup = self.leaf.as_ref().map(|leaf| leaf.path().to_owned());
-        self.record.pid_file.clone_from(&run.pid_file);
-        self.record.stop_grace_ms = run.stop_grace_ms;
-        self.record.exit = None;
-        self.record.exit_ms = None;
-        self.record.ended = false;
-        // Before the process: if we are killed on the next line, the next start knows where to look.
-        self.record.write(&self.place).map_err(other)?;
-        let around = Surroundings {
-            leaf: self.leaf.as_ref(),
-            output: self.output.as_ref().map(Output::end),
-            detached: self.mode == Mode::Detached,
-            terminal: self.terminal.as_ref().map(AsFd::as_fd),
-            pid_file: run.pid_file.as_deref(),
-        };
-        let main = spawn(&run.program, &around).map_err(|e| {
-            self.record.ended = true;
-            let _ = self.record.write(&self.place);
-            SpawnFailure::Program(e)
-        })?;
-        self.tree = Tree::Led { main };
-        // The child is not reaped yet, so this cannot name another, even if it has already ended.
-        self.record.main = Identity::of(main).ok();
-        let _ = self.record.write(&self.place);
-        if let Some(identity) = self.record.main.clone() {
-            self.report(&Report::Spawned { run_id: self.record.run_id.clone(), main: identity });
-        }
-        Ok(())
-    }
-
-    /// Ends what earlier runs left behind, once in our life. Free if the last record says that its tree was empty.
-    fn sweep(&mut self, grace: Duration) -> Result<usize, Vec<Stuck>> {
-        if self.swept {
-            return Ok(0);
-        }
-        let traces = traces(&self.assignment, std::mem::take(&mut self.orphans));
-        let is_over = traces.record.as_ref().is_some_and(|r| r.ended || r.guard.boot != self.me.boot);
-        self.swept = true;
-        if is_over {
-            return Ok(0);
-        }
-        let swept = sweep::end(&traces, self.stop_signal, grace);
-        if !swept.stuck.is_empty() {
-            self.swept = false;
-            return Err(swept.stuck);
-        }
-        if let Some(pid_file) = traces.record.and_then(|record| record.pid_file) {
-            // It names a process of a run that is over; whoever has that number now is no matter of ours.
-            let _ = std::fs::remove_file(pid_file);
-        }
-        Ok(swept.ended.len())
-    }
-
-    // ---- stopping
-
-    fn begin_stop(&mut self, grace: Duration) {
-        if self.tree == Tree::Empty || matches!(self.stop, Some(Stop::Killing { .. })) {
-            return;
-        }
-        if grace.is_zero() || self.stop_signal == libc::SIGKILL {
-            return self.begin_kill();
-        }
-        let kill_at = Instant::now() + grace;
-        if let Some(Stop::Polite { kill_at: earlier }) = self.stop {
-            // Asked twice: the first budget counts, unless the second is shorter.
-            self.stop = Some(Stop::Polite { kill_at: earlier.min(kill_at) });
-            return;
-        }
-        self.stop = Some(Stop::Polite { kill_at });
-        match self.tree {
-            Tree::Led { .. } => {
-                self.signal_main(self.stop_signal);
-                // A stopped process hears nothing but this.
-                self.signal_main(libc::SIGCONT);
-            }
-            _ => self.signal_outsiders(),
-        }
-    }
-
-    /// The polite signal for those whom the signal to the group has not reached.
-    fn signal_outsiders(&self) {
-        let group = match self.tree {
-            Tree::Leaderless { group } if self.stop.is_some() => Some(group),
-            _ => None,
-        };
-        tree::signal_descendants(self.me.pid, &self.strangers, self.stop_signal, group);
-    }
-
-    fn begin_kill(&mut self) {
-        let now = Instant::now();
-        self.killed = true;
-        self.stop = Some(Stop::Killing { since: now, again_at: now, told: false });
-        self.kill_round();
-    }
-
-    fn kill_round(&mut self) {
-        if let Some(leaf) = &self.leaf {
-            let _ = leaf.kill();
-        } else {
-            // What stands still cannot fork: stop until nobody new shows, then kill all of them.
-            let mut reached = 0;
-            for _ in 0..64 {
-                let now = tree::signal_descendants(self.me.pid, &self.strangers, libc::SIGSTOP, None);
-                if now == reached {
-                    break;
-                }
-                reached = now;
-            }
-        }
-        tree::signal_descendants(self.me.pid, &self.strangers, libc::SIGKILL, None);
-        self.reap();
-    }
-
-    fn keep_time(&mut self) {
-        let now = Instant::now();
-        match self.stop {
-            Some(Stop::Polite { kill_at }) if now >= kill_at => self.begin_kill(),
-            Some(Stop::Killing { since, again_at, told }) if now >= again_at => {
-                let is_stuck = now >= since + STUCK_AFTER;
-                if is_stuck && !told {
-                    let processes = tree::descendants(self.me.pid).into_iter().map(sweep::stuck).collect();
-                    self.report(&Report::Stuck { processes });
-                }
-                let round = if is_stuck { KILL_ROUND * 25 } else { KILL_ROUND };
-                self.stop = Some(Stop::Killing { since, again_at: now + round, told: told || is_stuck });
-                self.kill_round();
-            }
-            _ => {}
-        }
-    }
-
     // ---- the terminal
 
     /// Ctrl+Z stops the program; the shell waits for us, so we stop with it and go on with it.
@@ -641,6 +488,9 @@ impl Body {
     }
 
     fn finish(&mut self) {
+        if self.write_by.is_some() {
+            let _ = self.write_record();
+        }
         if let Some(leaf) = self.leaf.take() {
             leaf.remove();
         }
@@ -656,20 +506,4 @@ struct Ready {
     output: bool,
     listener: bool,
     links: Vec<usize>,
-}
-
-fn read_run(fds: Vec<OwnedFd>) -> io::Result<RunOrder> {
-    let memory =
-        fds.into_iter().next().ok_or_else(|| io::Error::other("an order to spawn came without a program"))?;
-    let mut bytes = Vec::new();
-    File::from(memory).read_to_end(&mut bytes)?;
-    serde_json::from_slice(&bytes).map_err(io::Error::other)
-}
-
-/// `soloist-api-1a2b3c4d`: readable, and its own for each claim path.
-fn leaf_name(place: &Place) -> String {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    place.claim().hash(&mut hasher);
-    format!("soloist-{}-{:08x}", place.instance, hasher.finish() as u32)
 }

@@ -32,7 +32,7 @@ pub fn request(zygote: &Link, assignment: &Assignment, claim: &Claim) -> io::Res
 pub fn live(daemon: OwnedFd) -> io::Result<()> {
     let daemon = Link::from(daemon);
     tree::become_subreaper()?;
-    name("soloist-zygote");
+    crate::name_process("soloist-zygote");
     let signals = Signals::catch(&[libc::SIGCHLD])?;
     // The terminal's and the session's signals are the daemon's matter; it ends us by ending.
     let _ignored = Signals::catch(&[libc::SIGINT, libc::SIGHUP, libc::SIGTERM, libc::SIGQUIT])?;
@@ -91,12 +91,5 @@ fn close_inherited((daemon, signals): (&Link, &Signals)) {
         unsafe {
             rustix::io::close(fd.as_raw_fd());
         }
-    }
-}
-
-/// The name `ps` shows.
-pub(super) fn name(name: &str) {
-    if let Ok(name) = std::ffi::CString::new(name) {
-        let _ = rustix::thread::set_name(&name);
     }
 }

@@ -1,0 +1,151 @@
+//! What people ask for: start, stop, restart. Mostly a change of what is wanted; the state then finds its way.
+
+use crate::event::{Cause, Effect, IfHeld, Wanted};
+use crate::instance::Instance;
+use crate::state::{Rest, State, Why};
+use crate::time::Time;
+
+impl Instance {
+    pub(super) fn start_asked(
+        &mut self,
+        now: Time,
+        cause: Cause,
+        if_held: IfHeld,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.if_held = if_held;
+        self.refusal = None;
+        self.is_deferred = false;
+        self.want(Wanted::Up, effects);
+        self.unseen = self.unseen.take().map(|_| Why::Asked);
+        match &mut self.state {
+            State::Stopped | State::Failed | State::Completed => {
+                self.restarts.forget();
+                self.note = Some(format!("started by {cause}"));
+                self.due = now;
+                self.begin(now, effects);
+            }
+            State::Waiting => self.begin(now, effects),
+            // Somebody is impatient: try now.
+            State::Standby { .. } | State::Conflict { .. } | State::Backoff { .. } => {
+                self.restarts.forget();
+                self.begin(now, effects);
+            }
+            // A job: run now; its schedule goes on from here.
+            State::Scheduled { .. } => {
+                self.due = now;
+                self.begin(now, effects);
+            }
+            State::Releasing { rest, .. } => *rest = Rest::Again,
+            // Wanted again before it was down, or while what fell is being cleared away: up again at once then.
+            State::Stopping { why, .. } => {
+                *why = Why::Asked;
+                self.restarts.forget();
+            }
+            State::Freeing { .. } => self.restarts.forget(),
+            State::Claiming { .. }
+            | State::Looking { .. }
+            | State::Spawning { .. }
+            | State::Probing { .. }
+            | State::Ready { .. }
+            | State::Running { .. } => {}
+        }
+    }
+
+    pub(super) fn start_deferred(
+        &mut self,
+        now: Time,
+        cause: Cause,
+        if_held: IfHeld,
+        needs: String,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.if_held = if_held;
+        self.refusal = None;
+        self.want(Wanted::Up, effects);
+        self.unseen = self.unseen.take().map(|_| Why::Asked);
+        match &mut self.state {
+            State::Stopped
+            | State::Failed
+            | State::Completed
+            | State::Standby { .. }
+            | State::Conflict { .. }
+            | State::Scheduled { .. } => self.state = State::Waiting,
+            State::Backoff { .. } => self.release(now, Rest::Waiting, effects),
+            State::Releasing { rest, .. } => *rest = Rest::Waiting,
+            // On its way somewhere; it will wait when it comes up again.
+            State::Stopping { why, .. } => {
+                *why = Why::Asked;
+                self.is_deferred = true;
+            }
+            State::Claiming { .. } | State::Looking { .. } | State::Freeing { .. } => self.is_deferred = true,
+            State::Waiting
+            | State::Spawning { .. }
+            | State::Probing { .. }
+            | State::Ready { .. }
+            | State::Running { .. } => return,
+        }
+        self.restarts.forget();
+        self.note = Some(format!("started by {cause}, waits for {needs}"));
+    }
+
+    pub(super) fn stop_asked(&mut self, now: Time, cause: Cause, effects: &mut Vec<Effect>) {
+        self.is_deferred = false;
+        self.refusal = None;
+        self.want(Wanted::Down, effects);
+        match &mut self.state {
+            State::Stopped => {}
+            // What an unseen run left must be ended first.
+            State::Standby { .. } if self.unseen.is_some() => self.note = Some(format!("stopped by {cause}")),
+            State::Waiting
+            | State::Failed
+            | State::Completed
+            | State::Standby { .. }
+            | State::Conflict { .. }
+            | State::Scheduled { .. } => {
+                self.note = Some(format!("stopped by {cause}"));
+                self.state = State::Stopped;
+            }
+            // The answer finds out that nothing is wanted any more.
+            State::Claiming { .. } | State::Looking { .. } | State::Freeing { .. } => {}
+            State::Backoff { .. } => {
+                self.note = Some(format!("stopped by {cause}"));
+                self.release(now, Rest::Stopped, effects);
+            }
+            State::Releasing { rest, .. } => *rest = Rest::Stopped,
+            State::Spawning { .. } | State::Probing { .. } | State::Ready { .. } | State::Running { .. } => {
+                self.note = Some(format!("stopped by {cause}"));
+                self.stop_tree(now, Why::Asked, effects);
+            }
+            State::Stopping { why, .. } => *why = Why::Asked,
+        }
+    }
+
+    pub(super) fn restart_asked(&mut self, now: Time, cause: Cause, effects: &mut Vec<Effect>) {
+        match &mut self.state {
+            State::Spawning { .. } | State::Probing { .. } | State::Ready { .. } | State::Running { .. } => {
+                self.want(Wanted::Up, effects);
+                self.refusal = None;
+                self.restarts.forget();
+                self.note = Some(format!("restarted by {cause}"));
+                self.stop_tree(now, Why::Asked, effects);
+            }
+            State::Stopping { why, .. } => {
+                *why = Why::Asked;
+                self.start_asked(now, cause, IfHeld::Refuse, effects);
+            }
+            State::Stopped
+            | State::Waiting
+            | State::Failed
+            | State::Completed
+            | State::Claiming { .. }
+            | State::Standby { .. }
+            | State::Looking { .. }
+            | State::Freeing { .. }
+            | State::Releasing { .. }
+            | State::Backoff { .. }
+            | State::Conflict { .. }
+            | State::Scheduled { .. } => self.start_asked(now, cause, IfHeld::Refuse, effects),
+        }
+    }
+}

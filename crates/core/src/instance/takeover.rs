@@ -1,0 +1,78 @@
+//! After the death of a daemon: what a new driver found alive is adopted, what ended unseen is judged, and what that
+//! left is ended first.
+
+use crate::event::{Effect, Ended, Exit, IfHeld, Wanted};
+use crate::id::{ClaimId, RunId};
+use crate::instance::Instance;
+use crate::plan::Kind;
+use crate::state::{State, Why};
+use crate::time::Time;
+
+impl Instance {
+    pub(super) fn adopted(
+        &mut self,
+        now: Time,
+        (claim, run, pid): (ClaimId, RunId, Option<u32>),
+        exit: Option<Exit>,
+        since: Time,
+        wanted: Wanted,
+        effects: &mut Vec<Effect>,
+    ) {
+        // Whoever came before it in the order may have asked for it already; its guard has the claim, not we.
+        if self.claim.is_some() || self.state.run().is_some() {
+            effects.push(Effect::Release { claim });
+            return;
+        }
+        self.claim = Some(claim);
+        self.wanted = wanted;
+        self.if_held = IfHeld::StandBy;
+        self.pid = pid;
+        self.exit = exit;
+        self.refusal = None;
+        self.note = None;
+        self.since = since;
+        self.due = since;
+        self.state = match self.plan.kind {
+            Kind::Job { .. } => State::Running { run },
+            Kind::Service => State::Ready { run, since },
+        };
+        match (wanted, pid) {
+            (Wanted::Down, _) => self.stop_tree(now, Why::Asked, effects),
+            (Wanted::Up, None) => {
+                let ended = exit.map_or(Ended::Unseen, Ended::Exited);
+                self.stop_tree(now, Why::Ended(ended), effects);
+            }
+            (Wanted::Up, Some(_)) if self.plan.kind == Kind::Service && !self.plan.ports.is_empty() => {
+                self.probe(now, run, 0, now + self.plan.ready_timeout, effects);
+            }
+            (Wanted::Up, Some(_)) => {}
+        }
+    }
+
+    pub(super) fn ended_unseen(
+        &mut self,
+        now: Time,
+        exit: Option<Exit>,
+        is_tree_left: bool,
+        wanted: Wanted,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.state != State::Stopped {
+            return;
+        }
+        self.exit = exit;
+        self.wanted = wanted;
+        self.if_held = IfHeld::StandBy;
+        let ended = exit.map_or(Ended::Unseen, Ended::Exited);
+        if wanted == Wanted::Up || is_tree_left {
+            self.note = Some(format!("{ended} while no daemon was there"));
+        }
+        if is_tree_left {
+            // What it left is ended first, whether it is wanted or not.
+            self.unseen = Some(Why::Ended(ended));
+            self.begin(now, effects);
+        } else if wanted == Wanted::Up {
+            self.judge(now, ended, effects);
+        }
+    }
+}

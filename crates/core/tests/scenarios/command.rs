@@ -1,0 +1,114 @@
+//! One line of a story, cut into words: `held api by="pid 7" ask=1`.
+
+use std::time::Duration;
+
+use soloist_core::event::Exit;
+use soloist_core::plan::{Kind, Plan, Restart};
+
+/// A command: its verb, whom it is about, and the rest.
+#[derive(Debug)]
+pub struct Command {
+    pub verb: String,
+    pub name: String,
+    flags: Vec<String>,
+    values: Vec<(String, String)>,
+}
+
+impl Command {
+    pub fn read(line: &str) -> Result<Command, String> {
+        let mut words = cut(line).into_iter();
+        let verb = words.next().ok_or("a verb is missing")?;
+        let name = words.next().ok_or("a name is missing")?;
+        let (mut flags, mut values) = (Vec::new(), Vec::new());
+        for word in words {
+            match word.split_once('=') {
+                Some((key, value)) => values.push((key.to_owned(), value.to_owned())),
+                None => flags.push(word),
+            }
+        }
+        Ok(Command { verb, name, flags, values })
+    }
+
+    pub fn is(&self, flag: &str) -> bool {
+        self.flags.iter().any(|f| f == flag)
+    }
+
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.values.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self, key: &str) -> String {
+        self.value(key).unwrap_or("not said").to_owned()
+    }
+
+    pub fn number(&self, key: &str) -> Result<Option<u64>, String> {
+        self.value(key)
+            .map(|value| value.parse().map_err(|_| format!("{key}={value} is no number")))
+            .transpose()
+    }
+
+    /// How something ended: `code=1` or `signal=9`.
+    pub fn exit(&self) -> Result<Option<Exit>, String> {
+        let (code, signal) = (self.number("code")?, self.number("signal")?);
+        Ok(code.map(|code| Exit::Code(code as i32)).or(signal.map(|signal| Exit::Signal(signal as i32))))
+    }
+
+    /// A declaration: `service api port=8001 needs=db grace=5s restart=on-failure:3`.
+    pub fn plan(&self) -> Result<Plan, String> {
+        let mut plan = Plan::default();
+        if self.verb == "job" {
+            plan.kind = Kind::Job { every: self.value("every").map(span).transpose()? };
+        }
+        for (key, value) in &self.values {
+            match key.as_str() {
+                "every" => {}
+                "port" => plan.ports.push(value.parse().map_err(|_| format!("{value} is no port"))?),
+                "needs" => plan.needs = value.split(',').map(str::to_owned).collect(),
+                "grace" => plan.stop_grace = span(value)?,
+                "ready-timeout" => plan.ready_timeout = span(value)?,
+                "limit" => plan.limit.count = value.parse().map_err(|_| format!("{value} is no number"))?,
+                "restart" => plan.restart = restart(value)?,
+                _ => return Err(format!("`{key}` is not known")),
+            }
+        }
+        Ok(plan)
+    }
+}
+
+fn restart(text: &str) -> Result<Restart, String> {
+    match text.split_once(':').unwrap_or((text, "")) {
+        ("no", _) => Ok(Restart::No),
+        ("always", _) => Ok(Restart::Always),
+        ("on-failure", "") => Ok(Restart::OnFailure(None)),
+        ("on-failure", most) => {
+            Ok(Restart::OnFailure(Some(most.parse().map_err(|_| format!("{most} is no number"))?)))
+        }
+        _ => Err(format!("`{text}` is no policy")),
+    }
+}
+
+/// `5s`, `250ms`.
+pub fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text} is no time");
+    match text.strip_suffix("ms") {
+        Some(number) => number.parse().map(Duration::from_millis).map_err(|_| wrong()),
+        None => {
+            text.strip_suffix('s').and_then(|n| n.parse().ok()).map(Duration::from_secs).ok_or_else(wrong)
+        }
+    }
+}
+
+/// At spaces, except between quotation marks.
+fn cut(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut is_quoted = false;
+    for letter in line.chars() {
+        match letter {
+            '"' => is_quoted = !is_quoted,
+            ' ' if !is_quoted => words.push(String::new()),
+            _ => words.iter_mut().last().into_iter().for_each(|word| word.push(letter)),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}

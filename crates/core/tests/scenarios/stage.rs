@@ -1,0 +1,200 @@
+//! Where a story is played: a project, a clock that stands still unless it is told to go on, and the words for what
+//! was ordered. An answer is to the last question, run and claim unless the line names another.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use soloist_core::event::{Cause, Effect, Event, IfHeld, Probe, Wanted};
+use soloist_core::id::{AskId, ClaimId, RunId};
+use soloist_core::project::{Orders, Project};
+use soloist_core::state::Status;
+use soloist_core::time::Time;
+
+use super::command::{Command, span};
+
+/// What an instance asked and got last.
+#[derive(Debug, Default)]
+struct Last {
+    ask: u64,
+    claim: u64,
+    runs: Vec<RunId>,
+    said: String,
+}
+
+#[derive(Debug)]
+pub struct Stage {
+    project: Project,
+    now: Time,
+    last: BTreeMap<String, Last>,
+    claims: u64,
+    lines: Vec<String>,
+}
+
+impl Stage {
+    pub fn new() -> Stage {
+        let now = Time(Duration::from_secs(100));
+        Stage { project: Project::new(), now, last: BTreeMap::new(), claims: 0, lines: Vec::new() }
+    }
+
+    pub fn take_lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+
+    pub fn obey(&mut self, line: &str) -> Result<(), String> {
+        let command = Command::read(line)?;
+        match command.verb.as_str() {
+            "service" | "job" => {
+                let at = self.project.add(&command.name, command.plan()?, 7, self.now);
+                let said = words(&self.project.status(at));
+                self.last.insert(command.name, Last { said, ..Last::default() });
+                return Ok(());
+            }
+            "wait" => return self.wait(span(&command.name)?),
+            _ => {}
+        }
+        let at = self.project.position(&command.name).ok_or("nobody has that name")?;
+        let (now, cause) = (self.now, Cause::User("somebody".to_owned()));
+        let if_held = if command.is("standby") { IfHeld::StandBy } else { IfHeld::Refuse };
+        let mut orders = Orders::new();
+        match command.verb.as_str() {
+            "start" => self.project.start(now, at, cause, if_held, &mut orders),
+            "stop" => self.project.stop(now, at, cause, &mut orders),
+            "restart" => self.project.restart(now, at, cause, &mut orders),
+            _ => {
+                let event = self.event(&command)?;
+                self.project.handle(now, at, event, &mut orders);
+            }
+        }
+        self.tell(orders);
+        Ok(())
+    }
+
+    fn event(&mut self, command: &Command) -> Result<Event, String> {
+        let grants = matches!(command.verb.as_str(), "granted" | "adopted");
+        let last = self.last.get_mut(&command.name).ok_or("nobody has that name")?;
+        if grants && command.value("claim").is_none() {
+            self.claims += 1;
+            last.claim = self.claims;
+        }
+        if command.verb == "adopted" {
+            last.runs.push(RunId(0xad0));
+        }
+        let ask = AskId(command.number("ask")?.unwrap_or(last.ask));
+        let claim = ClaimId(command.number("claim")?.unwrap_or(last.claim));
+        let nth = command.number("run")?.map_or(last.runs.len(), |nth| nth as usize);
+        let run = *nth.checked_sub(1).and_then(|nth| last.runs.get(nth)).unwrap_or(&RunId(0));
+        let exit = command.exit()?;
+        let pid = command.number("pid")?.map(|pid| pid as u32);
+        let strangers: Vec<String> = command.value("strangers").map(str::to_owned).into_iter().collect();
+        let wanted = if command.is("unwanted") { Wanted::Down } else { Wanted::Up };
+        Ok(match command.verb.as_str() {
+            "granted" => Event::ClaimGranted { ask, claim },
+            "held" => Event::ClaimHeld { ask, by: command.text("by") },
+            "claim-failed" => Event::ClaimFailed { ask, why: command.text("why") },
+            "ports" => Event::PortsSeen { ask, strangers },
+            "spawned" => Event::Spawned { run, pid: pid.unwrap_or(4711) },
+            "spawn-failed" => {
+                Event::SpawnFailed { run, why: command.text("why"), is_final: command.is("final") }
+            }
+            "probed" if command.is("ours") => Event::Probed { ask, seen: Probe::Ours },
+            "probed" if command.is("not-yet") => Event::Probed { ask, seen: Probe::NotYet },
+            "probed" => Event::Probed { ask, seen: Probe::Strangers(strangers) },
+            "exited" => Event::MainExited {
+                run,
+                exit: exit.ok_or("code or signal?")?,
+                is_tree_left: command.is("left"),
+            },
+            "emptied" => Event::TreeEmptied { run },
+            "stuck" => Event::TreeStuck { run, what: command.text("what") },
+            "guard-lost" => Event::GuardLost { claim },
+            "released" => Event::Released { claim },
+            "replaced" => Event::ClaimReplaced { claim },
+            "adopted" => Event::Adopted { claim, run, pid, exit, since: self.now, wanted },
+            "ended-unseen" => Event::EndedUnseen { exit, is_tree_left: command.is("left"), wanted },
+            verb => return Err(format!("`{verb}` is not known")),
+        })
+    }
+
+    /// Time passes; each deadline on the way is told at its moment.
+    fn wait(&mut self, span: Duration) -> Result<(), String> {
+        let end = self.now + span;
+        for _ in 0..1000 {
+            match self.project.next_deadline().filter(|at| *at <= end) {
+                Some(at) => self.now = self.now.max(at),
+                None => {
+                    self.now = end;
+                    return Ok(());
+                }
+            }
+            let mut orders = Orders::new();
+            self.project.expire(self.now, &mut orders);
+            self.lines.push(format!("at {}", self.moment(self.now)));
+            self.tell(orders);
+        }
+        Err("it never comes to rest".to_owned())
+    }
+
+    fn tell(&mut self, orders: Orders) {
+        for (at, effect) in orders {
+            let name = self.project.name(at).to_owned();
+            let line = self.order(&name, effect);
+            self.lines.push(line);
+        }
+        for at in 0..self.project.len() {
+            let (name, status) = (self.project.name(at).to_owned(), self.project.status(at));
+            let said = words(&status);
+            let next = status.next.map_or(String::new(), |next| format!(", next at {}", self.moment(next)));
+            if let Some(last) = self.last.get_mut(&name).filter(|last| last.said != said) {
+                last.said.clone_from(&said);
+                self.lines.push(format!("{name} is {said}{next}"));
+            }
+        }
+    }
+
+    fn order(&mut self, name: &str, effect: Effect) -> String {
+        let last = self.last.entry(name.to_owned()).or_default();
+        let mut nth = |run: RunId| {
+            if !last.runs.contains(&run) {
+                last.runs.push(run);
+            }
+            last.runs.iter().position(|known| *known == run).map_or(0, |at| at + 1)
+        };
+        match effect {
+            Effect::Record { wanted } => format!("record {name} {wanted}"),
+            Effect::AskClaim { ask } => {
+                last.ask = ask.0;
+                format!("ask claim {name}, question {}", ask.0)
+            }
+            Effect::LookAtPorts { ask } => {
+                last.ask = ask.0;
+                format!("look at ports {name}, question {}", ask.0)
+            }
+            Effect::Probe { ask, run } => {
+                let run = nth(run);
+                last.ask = ask.0;
+                format!("probe {name} run {run}, question {}", ask.0)
+            }
+            Effect::Spawn { claim, run } => format!("spawn {name} run {} under claim {}", nth(run), claim.0),
+            Effect::StopTree { claim, run, grace } => {
+                format!("stop tree {name} run {} under claim {}, grace {grace:?}", nth(run), claim.0)
+            }
+            Effect::KillTree { claim, run } => {
+                format!("kill tree {name} run {} under claim {}", nth(run), claim.0)
+            }
+            Effect::Sweep { claim, run, grace } => {
+                format!("sweep {name} run {} under claim {}, grace {grace:?}", nth(run), claim.0)
+            }
+            Effect::Release { claim } => format!("release {name} claim {}", claim.0),
+        }
+    }
+
+    fn moment(&self, at: Time) -> String {
+        format!("{:.3}s", at.0.saturating_sub(Duration::from_secs(100)).as_secs_f64())
+    }
+}
+
+fn words(status: &Status) -> String {
+    let refused = if status.refusal.is_some() { ", refused" } else { "" };
+    let note = status.note.as_ref().map_or(String::new(), |note| format!(" ({note})"));
+    format!("{}, wanted {}{refused}{note}", status.state, status.wanted)
+}

@@ -1,0 +1,135 @@
+//! How a guard starts a run: survivors of earlier runs first, then the record, then the process. What it does with a
+//! run that lives is in `body.rs`, how it ends one in `stop.rs`.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use super::{Body, Mode, Tree};
+use crate::clock;
+use crate::guard::output::Output;
+use crate::guard::{Assignment, Report, RunOrder, SpawnFailure};
+use crate::identity::Identity;
+use crate::layout::Place;
+use crate::link::Listener;
+use crate::platform::cgroup::Leaf;
+use crate::platform::spawn::{Surroundings, spawn};
+use crate::platform::sweep;
+use crate::record::Record;
+use crate::survivor::{Stuck, Traces};
+
+impl Body {
+    pub(super) fn spawn(&mut self, run: RunOrder) -> Result<(), SpawnFailure> {
+        if self.tree != Tree::Empty {
+            return Err(SpawnFailure::Other("a run of this instance is alive; nothing was started".into()));
+        }
+        if !self.claim.is_in_place() {
+            return Err(SpawnFailure::ClaimReplaced(self.claim.path().to_owned()));
+        }
+        let grace = Duration::from_millis(run.stop_grace_ms);
+        self.sweep(grace).map_err(SpawnFailure::Survivors)?;
+        let other = |e: io::Error| SpawnFailure::Other(e.to_string());
+        if self.listener.is_none() {
+            self.listener = Some(Listener::bind(&self.place.socket()).map_err(other)?);
+        }
+        if self.leaf.is_none() {
+            // Without a leaf the subreaper keeps the tree; the leaf is for the case that we are killed.
+            self.leaf = Leaf::make(&leaf_name(&self.place)).ok();
+        }
+        if let (None, Some(log)) = (&self.output, &run.log) {
+            self.output = Some(Output::open(log).map_err(other)?);
+        }
+        self.stop_signal = run.stop_signal;
+        self.stop_grace = grace;
+        self.record.run_id = run.run_id;
+        self.record.main = None;
+        self.record.command.clone_from(&run.program.argv);
+        self.record.ports = run.ports;
+        self.record.since_ms = clock::wall_ms();
+        self.record.cgroup = self.leaf.as_ref().map(|leaf| leaf.path().to_owned());
+        self.record.pid_file.clone_from(&run.pid_file);
+        self.record.stop_grace_ms = run.stop_grace_ms;
+        self.record.exit = None;
+        self.record.exit_ms = None;
+        self.record.ended = false;
+        // Before the process: if we are killed on the next line, the next start knows where to look. A record that still
+        // tells of the run before says the same.
+        if self.is_ended_on_disk {
+            self.write_record().map_err(other)?;
+        }
+        let around = Surroundings {
+            leaf: self.leaf.as_ref(),
+            output: self.output.as_ref().map(Output::end),
+            detached: self.mode == Mode::Detached,
+            terminal: self.terminal.as_ref().map(AsFd::as_fd),
+            pid_file: run.pid_file.as_deref(),
+        };
+        let main = spawn(&run.program, &around).map_err(|e| {
+            self.record.ended = true;
+            let _ = self.write_record();
+            SpawnFailure::Program(e)
+        })?;
+        self.tree = Tree::Led { main };
+        // The child is not reaped yet, so this cannot name another, even if it has already ended.
+        self.record.main = Identity::of(main).ok();
+        let _ = self.write_record();
+        if let Some(identity) = self.record.main.clone() {
+            self.report(&Report::Spawned { run_id: self.record.run_id.clone(), main: identity });
+        }
+        Ok(())
+    }
+
+    /// Ends what earlier runs left behind, once in our life. Free if the last record says that its tree was empty.
+    pub(super) fn sweep(&mut self, grace: Duration) -> Result<usize, Vec<Stuck>> {
+        if self.swept {
+            return Ok(0);
+        }
+        let traces = traces(&self.assignment, std::mem::take(&mut self.orphans));
+        let is_over = traces.record.as_ref().is_some_and(|r| r.ended || r.guard.boot != self.me.boot);
+        self.swept = true;
+        if is_over {
+            return Ok(0);
+        }
+        let swept = sweep::end(&traces, self.stop_signal, grace);
+        if !swept.stuck.is_empty() {
+            self.swept = false;
+            return Err(swept.stuck);
+        }
+        if let Some(pid_file) = traces.record.and_then(|record| record.pid_file) {
+            // It names a process of a run that is over; whoever has that number now is no matter of ours.
+            let _ = std::fs::remove_file(pid_file);
+        }
+        Ok(swept.ended.len())
+    }
+
+    pub(super) fn write_record(&mut self) -> io::Result<()> {
+        self.write_by = None;
+        self.record.write(&self.place)?;
+        self.is_ended_on_disk = self.record.ended;
+        Ok(())
+    }
+}
+
+/// Where to look for survivors of earlier runs of an instance.
+pub(in crate::guard) fn traces(assignment: &Assignment, orphans: Vec<u32>) -> Traces {
+    let place = assignment.place();
+    let record = Record::read(&place.record());
+    Traces { claim: place.claim(), record, orphans, spare: assignment.spare.clone() }
+}
+
+pub(super) fn read_run(fds: Vec<OwnedFd>) -> io::Result<RunOrder> {
+    let memory =
+        fds.into_iter().next().ok_or_else(|| io::Error::other("an order to spawn came without a program"))?;
+    let mut bytes = Vec::new();
+    File::from(memory).read_to_end(&mut bytes)?;
+    serde_json::from_slice(&bytes).map_err(io::Error::other)
+}
+
+/// `soloist-api-1a2b3c4d`: readable, and its own for each claim path.
+fn leaf_name(place: &Place) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    place.claim().hash(&mut hasher);
+    format!("soloist-{}-{:08x}", place.instance, hasher.finish() as u32)
+}

@@ -13,6 +13,9 @@ use soloist_os::record::replace;
 struct Page {
     /// Of this format.
     version: u32,
+    /// The boot in which it was written: what was up in an earlier one is up no more.
+    #[serde(default)]
+    boot: String,
     /// The instances that are wanted up.
     #[serde(default)]
     up: BTreeMap<String, Entry>,
@@ -41,15 +44,12 @@ impl Ledger {
     pub fn open(path: &Path) -> (Ledger, Option<String>) {
         let fresh =
             |is_lost| Ledger { path: path.to_owned(), page: Page { version: 1, ..Page::default() }, is_lost };
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return (fresh(false), None),
-            Err(e) => {
-                return (fresh(true), Some(format!("the ledger {} cannot be read: {e}", path.display())));
+        match read(path) {
+            Ok(Some(page)) => (Ledger { path: path.to_owned(), page, is_lost: false }, None),
+            Ok(None) => (fresh(false), None),
+            Err(e) if e.kind() != io::ErrorKind::InvalidData && e.kind() != io::ErrorKind::UnexpectedEof => {
+                (fresh(true), Some(format!("the ledger {} cannot be read: {e}", path.display())))
             }
-        };
-        match serde_json::from_slice(&bytes) {
-            Ok(page) => (Ledger { path: path.to_owned(), page, is_lost: false }, None),
             Err(e) => {
                 let aside = path.with_extension("json.corrupt");
                 let moved = match std::fs::rename(path, &aside) {
@@ -65,10 +65,21 @@ impl Ledger {
         }
     }
 
-    /// Whether the ledger at a path says that anything is wanted up, or is corrupt, which a daemon must look into.
-    pub fn peek(path: &Path) -> bool {
-        let page = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Page>(&bytes).ok());
-        page.is_none_or(|page| !page.up.is_empty())
+    /// Whether a daemon of this boot has left something wanted up, or a ledger that nobody can read. After a reboot it
+    /// takes somebody who wants services up: a look at the status must not start them.
+    pub fn is_abandoned(path: &Path) -> bool {
+        match read(path) {
+            Ok(Some(page)) => {
+                !page.up.is_empty() && soloist_os::boot_id().is_ok_and(|boot| boot == page.boot)
+            }
+            Ok(None) => false,
+            Err(_) => true,
+        }
+    }
+
+    /// Whether the ledger at a path says that an instance is wanted up.
+    pub fn wants(path: &Path, name: &str) -> bool {
+        read(path).is_ok_and(|page| page.is_some_and(|page| page.up.contains_key(name)))
     }
 
     /// Whether an instance is wanted up. Of a ledger that was lost nothing is known but what is seen: an instance that
@@ -96,9 +107,19 @@ impl Ledger {
     }
 
     /// Replaces the file whole.
-    pub fn write(&self) -> io::Result<()> {
+    pub fn write(&mut self) -> io::Result<()> {
+        self.page.boot = soloist_os::boot_id()?;
         let bytes = serde_json::to_vec_pretty(&self.page).map_err(io::Error::other)?;
         replace(&self.path, &bytes)
+    }
+}
+
+/// The page at a path; `None` if there is none.
+fn read(path: &Path) -> io::Result<Option<Page>> {
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
     }
 }
 
@@ -118,6 +139,21 @@ mod tests {
         ledger.write().unwrap();
         let (mut ledger, said) = Ledger::open(&path);
         assert!(ledger.is_up("api", false) && !ledger.is_up("db", true) && said.is_none());
+    }
+
+    #[test]
+    fn what_was_wanted_before_a_reboot_waits_for_somebody_who_wants_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.json");
+        assert!(!Ledger::is_abandoned(&path));
+        let (mut ledger, _) = Ledger::open(&path);
+        ledger.note("api", true);
+        ledger.write().unwrap();
+        assert!(Ledger::is_abandoned(&path) && Ledger::wants(&path, "api") && !Ledger::wants(&path, "db"));
+        let text =
+            std::fs::read_to_string(&path).unwrap().replace(&soloist_os::boot_id().unwrap(), "another");
+        std::fs::write(&path, text).unwrap();
+        assert!(!Ledger::is_abandoned(&path) && Ledger::wants(&path, "api"));
     }
 
     #[test]

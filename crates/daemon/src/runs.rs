@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use soloist_api::error::{Code, Problem};
 use soloist_api::status::ServiceStatus;
+use soloist_core::event::Wanted;
 use soloist_os::claim::held_by;
 use soloist_os::guard::{Order, Report, order, read_report};
 use soloist_os::layout::{Layout, Place, machine_state};
@@ -13,6 +14,7 @@ use soloist_os::record::{Holder, Record, all};
 
 use crate::config::{Config, Declared, Scope};
 use crate::convert;
+use crate::ledger::Ledger;
 use crate::ports;
 
 /// Every instance of this project that a living `run` holds.
@@ -126,7 +128,7 @@ fn tell_declared(layout: &Layout, declared: &Declared) -> ServiceStatus {
     let record = place.ok().and_then(|place| Record::read(&place.record()));
     let status = soloist_core::state::Status {
         state: soloist_core::state::Word::Stopped,
-        wanted: soloist_core::event::Wanted::Down,
+        wanted: if Ledger::wants(&layout.ledger(), &declared.name) { Wanted::Up } else { Wanted::Down },
         run: None,
         pid: None,
         since: convert::since_boot(0),

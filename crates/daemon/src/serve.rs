@@ -220,7 +220,7 @@ pub async fn existing(layout: &Layout) -> Result<Option<(Client, Option<String>)
 fn has_something_to_do(layout: &Layout) -> bool {
     let guards = all(&layout.state());
     guards.iter().any(|record| record.holder == Holder::Daemon && record.is_guarded())
-        || layout.ledger().exists() && Ledger::peek(&layout.ledger())
+        || Ledger::is_abandoned(&layout.ledger())
 }
 
 /// Starts a daemon and waits for its word.

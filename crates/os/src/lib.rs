@@ -38,7 +38,7 @@ compile_error!("soloist has a platform for Linux, macOS and Windows; this target
 pub use platform::ports::{listeners, owners_among, sockets};
 pub use platform::sweep::{end as end_survivors, survivors};
 pub use platform::tree::descendants;
-pub use platform::{cookie_of, parent_of};
+pub use platform::{boot_id, cookie_of, parent_of};
 pub use program::{Program, SpawnError, Step};
 pub use survivor::{COOKIE, Stuck, Survivor, Swept, Trace, Traces};
 

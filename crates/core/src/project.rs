@@ -105,7 +105,7 @@ impl Project {
 
     /// Starts an instance, and what it needs before it.
     pub fn start(&mut self, now: Time, at: usize, cause: Cause, if_held: IfHeld, orders: &mut Orders) {
-        self.keep(at);
+        self.keep(at, orders);
         let needs = self.needs(at);
         let unmet: Vec<usize> = needs.into_iter().filter(|need| !self.is_met(*need)).collect();
         if unmet.is_empty() {
@@ -125,11 +125,13 @@ impl Project {
     }
 
     /// The last word counts: a stop that still waits is taken back, of this one and of all that it needs.
-    fn keep(&mut self, at: usize) {
-        self.members[at].stop_after = None;
+    fn keep(&mut self, at: usize, orders: &mut Orders) {
+        if self.members[at].stop_after.take().is_some() && self.status(at).wanted == Wanted::Up {
+            orders.push((at, Effect::Record { wanted: Wanted::Up }));
+        }
         for need in self.needs(at) {
             if self.members[need].stop_after.is_some() {
-                self.keep(need);
+                self.keep(need, orders);
             }
         }
     }
@@ -144,6 +146,10 @@ impl Project {
                 self.stop(now, dependent, because.clone(), orders);
             }
         }
+        if self.is_needed(at) && self.status(at).wanted == Wanted::Up {
+            // Its turn comes later; what is asked for is on disk now.
+            orders.push((at, Effect::Record { wanted: Wanted::Down }));
+        }
         self.members[at].stop_after = Some(cause);
         self.settle(now, orders);
     }
@@ -153,7 +159,7 @@ impl Project {
         if self.is_down(at) || self.members[at].instance.is_waiting() {
             return self.start(now, at, cause, IfHeld::Refuse, orders);
         }
-        self.keep(at);
+        self.keep(at, orders);
         self.handle(now, at, Event::RestartAsked { cause }, orders);
     }
 
@@ -190,9 +196,7 @@ impl Project {
     fn step(&self, at: usize) -> Option<Event> {
         let member = &self.members[at];
         if let Some(cause) = &member.stop_after {
-            let is_needed =
-                (0..self.members.len()).any(|other| self.needs(other).contains(&at) && !self.is_down(other));
-            return (!is_needed).then(|| Event::StopAsked { cause: cause.clone() });
+            return (!self.is_needed(at)).then(|| Event::StopAsked { cause: cause.clone() });
         }
         if !member.instance.is_waiting() {
             return None;
@@ -207,6 +211,11 @@ impl Project {
         Some(Event::NeedsFailed {
             why: format!("it needs {}, which is {}{note}", self.name(lost), status.state),
         })
+    }
+
+    /// Whether anything that needs it is not down.
+    fn is_needed(&self, at: usize) -> bool {
+        (0..self.members.len()).any(|other| self.needs(other).contains(&at) && !self.is_down(other))
     }
 
     fn needs(&self, at: usize) -> Vec<usize> {

@@ -144,11 +144,11 @@ pub struct Found {
     pub status: Report,
 }
 
-/// Connects to the guard of an instance and takes its claim back.
-pub fn find(place: &Place) -> io::Result<Found> {
+/// Connects to the guard of an instance and takes its claim back; waits for its answer at most so long.
+pub fn find(place: &Place, limit: Duration) -> io::Result<Found> {
     let link = Link::connect(&place.socket())?;
     order(&link, &Order::Status, &[])?;
-    let end = std::time::Instant::now() + Duration::from_secs(2);
+    let end = std::time::Instant::now() + limit;
     loop {
         let left = end.saturating_duration_since(std::time::Instant::now());
         let Some((bytes, fds)) = link.receive_within(left)? else {

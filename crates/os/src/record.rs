@@ -45,6 +45,9 @@ pub struct Record {
     /// Its grace, so that whoever has it stopped knows how long that may take.
     #[serde(default)]
     pub stop_grace_ms: u64,
+    /// Whether it ended because somebody had it stopped: then its end says nothing about how it fares.
+    #[serde(default)]
+    pub was_stopped: bool,
     /// Whether the tree of `run_id` was seen empty: if not, and its guard is gone, there may be survivors.
     pub ended: bool,
 }
@@ -164,6 +167,7 @@ mod tests {
             exit: None,
             exit_ms: None,
             stop_grace_ms: 0,
+            was_stopped: false,
             ended: true,
         }
     }

@@ -132,7 +132,7 @@ impl Instance {
             }
             State::Stopping { why, .. } => {
                 *why = Why::Asked;
-                self.start_asked(now, cause, IfHeld::Refuse, effects);
+                self.start_asked(now, cause, self.if_held_again(), effects);
             }
             State::Stopped
             | State::Waiting
@@ -145,7 +145,15 @@ impl Instance {
             | State::Releasing { .. }
             | State::Backoff { .. }
             | State::Conflict { .. }
-            | State::Scheduled { .. } => self.start_asked(now, cause, IfHeld::Refuse, effects),
+            | State::Scheduled { .. } => self.start_asked(now, cause, self.if_held_again(), effects),
+        }
+    }
+
+    /// What is wanted already keeps its patience: a restart must not make a standing wish a passing one.
+    fn if_held_again(&self) -> IfHeld {
+        match self.wanted {
+            Wanted::Up => self.if_held,
+            Wanted::Down => IfHeld::Refuse,
         }
     }
 }

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use soloist_core::event::{Cause, Event, IfHeld, Wanted};
 use soloist_core::id::RunId;
 use soloist_core::plan::Plan;
 use soloist_core::project::Orders;
 use soloist_os::guard::Report;
-use soloist_os::identity::Identity;
 use soloist_os::layout::{Place, machine_state};
 use soloist_os::record::{Holder, Record, all};
 
@@ -18,6 +18,9 @@ use crate::config::{Config, Declared, Program, Scope};
 use crate::convert::{exit_to_core, since_boot};
 use crate::links::{self, Found, GuardLink};
 use crate::service;
+
+/// How long a guard may take to answer: it does so at once, unless it ends what an earlier run left.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 impl Driver {
     /// Takes over the declared instances, and every other one that a daemon of this project left running.
@@ -75,24 +78,23 @@ impl Driver {
         let is_guarded = record.as_ref().is_some_and(Record::is_guarded);
         let wanted = if self.ledger.is_up(&name, is_guarded) { Wanted::Up } else { Wanted::Down };
         if let Some(record) = record.as_ref().filter(|record| record.is_guarded()) {
-            match links::find(&place) {
-                Ok(found) => return self.adopt(at, found, wanted),
-                // It ended in this moment, and has written down how; or it does not answer, and keeps the claim.
+            match links::find(&place, PATIENCE) {
+                Ok(found) => {
+                    if let Some(event) = self.adopt(at, found, wanted) {
+                        self.tell(at, event);
+                    }
+                    return;
+                }
+                // It ended in this moment, and has written down how; or it is busy with a sweep: then it is adopted
+                // when its claim is asked for.
                 Err(e) => self
                     .log
-                    .say(&format!("{name}: its guard (pid {}) cannot be adopted: {e}", record.guard.pid)),
+                    .say(&format!("{name}: its guard (pid {}) cannot be adopted yet: {e}", record.guard.pid)),
             }
         }
         let ended = Record::read(&place.record()).filter(|_| record.is_some());
-        let boot = Identity::mine().map(|me| me.boot).unwrap_or_default();
-        match ended {
-            // It ended while nobody was there to see it, or was killed with its guard.
-            Some(record)
-                if record.guard.boot == boot
-                    && (wanted == Wanted::Down
-                        || !record.ended
-                        || self.ledger.covers(&name, record.since_ms)) =>
-            {
+        match ended.filter(|record| self.is_told_by(&name, record, wanted)) {
+            Some(record) => {
                 let is_tree_left = !record.ended && !record.is_guarded();
                 if is_tree_left {
                     let pid = record.guard.pid;
@@ -101,22 +103,41 @@ impl Driver {
                 let exit = record.exit.map(exit_to_core);
                 self.tell(at, Event::EndedUnseen { exit, is_tree_left, wanted });
             }
-            _ if wanted == Wanted::Up => {
+            None if wanted == Wanted::Up => {
                 let mut orders = Orders::new();
                 self.project.start(now(), at, Cause::Takeover, IfHeld::StandBy, &mut orders);
                 self.perform(orders);
-            }
-            Some(record) => {
-                let exit = record.exit.map(exit_to_core);
-                self.tell(at, Event::EndedUnseen { exit, is_tree_left: false, wanted });
             }
             None => {}
         }
     }
 
-    fn adopt(&mut self, at: usize, found: Found, wanted: Wanted) {
-        let Report::Status { guard, run_id, main, exit, since_ms, .. } = found.status else { return };
-        let Some(run) = run_id.and_then(|id| RunId::parse(&id)) else { return };
+    /// Whether a record says how the present wish fares: that its run ended unseen. A run of an earlier boot, of an
+    /// earlier wish, or one that somebody had stopped to start it anew says nothing about it.
+    fn is_told_by(&self, name: &str, record: &Record, wanted: Wanted) -> bool {
+        let is_of_this_boot = soloist_os::boot_id().is_ok_and(|boot| boot == record.guard.boot);
+        match wanted {
+            Wanted::Down => true,
+            Wanted::Up if !is_of_this_boot => false,
+            Wanted::Up => !record.ended || !record.was_stopped && self.ledger.covers(name, record.since_ms),
+        }
+    }
+
+    /// The claim is held by a guard of this very project, which no daemon knows: it is ours to adopt.
+    pub(super) fn adopt_holder(&mut self, at: usize) -> Option<Event> {
+        let place = self.services[at].place.clone();
+        let is_known = self.held.values().any(|held| held.at == at);
+        Record::read(&place.record()).filter(|r| {
+            r.holder == Holder::Daemon && r.project == self.layout.root && r.is_guarded() && !is_known
+        })?;
+        let found = links::find(&place, PATIENCE).ok()?;
+        let wanted = self.project.status(at).wanted;
+        self.adopt(at, found, wanted)
+    }
+
+    fn adopt(&mut self, at: usize, found: Found, wanted: Wanted) -> Option<Event> {
+        let Report::Status { guard, run_id, main, exit, since_ms, .. } = found.status else { return None };
+        let run = run_id.and_then(|id| RunId::parse(&id))?;
         let claim = self.hold(at, found.claim);
         match GuardLink::watch(found.link, claim, &self.inbox) {
             Ok(mut link) => {
@@ -127,15 +148,14 @@ impl Driver {
             }
             Err(e) => self.log.say(&format!("the link to guard {} broke: {e}", guard.pid)),
         }
-        let event = Event::Adopted {
+        Some(Event::Adopted {
             claim,
             run,
             pid: main.map(|main| main.pid),
             exit: exit.map(exit_to_core),
             since: since_boot(since_ms),
             wanted,
-        };
-        self.tell(at, event);
+        })
     }
 }
 

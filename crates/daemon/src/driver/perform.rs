@@ -84,7 +84,7 @@ impl Driver {
     // ---- the claim
 
     fn ask_claim(&mut self, at: usize, ask: AskId) -> Event {
-        let place = &self.services[at].place;
+        let place = self.services[at].place.clone();
         match Claim::take(&place.claim()) {
             Ok(Some(claim)) => {
                 let inscribed = Identity::mine().and_then(|claimant| {
@@ -103,7 +103,9 @@ impl Driver {
                 let claim = self.hold(at, claim);
                 Event::ClaimGranted { ask, claim }
             }
-            Ok(None) => Event::ClaimHeld { ask, by: foreground::who_holds(place) },
+            Ok(None) => self
+                .adopt_holder(at)
+                .unwrap_or_else(|| Event::ClaimHeld { ask, by: foreground::who_holds(&place) }),
             Err(e) => Event::ClaimFailed { ask, why: e.to_string() },
         }
     }

@@ -136,6 +136,8 @@ struct Body {
     output: Option<Output>,
     tree: Tree,
     stop: Option<Stop>,
+    /// Somebody ordered the stop of this run.
+    was_asked: bool,
     killed: bool,
     stop_signal: i32,
     stop_grace: Duration,
@@ -175,6 +177,7 @@ impl Body {
             exit_ms: None,
             ended: true,
             stop_grace_ms: 0,
+            was_stopped: false,
         };
         Ok(Body {
             place,
@@ -192,6 +195,7 @@ impl Body {
             output: None,
             tree: Tree::Empty,
             stop: None,
+            was_asked: false,
             killed: false,
             stop_signal: libc::SIGTERM,
             stop_grace: Duration::from_secs(5),
@@ -318,6 +322,7 @@ impl Body {
         self.give_back_terminal();
         self.record.exit = Some(exit);
         self.record.exit_ms = Some(clock::wall_ms());
+        self.record.was_stopped = self.was_asked;
         let left = if has_children { tree::descendants(self.me.pid).len() } else { 0 };
         self.report(&Report::MainExited { run_id: self.record.run_id.clone(), exit, left });
         if self.links.is_empty() || self.stop.is_some() {
@@ -406,15 +411,20 @@ impl Body {
                         self.report(&Report::Swept { ended });
                         self.report(&Report::Emptied { run_id, killed: true });
                     }
-                    Err(processes) => self.report(&Report::Stuck { processes }),
+                    Err(SpawnFailure::Survivors(processes)) => self.report(&Report::Stuck { processes }),
+                    Err(error) => self.report(&Report::SpawnFailed { run_id, error }),
                 }
             }
-            Order::Stop { grace_ms } => {
-                if self.tree == Tree::Empty {
-                    self.report(&Report::Emptied { run_id: self.record.run_id.clone(), killed: false });
-                } else {
-                    self.begin_stop(grace_ms.map_or(self.stop_grace, Duration::from_millis));
-                }
+            Order::Stop { grace_ms } if self.tree != Tree::Empty => {
+                self.was_asked = true;
+                self.begin_stop(grace_ms.map_or(self.stop_grace, Duration::from_millis));
+            }
+            Order::Stop { grace_ms } if !self.swept => {
+                let run_id = self.record.run_id.clone();
+                self.obey(Order::Sweep { run_id, grace_ms: grace_ms.unwrap_or(0) }, Vec::new(), at);
+            }
+            Order::Stop { .. } => {
+                self.report(&Report::Emptied { run_id: self.record.run_id.clone(), killed: false });
             }
             Order::Kill if self.tree != Tree::Empty => self.begin_kill(),
             // Survivors of an earlier run that did not end the last time: once more, without patience.

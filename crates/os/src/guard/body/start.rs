@@ -6,6 +6,8 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::{Body, Mode, Tree};
 use crate::clock;
 use crate::guard::output::Output;
@@ -17,18 +19,21 @@ use crate::platform::cgroup::Leaf;
 use crate::platform::spawn::{Surroundings, spawn};
 use crate::platform::sweep;
 use crate::record::Record;
-use crate::survivor::{Stuck, Traces};
+use crate::survivor::Traces;
 
 impl Body {
     pub(super) fn spawn(&mut self, run: RunOrder) -> Result<(), SpawnFailure> {
         if self.tree != Tree::Empty {
             return Err(SpawnFailure::Other("a run of this instance is alive; nothing was started".into()));
         }
-        if !self.claim.is_in_place() {
-            return Err(SpawnFailure::ClaimReplaced(self.claim.path().to_owned()));
-        }
         let grace = Duration::from_millis(run.stop_grace_ms);
-        self.sweep(grace).map_err(SpawnFailure::Survivors)?;
+        self.sweep(grace)?;
+        // Only now: a sweep may take seconds.
+        self.check_claim()?;
+        if self.mode == Mode::Detached && !self.is_anyone_there() {
+            let said = "the daemon that ordered this run is gone; the next one decides anew";
+            return Err(SpawnFailure::Other(said.into()));
+        }
         let other = |e: io::Error| SpawnFailure::Other(e.to_string());
         if self.listener.is_none() {
             self.listener = Some(Listener::bind(&self.place.socket()).map_err(other)?);
@@ -52,6 +57,7 @@ impl Body {
         self.record.stop_grace_ms = run.stop_grace_ms;
         self.record.exit = None;
         self.record.exit_ms = None;
+        self.record.was_stopped = false;
         self.record.ended = false;
         // Before the process: if we are killed on the next line, the next start knows where to look. A record that still
         // tells of the run before says the same.
@@ -71,6 +77,7 @@ impl Body {
             SpawnFailure::Program(e)
         })?;
         self.tree = Tree::Led { main };
+        self.was_asked = false;
         // The child is not reaped yet, so this cannot name another, even if it has already ended.
         self.record.main = Identity::of(main).ok();
         let _ = self.write_record();
@@ -81,10 +88,12 @@ impl Body {
     }
 
     /// Ends what earlier runs left behind, once in our life. Free if the last record says that its tree was empty.
-    pub(super) fn sweep(&mut self, grace: Duration) -> Result<usize, Vec<Stuck>> {
+    pub(super) fn sweep(&mut self, grace: Duration) -> Result<usize, SpawnFailure> {
         if self.swept {
             return Ok(0);
         }
+        // Under a claim that excludes nobody, the tree that is found may be the rightful holder's.
+        self.check_claim()?;
         let traces = traces(&self.assignment, std::mem::take(&mut self.orphans));
         let is_over = traces.record.as_ref().is_some_and(|r| r.ended || r.guard.boot != self.me.boot);
         self.swept = true;
@@ -94,13 +103,25 @@ impl Body {
         let swept = sweep::end(&traces, self.stop_signal, grace);
         if !swept.stuck.is_empty() {
             self.swept = false;
-            return Err(swept.stuck);
+            return Err(SpawnFailure::Survivors(swept.stuck));
         }
         if let Some(pid_file) = traces.record.and_then(|record| record.pid_file) {
             // It names a process of a run that is over; whoever has that number now is no matter of ours.
             let _ = std::fs::remove_file(pid_file);
         }
         Ok(swept.ended.len())
+    }
+
+    fn check_claim(&self) -> Result<(), SpawnFailure> {
+        let is_in_place = self.claim.is_in_place();
+        is_in_place.then_some(()).ok_or_else(|| SpawnFailure::ClaimReplaced(self.claim.path().to_owned()))
+    }
+
+    /// Whether any link still has its other end.
+    fn is_anyone_there(&self) -> bool {
+        let mut fds: Vec<PollFd<'_>> = self.links.iter().map(|l| PollFd::new(l, PollFlags::IN)).collect();
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut fds, Some(&now)).is_err() || fds.iter().any(|fd| !fd.revents().contains(PollFlags::HUP))
     }
 
     pub(super) fn write_record(&mut self) -> io::Result<()> {

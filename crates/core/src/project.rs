@@ -105,7 +105,7 @@ impl Project {
 
     /// Starts an instance, and what it needs before it.
     pub fn start(&mut self, now: Time, at: usize, cause: Cause, if_held: IfHeld, orders: &mut Orders) {
-        self.keep(at, orders);
+        self.keep(at);
         let needs = self.needs(at);
         let unmet: Vec<usize> = needs.into_iter().filter(|need| !self.is_met(*need)).collect();
         if unmet.is_empty() {
@@ -125,13 +125,11 @@ impl Project {
     }
 
     /// The last word counts: a stop that still waits is taken back, of this one and of all that it needs.
-    fn keep(&mut self, at: usize, orders: &mut Orders) {
-        if self.members[at].stop_after.take().is_some() && self.status(at).wanted == Wanted::Up {
-            orders.push((at, Effect::Record { wanted: Wanted::Up }));
-        }
+    fn keep(&mut self, at: usize) {
+        self.members[at].stop_after = None;
         for need in self.needs(at) {
             if self.members[need].stop_after.is_some() {
-                self.keep(need, orders);
+                self.keep(need);
             }
         }
     }
@@ -146,10 +144,6 @@ impl Project {
                 self.stop(now, dependent, because.clone(), orders);
             }
         }
-        if self.is_needed(at) && self.status(at).wanted == Wanted::Up {
-            // Its turn comes later; what is asked for is on disk now.
-            orders.push((at, Effect::Record { wanted: Wanted::Down }));
-        }
         self.members[at].stop_after = Some(cause);
         self.settle(now, orders);
     }
@@ -159,7 +153,7 @@ impl Project {
         if self.is_down(at) || self.members[at].instance.is_waiting() {
             return self.start(now, at, cause, IfHeld::Refuse, orders);
         }
-        self.keep(at, orders);
+        self.keep(at);
         self.handle(now, at, Event::RestartAsked { cause }, orders);
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use crate::fields::Fields;
 use crate::number;
 use crate::refusal::{Oddities, Refusal};
 use crate::symbols::{Key, Roster};
@@ -47,7 +48,7 @@ pub enum Side {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoricalRow {
     /// Category, strike, the four numbers, price, additional strike: the columns' order.
-    pub fields: [String; 8],
+    pub fields: Fields<8>,
 }
 
 /// What the live open interest of a strike is compared with.
@@ -151,8 +152,7 @@ impl Historical {
             value
         };
         let [strike, prev, latest, call, put, price] = NUMBERS.map(&mut number);
-        let additional = row.text(columns[ADDITIONAL]).into_owned();
-        let shown = |value: Option<f64>| value.map(number::format).unwrap_or_default();
+        let additional = row.text(columns[ADDITIONAL]);
         if let Some(strike) = strike {
             self.note_strike(key, strike, &category, latest, &additional);
             if let Some(price) = price.filter(|price| *price > 0.0)
@@ -163,18 +163,14 @@ impl Historical {
                     .note(|| format!("{name} strike {} at {}", number::text(strike), number::text(price)));
             }
         }
-        let strike = strike.map_or_else(|| row.text(columns[STRIKE]).into_owned(), number::text);
-        let price = row.text(columns[LTP]).into_owned();
-        let fields = [
-            category.into_owned(),
-            strike,
-            shown(prev),
-            shown(latest),
-            shown(call),
-            shown(put),
-            price,
-            additional,
-        ];
+        let mut fields = Fields::default();
+        fields.add(&category);
+        fields.add(&strike.map_or_else(|| row.text(columns[STRIKE]), |strike| number::text(strike).into()));
+        for value in [prev, latest, call, put] {
+            fields.add_number(value);
+        }
+        fields.add(&row.text(columns[LTP]));
+        fields.add(&additional);
         self.rows.entry(key).or_default().push(HistoricalRow { fields });
         Ok(())
     }

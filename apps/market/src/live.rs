@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use crate::fields::Fields;
 use crate::historical::{Base, Historical, Side, odd};
 use crate::number;
 use crate::refusal::{Oddities, Refusal};
@@ -24,7 +25,7 @@ pub const SECTIONS: [(&str, Side); 4] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveRow {
     /// Label, open interest, strike, difference, new strike, additional strike: the columns' order.
-    pub fields: [String; 6],
+    pub fields: Fields<6>,
 }
 
 type Sections = [Vec<LiveRow>; 4];
@@ -226,22 +227,25 @@ fn live_row(
         oddities.note(|| odd("Live", row.number, open.oi, "OI", cell));
     }
     let strike = strike_cell.as_ref().and_then(Cell::number);
-    let strike_text = strike.map_or_else(|| row.text(open.strike).into_owned(), number::text);
+    let strike_text = strike.map_or_else(|| row.text(open.strike), |strike| number::text(strike).into());
     if strike.is_none() && !strike_text.is_empty() && !is_words(&strike_text, "Not found") {
         oddities
             .note(|| format!("row {} of Live has a strike that is no number: {strike_text:?}", row.number));
     }
-    let shown = |value: Option<f64>| value.map(number::format).unwrap_or_default();
-    let mut fields =
-        [label.into_owned(), shown(oi), strike_text, String::new(), String::new(), String::new()];
+    let mut fields = Fields::default();
+    fields.add(&label);
+    fields.add_number(oi);
+    fields.add(&strike_text);
     if let (Some(strike), false) = (strike, is_total) {
         let (_, side) = SECTIONS[open.section];
-        match historical.base(stock, side, strike) {
-            Base::NewStrike => (fields[3], fields[4]) = (shown(oi), "Yes".to_owned()),
-            Base::Known(base) => fields[3] = shown(oi.map(|oi| oi - base)),
-            Base::Unknown => {}
-        }
-        historical.additional(stock, strike).clone_into(&mut fields[5]);
+        let (difference, is_new) = match historical.base(stock, side, strike) {
+            Base::NewStrike => (oi, "Yes"),
+            Base::Known(base) => (oi.map(|oi| oi - base), ""),
+            Base::Unknown => (None, ""),
+        };
+        fields.add_number(difference);
+        fields.add(is_new);
+        fields.add(historical.additional(stock, strike));
     }
     Some(LiveRow { fields })
 }

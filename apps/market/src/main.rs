@@ -1,6 +1,7 @@
 //! `market`: option interest from two workbooks into a database, and from there to whoever asks.
 //! This file owns the command line and the exit code; `process` and `serve` are the two commands.
 
+mod fields;
 mod historical;
 mod live;
 mod number;

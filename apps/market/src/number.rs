@@ -1,6 +1,8 @@
 //! Numbers as people write them in cells, and as the tables show them.
 //! Strict on purpose: what is not surely a number is none, and the caller reports it.
 
+use std::fmt::Write;
+
 const MINUS: [char; 5] = ['-', '\u{2212}', '\u{2013}', '\u{2012}', '\u{FE63}'];
 const CURRENCY: [char; 4] = ['₹', '$', '€', '£'];
 
@@ -79,25 +81,21 @@ fn is_grouped(whole: &str) -> bool {
     last.len() == 3 && digits(last) && groups.all(|group| matches!(group.len(), 1..=3) && digits(group))
 }
 
-/// `-1,234,568`: whole, half to even, with commas; zero is `0` and never `-0`.
-pub fn format(value: f64) -> String {
+/// Writes `-1,234,568`: whole, half to even, with commas; zero is `0` and never `-0`.
+pub fn format(value: f64, out: &mut String) {
     let rounded = value.round_ties_even();
-    if rounded == 0.0 {
-        return "0".to_owned();
-    }
-    let size = rounded.abs();
-    let digits = if size < WHOLE { (size as u64).to_string() } else { format!("{size:.0}") };
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3 + 1);
     if rounded < 0.0 {
         out.push('-');
     }
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
+    let size = rounded.abs();
+    let start = out.len();
+    // Writing into a string cannot fail.
+    let _ = if size < WHOLE { write!(out, "{}", size as u64) } else { write!(out, "{size:.0}") };
+    let mut at = out.len();
+    while at > start + 3 {
+        at -= 3;
+        out.insert(at, ',');
     }
-    out
 }
 
 /// The shortest text that reads back as this number: `4950`, `152.5`, `1e-05`, `1e+16`.
@@ -126,7 +124,13 @@ pub fn text(value: f64) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{format, parse, text};
+    use super::{parse, text};
+
+    fn format(value: f64) -> String {
+        let mut out = String::new();
+        super::format(value, &mut out);
+        out
+    }
 
     #[test]
     fn every_way_to_write_a_minus_counts() {

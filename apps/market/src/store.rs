@@ -173,21 +173,27 @@ impl Change<'_> {
             "INSERT INTO live_data (stock, section, label, prev_oi, strike, oi_diff, is_new_strike, add_strike, \
              created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
         )?;
+        // Bound once, and the stock once for its rows: only what differs is bound for each row.
+        into_historical.raw_bind_parameter(10, now)?;
+        into_live.raw_bind_parameter(9, now)?;
         let (mut stocks, mut rows) = (0_i64, 0_i64);
         for (stock, key) in roster.stocks() {
             let before = rows;
+            into_historical.raw_bind_parameter(1, stock)?;
+            into_live.raw_bind_parameter(1, stock)?;
             for row in historical.rows(*key) {
-                let [category, strike, prev, latest, call, put, ltp, additional] = &row.fields;
-                into_historical.execute(params![
-                    stock, category, strike, prev, latest, call, put, ltp, additional, now
-                ])?;
+                for (at, field) in (2..).zip(row.fields.iter()) {
+                    into_historical.raw_bind_parameter(at, field)?;
+                }
+                into_historical.raw_execute()?;
                 rows += 1;
             }
             for (section, row) in live.rows(*key) {
-                let [label, oi, strike, difference, is_new, additional] = &row.fields;
-                into_live.execute(params![
-                    stock, section, label, oi, strike, difference, is_new, additional, now
-                ])?;
+                into_live.raw_bind_parameter(2, section)?;
+                for (at, field) in (3..).zip(row.fields.iter()) {
+                    into_live.raw_bind_parameter(at, field)?;
+                }
+                into_live.raw_execute()?;
                 rows += 1;
             }
             stocks += i64::from(rows > before);

@@ -136,6 +136,32 @@ fn shifted_tables_are_found_by_their_headings() {
     );
 }
 
+/// Escaped text, blanks and odd words in one row touch no other.
+#[test]
+fn an_odd_row_changes_nothing_before_or_after_it() {
+    let stage = Stage::empty();
+    let call = |strike, additional| ["ABB", "Call Resistance", strike, "1", "2", "", "", "50", additional];
+    let rows = [call("40", ""), call("50", "no"), call("60", "a < b"), call("70", "M&M")];
+    let historical: Vec<&[&str]> =
+        std::iter::once(&HEADING[..]).chain(rows.iter().map(|row| &row[..])).collect();
+    let live = table(&[
+        &["OPT_ABB"],
+        &["Call Resistance", "OI", "Strike"],
+        &["Resistance1", "5", "40"],
+        &["Resistance2 <", "6", "50"],
+        &["Resistance3", "7", "80"],
+    ]);
+    stage.put("Historical.xlsx", &workbook(&[(TODAY, &table(&historical))]));
+    stage.put("Live.xlsx", &workbook(&[(TODAY, &live)]));
+    stage.process_well();
+    let (historical, live) = stage.rows();
+    let column = |rows: &[Vec<String>], at: usize| rows.iter().map(|row| row[at].clone()).collect::<Vec<_>>();
+    assert_eq!(column(&historical, 2), ["40", "50", "60", "70"]);
+    assert_eq!(column(&historical, 8), ["", "no", "a < b", "M&M"]);
+    assert_eq!(column(&live, 2), ["Resistance1", "Resistance2 <", "Resistance3"]);
+    assert_eq!(column(&live, 5), ["3", "4", "7"]);
+}
+
 #[test]
 fn live_blocks_are_told_apart() {
     let stage = Stage::empty();

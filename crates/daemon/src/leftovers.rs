@@ -72,7 +72,7 @@ pub fn end_abandoned(place: &Place) -> Result<(), Problem> {
 fn clean_one(place: &Place, record: Record, grace: Duration, is_dry: bool, cleaned: &mut Cleaned) {
     let name = record.instance.clone();
     let traces =
-        Traces { claim: place.claim(), record: Some(record.clone()), orphans: Vec::new(), spare: Vec::new() };
+        Traces { claim: place.claim(), record: Some(record.clone()), zygote: None, spare: Vec::new() };
     let words = |s: &Survivor| format!("{name}: pid {} `{}`", s.identity.pid, command_line(&s.command));
     if is_dry {
         cleaned.ended.extend(soloist_os::survivors(&traces).iter().map(words));

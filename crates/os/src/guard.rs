@@ -19,7 +19,7 @@ use crate::layout::Place;
 use crate::link::Link;
 use crate::program::{Program, SpawnError};
 use crate::record::Holder;
-use crate::survivor::{Stuck, Survivor};
+use crate::survivor::Stuck;
 
 /// The version of what is said here. A guard outlives the daemon that made it, so readers take what older ones say.
 pub const PROTOCOL: u32 = 1;
@@ -214,9 +214,4 @@ pub fn order_spawn(link: &Link, run: &RunOrder) -> io::Result<()> {
 /// Reads a report; what a newer guard says and we do not know is no error, but nothing.
 pub fn read_report(bytes: &[u8]) -> Option<Report> {
     serde_json::from_slice(bytes).ok()
-}
-
-/// What is alive of earlier runs of an instance, and its end. For `cleanup`; a guard does it before it spawns.
-pub fn find_survivors(assignment: &Assignment) -> Vec<Survivor> {
-    crate::platform::sweep::survivors(&body::start::traces(assignment, Vec::new()))
 }

@@ -87,7 +87,7 @@ macro_rules! refuses {
         use crate::$platform::{self as platform, cgroup, ports, signals, sweep, tree};
 
         let me = std::process::id();
-        let traces = Traces { claim: "claim".into(), record: None, orphans: vec![me], spare: vec![] };
+        let traces = Traces { claim: "claim".into(), record: None, zygote: Some(me), spare: vec![] };
         let begins = concat!("soloist is not built for ", $system, " yet: ");
         let refusals: [Option<io::Error>; 11] = [
             platform::stat(me).err(),

@@ -18,8 +18,8 @@ pub struct Traces {
     pub claim: PathBuf,
     /// What its record says of the last run, if there is one.
     pub record: Option<Record>,
-    /// Children that a dead guard has left to its parent.
-    pub orphans: Vec<u32>,
+    /// The zygote that is our parent: its children that are no guards were left to it by guards that died.
+    pub zygote: Option<u32>,
     /// Never to be touched, whatever the traces say: the daemon, other guards.
     pub spare: Vec<u32>,
 }

@@ -39,11 +39,11 @@ pub enum Outcome {
 }
 
 /// A guard forked by the zygote: obeys its daemon, never returns.
-pub fn guard(assignment: Assignment, claim: Claim, daemon: Link, orphans: Vec<u32>) -> ! {
+pub fn guard(assignment: Assignment, claim: Claim, daemon: Link, zygote: u32) -> ! {
     crate::name_process("soloist-guard");
     let _ = rustix::process::setsid();
     // The zygote's memory, a standard input of /dev/null and the daemon's log as output: all shared, nothing to undo.
-    let code = match Body::new(assignment, claim, Mode::Detached, orphans) {
+    let code = match Body::new(assignment, claim, Mode::Detached, Some(zygote)) {
         Ok(mut body) => {
             body.links.push(daemon);
             body.live();
@@ -68,7 +68,7 @@ pub fn guard(assignment: Assignment, claim: Claim, daemon: Link, orphans: Vec<u3
 /// If the guard cannot be set up; nothing was started then.
 pub fn foreground(assignment: Assignment, claim: Claim, run: RunOrder) -> io::Result<Outcome> {
     let terminal = terminal();
-    let mut body = Body::new(assignment, claim, Mode::Foreground, Vec::new())?;
+    let mut body = Body::new(assignment, claim, Mode::Foreground, None)?;
     body.terminal = terminal;
     if let Err(failure) = body.spawn(run) {
         body.finish();
@@ -142,15 +142,15 @@ struct Body {
     stop_signal: i32,
     stop_grace: Duration,
     released: bool,
-    /// Left by an earlier guard to our parent; taken along in the first sweep.
-    orphans: Vec<u32>,
+    /// Our parent, which inherits what other guards leave; none in the foreground.
+    zygote: Option<u32>,
     swept: bool,
     /// Children we had before we were a guard (`cmd & exec soloist run …`): not of our tree.
     strangers: Vec<u32>,
 }
 
 impl Body {
-    fn new(assignment: Assignment, claim: Claim, mode: Mode, orphans: Vec<u32>) -> io::Result<Body> {
+    fn new(assignment: Assignment, claim: Claim, mode: Mode, zygote: Option<u32>) -> io::Result<Body> {
         let strangers = if mode == Mode::Foreground { sweep::orphans(&[])? } else { Vec::new() };
         tree::become_subreaper()?;
         let mut caught = vec![libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
@@ -200,7 +200,7 @@ impl Body {
             stop_signal: libc::SIGTERM,
             stop_grace: Duration::from_secs(5),
             released: false,
-            orphans,
+            zygote,
             swept: false,
             strangers,
             assignment,

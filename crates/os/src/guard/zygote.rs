@@ -11,7 +11,7 @@ use super::{Assignment, body};
 use crate::claim::Claim;
 use crate::link::Link;
 use crate::platform::signals::Signals;
-use crate::platform::{sweep, tree};
+use crate::platform::tree;
 
 /// One more guard, please: the claim and the guard's end of its link come along.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,7 +36,6 @@ pub fn live(daemon: OwnedFd) -> io::Result<()> {
     let signals = Signals::catch(&[libc::SIGCHLD])?;
     // The terminal's and the session's signals are the daemon's matter; it ends us by ending.
     let _ignored = Signals::catch(&[libc::SIGINT, libc::SIGHUP, libc::SIGTERM, libc::SIGQUIT])?;
-    let mut guards: Vec<u32> = Vec::new();
     loop {
         let mut fds = [PollFd::new(&daemon, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
         match poll(&mut fds, None) {
@@ -44,12 +43,10 @@ pub fn live(daemon: OwnedFd) -> io::Result<()> {
             Err(e) => return Err(e.into()),
         }
         while signals.next().is_some() {}
-        let mut reaped = Vec::new();
-        tree::reap(&mut reaped);
-        guards.retain(|guard| !reaped.iter().any(|(pid, _)| pid == guard));
+        tree::reap(&mut Vec::new());
         loop {
             match daemon.receive() {
-                Ok(Some((bytes, fds))) => fork_guard(&bytes, fds, &mut guards, (&daemon, &signals)),
+                Ok(Some((bytes, fds))) => fork_guard(&bytes, fds, (&daemon, &signals)),
                 Ok(None) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                 Err(e) => return Err(e),
@@ -59,22 +56,19 @@ pub fn live(daemon: OwnedFd) -> io::Result<()> {
 }
 
 /// A request that cannot be met closes the guard's end of the link: the daemon sees it.
-fn fork_guard(bytes: &[u8], fds: Vec<OwnedFd>, guards: &mut Vec<u32>, ours: (&Link, &Signals)) {
+fn fork_guard(bytes: &[u8], fds: Vec<OwnedFd>, ours: (&Link, &Signals)) {
     let Ok(Request { assignment }) = serde_json::from_slice(bytes) else { return };
     let mut fds = fds.into_iter();
     let (Some(claim), Some(link)) = (fds.next(), fds.next()) else { return };
-    let orphans = sweep::orphans(guards).unwrap_or_default();
+    let zygote = std::process::id();
     // SAFETY: the zygote is single-threaded: it starts no thread and no runtime, so no lock can be held by a thread
     // that is missing in the child.
     #[allow(unsafe_code)]
-    match unsafe { libc::fork() } {
-        0 => {
-            close_inherited(ours);
-            let claim = Claim::received(claim, &assignment.place().claim());
-            body::guard(assignment, claim, Link::from(link), orphans)
-        }
-        pid if pid > 0 => guards.push(pid as u32),
-        _ => {}
+    let is_guard = unsafe { libc::fork() } == 0;
+    if is_guard {
+        close_inherited(ours);
+        let claim = Claim::received(claim, &assignment.place().claim());
+        body::guard(assignment, claim, Link::from(link), zygote)
     }
     // In this order: who sees the link end may rely on the claim being gone.
     drop(claim);

@@ -10,6 +10,9 @@ use super::{process, tree};
 use crate::identity::{Identity, Pinned};
 use crate::survivor::{COOKIE, Stuck, Survivor, Swept, Trace, Traces};
 
+/// How long a killed guard may take to be gone: its exit is under way.
+const GUARD_END_LIMIT: Duration = Duration::from_secs(1);
+
 /// Finds what is alive of an earlier run. Looks, touches nothing.
 pub fn survivors(traces: &Traces) -> Vec<Survivor> {
     let mut found: BTreeMap<u32, Trace> = BTreeMap::new();
@@ -20,7 +23,7 @@ pub fn survivors(traces: &Traces) -> Vec<Survivor> {
     if let Some(leaf) = leaf(traces) {
         leaf.pids().into_iter().for_each(|pid| note(pid, Trace::Cgroup));
     }
-    traces.orphans.iter().for_each(|pid| note(*pid, Trace::Orphan));
+    orphans_of(traces).into_iter().for_each(|pid| note(pid, Trace::Orphan));
     let session = recorded_session(traces);
     let cookie = cookie(traces);
     for pid in process::pids().unwrap_or_default() {
@@ -54,6 +57,10 @@ pub fn survivors(traces: &Traces) -> Vec<Survivor> {
 /// Ends the survivors: the polite signal, one grace for all, then the kill; until two scans in a row find nobody.
 pub fn end(traces: &Traces, signal: i32, grace: Duration) -> Swept {
     let mut swept = Swept::default();
+    // A guard that was killed lets go of its link before its children get a new parent: they are found only after.
+    if let Some(guard) = traces.record.as_ref().and_then(|record| record.guard.pin()) {
+        let _ = guard.wait(GUARD_END_LIMIT);
+    }
     let polite_until = Instant::now() + grace;
     // Kills land at once; what is still there after this is stuck in the kernel or not ours to kill.
     let give_up = polite_until + Duration::from_secs(3);
@@ -160,7 +167,21 @@ fn spared(traces: &Traces) -> HashSet<u32> {
     spared
 }
 
-/// Children of this process that are not in `known`: left to it by guards that died.
+/// Children of our zygote that are no guards. As a subreaper it inherits what guards that died have left, even what
+/// shed its environment and its session. The zygote's children that it forked for guards carry its name or theirs.
+fn orphans_of(traces: &Traces) -> Vec<u32> {
+    let Some(zygote) = traces.zygote.filter(|zygote| process::parent_of(std::process::id()) == Some(*zygote))
+    else {
+        return Vec::new();
+    };
+    let is_guard = |pid: u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm"))
+            .is_ok_and(|name| ["soloist-guard", "soloist-zygote"].contains(&name.trim_end()))
+    };
+    process::children(zygote).into_iter().filter(|pid| !is_guard(*pid)).collect()
+}
+
+/// Children of this process that are not in `known`; what it had before it became a guard.
 pub fn orphans(known: &[u32]) -> io::Result<Vec<u32>> {
     let mut children = process::children(std::process::id());
     children.retain(|pid| !known.contains(pid));

@@ -94,7 +94,7 @@ impl Body {
         }
         // Under a claim that excludes nobody, the tree that is found may be the rightful holder's.
         self.check_claim()?;
-        let traces = traces(&self.assignment, std::mem::take(&mut self.orphans));
+        let traces = traces(&self.assignment, self.zygote);
         let is_over = traces.record.as_ref().is_some_and(|r| r.ended || r.guard.boot != self.me.boot);
         self.swept = true;
         if is_over {
@@ -133,10 +133,10 @@ impl Body {
 }
 
 /// Where to look for survivors of earlier runs of an instance.
-pub(in crate::guard) fn traces(assignment: &Assignment, orphans: Vec<u32>) -> Traces {
+pub(in crate::guard) fn traces(assignment: &Assignment, zygote: Option<u32>) -> Traces {
     let place = assignment.place();
     let record = Record::read(&place.record());
-    Traces { claim: place.claim(), record, orphans, spare: assignment.spare.clone() }
+    Traces { claim: place.claim(), record, zygote, spare: assignment.spare.clone() }
 }
 
 pub(super) fn read_run(fds: Vec<OwnedFd>) -> io::Result<RunOrder> {

@@ -96,6 +96,15 @@ pub(crate) enum State {
     Completed,
 }
 
+/// A tree that may live.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Life<'a> {
+    /// It shall.
+    Up { run: RunId },
+    /// It shall not.
+    Ending { run: RunId, why: &'a Why },
+}
+
 /// Why a tree is being emptied, which says what follows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Why {
@@ -212,14 +221,14 @@ impl State {
         }
     }
 
-    /// The run whose tree may live.
-    pub(crate) fn run(&self) -> Option<RunId> {
+    /// The run whose tree may live, and whether it is to live.
+    pub(crate) fn life(&self) -> Option<Life<'_>> {
         match self {
             State::Spawning { run, .. }
             | State::Probing { run, .. }
             | State::Ready { run, .. }
-            | State::Running { run }
-            | State::Stopping { run, .. } => Some(*run),
+            | State::Running { run } => Some(Life::Up { run: *run }),
+            State::Stopping { run, why, .. } => Some(Life::Ending { run: *run, why }),
             State::Stopped
             | State::Waiting
             | State::Claiming { .. }
@@ -233,6 +242,13 @@ impl State {
             | State::Scheduled { .. }
             | State::Completed => None,
         }
+    }
+
+    /// The run whose tree may live.
+    pub(crate) fn run(&self) -> Option<RunId> {
+        self.life().map(|life| match life {
+            Life::Up { run } | Life::Ending { run, .. } => run,
+        })
     }
 
     /// When something must happen if nothing else does.

@@ -7,7 +7,7 @@ use crate::id::{ClaimId, RunId};
 use crate::instance::Instance;
 use crate::plan::Kind;
 use crate::restart::Verdict;
-use crate::state::{Refusal, Rest, State, Why};
+use crate::state::{Life, Refusal, Rest, State, Why};
 use crate::time::Time;
 
 impl Instance {
@@ -64,31 +64,18 @@ impl Instance {
         }
         self.pid = None;
         self.exit = Some(exit);
-        match &self.state {
-            // Asked for, or already judged; the rest of the tree is on its way.
-            State::Stopping { .. } => {}
-            State::Spawning { .. } | State::Probing { .. } | State::Ready { .. } | State::Running { .. } => {
-                let ready_for = self.ready_for(now);
+        match self.state.life() {
+            Some(Life::Up { .. }) => {
+                self.healthy_for = self.ready_for(now);
                 self.note = Some(format!("ended with {exit}"));
                 if is_tree_left {
                     self.stop_tree(now, Why::Ended(Ended::Exited(exit)), effects);
                 } else {
                     self.state = self.stopping(now, run, Why::Ended(Ended::Exited(exit)));
                 }
-                self.healthy_for = ready_for;
             }
-            State::Stopped
-            | State::Waiting
-            | State::Claiming { .. }
-            | State::Standby { .. }
-            | State::Looking { .. }
-            | State::Freeing { .. }
-            | State::Releasing { .. }
-            | State::Backoff { .. }
-            | State::Failed
-            | State::Conflict { .. }
-            | State::Scheduled { .. }
-            | State::Completed => {}
+            // Asked for, or already judged; the rest of the tree is on its way.
+            Some(Life::Ending { .. }) | None => {}
         }
     }
 
@@ -101,25 +88,14 @@ impl Instance {
         if self.is_sweeping {
             self.swept = self.claim;
         }
-        let why = match &self.state {
-            State::Stopping { why, .. } => why.clone(),
+        let why = match self.state.life() {
+            Some(Life::Ending { why, .. }) => why.clone(),
             // Its end was not told before: the guard's last report got lost, not the fact.
-            State::Spawning { .. } | State::Probing { .. } | State::Ready { .. } | State::Running { .. } => {
+            Some(Life::Up { .. }) => {
                 self.healthy_for = self.ready_for(now);
                 Why::Ended(Ended::Unseen)
             }
-            State::Stopped
-            | State::Waiting
-            | State::Claiming { .. }
-            | State::Standby { .. }
-            | State::Looking { .. }
-            | State::Freeing { .. }
-            | State::Releasing { .. }
-            | State::Backoff { .. }
-            | State::Failed
-            | State::Conflict { .. }
-            | State::Scheduled { .. }
-            | State::Completed => return,
+            None => return,
         };
         match (self.wanted, why) {
             (Wanted::Down, _) => self.free(now, effects),
@@ -178,33 +154,18 @@ impl Instance {
         if self.claim != Some(claim) {
             return;
         }
-        match &self.state {
-            State::Spawning { run, .. }
-            | State::Probing { run, .. }
-            | State::Ready { run, .. }
-            | State::Running { run } => {
-                let run = *run;
+        match self.state.life() {
+            Some(Life::Up { run }) => {
                 self.healthy_for = self.ready_for(now);
                 self.note = Some("its guard was killed; what it left is being ended".into());
                 self.sweep(now, run, Why::Ended(Ended::Unseen), effects);
             }
-            State::Stopping { run, why, .. } => {
-                let (run, why) = (*run, why.clone());
+            Some(Life::Ending { run, why }) => {
+                let why = why.clone();
                 self.sweep(now, run, why, effects);
             }
             // No tree: the next run gets a new guard.
-            State::Stopped
-            | State::Waiting
-            | State::Claiming { .. }
-            | State::Standby { .. }
-            | State::Looking { .. }
-            | State::Freeing { .. }
-            | State::Releasing { .. }
-            | State::Backoff { .. }
-            | State::Failed
-            | State::Conflict { .. }
-            | State::Scheduled { .. }
-            | State::Completed => {}
+            None => {}
         }
     }
 }

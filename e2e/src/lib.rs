@@ -7,6 +7,7 @@
 pub mod background;
 pub mod binaries;
 pub mod identity;
+pub mod namespace;
 pub mod output;
 pub mod port;
 pub mod project;
@@ -18,6 +19,7 @@ pub mod wait;
 pub use background::Background;
 pub use binaries::binaries;
 pub use identity::{Identity, alive};
+pub use namespace::in_namespace;
 pub use output::Output;
 pub use port::{free_port, is_free};
 pub use project::{Project, puppet, quoted};

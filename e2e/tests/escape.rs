@@ -3,15 +3,12 @@
 
 #![cfg(target_os = "linux")]
 
-use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use e2e::{
-    Background, Identity, Output, Project, binaries, free_port, is_free, program, puppet, quoted,
-    skip_loudly, wait_until,
+    Background, Identity, Output, Project, free_port, in_namespace, is_free, puppet, quoted, wait_until,
 };
-use rustix::process::geteuid;
 
 /// The main process ignores SIGTERM, so all of it is used up.
 const GRACE: Duration = Duration::from_secs(2);
@@ -177,33 +174,14 @@ fn after_the_guard_of_a_run_was_killed_the_next_run_ends_its_survivors_first() {
     assert_eq!(stage.project.beacon().living(), []);
 }
 
-const INSIDE: &str = "E2E_INSIDE_A_WORLD_WITHOUT_CGROUPS";
-/// Takes the cgroup v2 hierarchy away in a mount namespace of its own, and runs the test there.
+/// Takes the cgroup v2 hierarchy away, as on machines that delegate none: no cgroup leaf can be made.
 const WITHOUT_CGROUPS: &str = r#"
     awk '/ - cgroup2 /{ print $5 }' /proc/self/mountinfo | while read -r mount; do umount -l "$mount" || exit 1; done
     exec "$0" "$@""#;
 
-/// Runs the test of this name again where no cgroup leaf can be made, as on machines that delegate none.
 fn without_cgroups(test: &str, body: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return body();
-    }
-    let Some(unshare) = program("unshare").filter(|_| geteuid().is_root()) else {
-        return skip_loudly("a mount namespace needs root and unshare(1)");
-    };
     let _alone = alone();
-    binaries();
-    let output = Command::new(unshare)
-        .args(["--mount", "/bin/sh", "-c", WITHOUT_CGROUPS])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads", "1"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let said =
-        [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).join("\n");
-    assert!(output.status.success(), "without cgroups: {}\n{said}", output.status);
-    assert!(said.contains("1 passed"), "the test did not run without cgroups:\n{said}");
+    in_namespace(test, &["--mount"], WITHOUT_CGROUPS, body);
 }
 
 fn has_no_leaf(stage: &Stage) {

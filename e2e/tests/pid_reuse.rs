@@ -3,38 +3,19 @@
 
 #![cfg(target_os = "linux")]
 
-use std::process::Command;
 use std::time::Duration;
 
-use e2e::{Background, Identity, Project, binaries, program, puppet, quoted, skip_loudly, wait_until};
-use rustix::process::{Signal, geteuid};
+use e2e::{Background, Identity, Project, in_namespace, puppet, quoted, wait_until};
+use rustix::process::Signal;
 
 const LIMIT: Duration = Duration::from_secs(20);
-const INSIDE: &str = "E2E_INSIDE_PID_NAMESPACE";
 const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
 
 /// Runs the test of this name again as a child of a fresh PID namespace's first process, and there its body. The first
 /// process is a shell that reaps orphans: an unreaped pid is not given out again.
 fn in_fresh_pid_namespace(test: &str, body: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return body();
-    }
-    let Some(unshare) = program("unshare").filter(|_| geteuid().is_root()) else {
-        return skip_loudly("a PID namespace needs root and unshare(1)");
-    };
-    // Built out here, so that it is not built in there.
-    binaries();
-    let output = Command::new(unshare)
-        .args(["--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", "\"$0\" \"$@\" & wait $!"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads", "1"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let said =
-        [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).join("\n");
-    assert!(output.status.success(), "in the namespace: {}\n{said}", output.status);
-    assert!(said.contains("1 passed"), "the test did not run in the namespace:\n{said}");
+    let flags = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    in_namespace(test, &flags, "\"$0\" \"$@\" & wait $!", body);
 }
 
 /// A foreign process that has just this pid.

@@ -20,7 +20,7 @@ const SCHEMA: i64 = 1;
 const PAGE: i64 = 16_384;
 
 /// No index on the stock: two thousand rows are looked through in a tenth of a millisecond, and an index would be built
-/// anew with every cycle, for a ninth of its time.
+/// anew with every cycle.
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS historical_data (
     id INTEGER PRIMARY KEY, stock VARCHAR, category VARCHAR, strike VARCHAR, prev_oi VARCHAR, latest_oi VARCHAR,

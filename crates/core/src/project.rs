@@ -103,6 +103,19 @@ impl Project {
         self.settle(now, orders);
     }
 
+    /// Wants an instance up from now on, whoever stands in its way; says whether it was not wanted before. One that waits
+    /// for a better time is to try now, one that is up is left alone.
+    pub fn up(&mut self, now: Time, at: usize, cause: Cause, orders: &mut Orders) -> bool {
+        let status = self.status(at);
+        let is_new = status.wanted == Wanted::Down || matches!(status.state, Word::Failed | Word::Completed);
+        let is_waiting =
+            matches!(status.state, Word::Backoff | Word::Standby | Word::Conflict | Word::Stopping);
+        if is_new || is_waiting {
+            self.start(now, at, cause, IfHeld::StandBy, orders);
+        }
+        is_new
+    }
+
     /// Starts an instance, and what it needs before it.
     pub fn start(&mut self, now: Time, at: usize, cause: Cause, if_held: IfHeld, orders: &mut Orders) {
         self.keep(at);

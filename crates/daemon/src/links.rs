@@ -144,11 +144,14 @@ pub struct Found {
     pub status: Report,
 }
 
-/// Connects to the guard of an instance and takes its claim back; waits for its answer at most so long.
-pub fn find(place: &Place, limit: Duration) -> io::Result<Found> {
+/// How long a guard may take to answer: it does so at once, unless it ends what an earlier run left.
+const ANSWER_LIMIT: Duration = Duration::from_millis(300);
+
+/// Connects to the guard of an instance and takes its claim back.
+pub fn find(place: &Place) -> io::Result<Found> {
     let link = Link::connect(&place.socket())?;
     order(&link, &Order::Status, &[])?;
-    let end = std::time::Instant::now() + limit;
+    let end = std::time::Instant::now() + ANSWER_LIMIT;
     loop {
         let left = end.saturating_duration_since(std::time::Instant::now());
         let Some((bytes, fds)) = link.receive_within(left)? else {

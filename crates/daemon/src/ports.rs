@@ -73,16 +73,12 @@ pub fn who(layout: &Layout, port: u16) -> io::Result<Vec<Held>> {
 }
 
 /// Records of this project and of the machine's shared claims.
-fn known_records(layout: &Layout) -> Vec<(Record, PathBuf)> {
-    let mut bases = vec![layout.state()];
-    bases.extend(machine_state());
-    bases
-        .into_iter()
-        .flat_map(|base| all(&base).into_iter().map(move |record| (record, base.clone())))
-        .collect()
+fn known_records(layout: &Layout) -> Vec<Record> {
+    let bases = [Some(layout.state()), machine_state().ok()];
+    bases.into_iter().flatten().flat_map(|base| all(&base)).collect()
 }
 
-fn classify(layout: &Layout, listener: &Listener, records: &[(Record, PathBuf)]) -> Class {
+fn classify(layout: &Layout, listener: &Listener, records: &[Record]) -> Class {
     let my_uid = soloist_os::identity::my_uid();
     for owner in &listener.owners {
         if let Some(class) = known_instance(layout, owner, records) {
@@ -109,8 +105,8 @@ fn classify(layout: &Layout, listener: &Listener, records: &[(Record, PathBuf)])
 }
 
 /// By the tree it lives in, else by its cookie: the path of a claim says which instance of which project it is.
-fn known_instance(layout: &Layout, owner: &Owner, records: &[(Record, PathBuf)]) -> Option<Class> {
-    for (record, _) in records {
+fn known_instance(layout: &Layout, owner: &Owner, records: &[Record]) -> Option<Class> {
+    for record in records {
         if record.guard.is_alive() && is_below(owner.pid, record.guard.pid) {
             return Some(if record.project == layout.root {
                 Class::Ours { service: record.instance.clone() }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use soloist_core::event::{Cause, Event, IfHeld, Wanted};
 use soloist_core::id::RunId;
@@ -18,9 +17,6 @@ use crate::config::{Config, Declared, Program, Scope};
 use crate::convert::{exit_to_core, since_boot};
 use crate::links::{self, Found, GuardLink};
 use crate::service;
-
-/// How long a guard may take to answer: it does so at once, unless it ends what an earlier run left.
-const PATIENCE: Duration = Duration::from_millis(300);
 
 impl Driver {
     /// Takes over the declared instances, and every other one that a daemon of this project left running.
@@ -78,7 +74,7 @@ impl Driver {
         let is_guarded = record.as_ref().is_some_and(Record::is_guarded);
         let wanted = if self.ledger.is_up(&name, is_guarded) { Wanted::Up } else { Wanted::Down };
         if let Some(record) = record.as_ref().filter(|record| record.is_guarded()) {
-            match links::find(&place, PATIENCE) {
+            match links::find(&place) {
                 Ok(found) => {
                     if let Some(event) = self.adopt(at, found, wanted) {
                         self.tell(at, event);
@@ -130,7 +126,7 @@ impl Driver {
         Record::read(&place.record()).filter(|r| {
             r.holder == Holder::Daemon && r.project == self.layout.root && r.is_guarded() && !is_known
         })?;
-        let found = links::find(&place, PATIENCE).ok()?;
+        let found = links::find(&place).ok()?;
         let wanted = self.project.status(at).wanted;
         self.adopt(at, found, wanted)
     }

@@ -172,17 +172,9 @@ impl Driver {
         let mut answer = UpAnswer { started: Vec::new(), already: Vec::new() };
         let mut orders = Orders::new();
         for at in wanted {
-            let status = self.project.status(at);
-            let is_up =
-                status.wanted == Wanted::Up && !matches!(status.state, Word::Failed | Word::Completed);
-            let list = if is_up { &mut answer.already } else { &mut answer.started };
+            let is_new = self.project.up(now(), at, cause.clone(), &mut orders);
+            let list = if is_new { &mut answer.started } else { &mut answer.already };
             list.push(self.project.name(at).to_owned());
-            // Who waits for a better time is to try now.
-            let is_waiting =
-                matches!(status.state, Word::Backoff | Word::Standby | Word::Conflict | Word::Stopping);
-            if !is_up || is_waiting {
-                self.project.start(now(), at, cause.clone(), IfHeld::StandBy, &mut orders);
-            }
         }
         self.perform(orders);
         Ok(answer)

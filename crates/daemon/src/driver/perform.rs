@@ -54,8 +54,9 @@ impl Driver {
             // Written above, before the first of its batch.
             Effect::Record { .. } => {}
             Effect::AskClaim { ask } => {
-                let event = self.ask_claim(at, ask);
-                self.at_once.push_back((at, event));
+                if let Some(event) = self.ask_claim(at, ask) {
+                    self.at_once.push_back((at, event));
+                }
             }
             Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
             Effect::Spawn { claim, run } => {
@@ -83,7 +84,7 @@ impl Driver {
 
     // ---- the claim
 
-    fn ask_claim(&mut self, at: usize, ask: AskId) -> Event {
+    fn ask_claim(&mut self, at: usize, ask: AskId) -> Option<Event> {
         let place = self.services[at].place.clone();
         match Claim::take(&place.claim()) {
             Ok(Some(claim)) => {
@@ -101,12 +102,18 @@ impl Driver {
                     self.log.say(&format!("the claim {} has no inscription: {e}", claim.path().display()));
                 }
                 let claim = self.hold(at, claim);
-                Event::ClaimGranted { ask, claim }
+                Some(Event::ClaimGranted { ask, claim })
             }
-            Ok(None) => self
-                .adopt_holder(at)
-                .unwrap_or_else(|| Event::ClaimHeld { ask, by: foreground::who_holds(&place) }),
-            Err(e) => Event::ClaimFailed { ask, why: e.to_string() },
+            Ok(None) => self.adopt_holder(at).or_else(|| {
+                // The winner may take a moment to say who it is: not here, where everybody waits.
+                let inbox = self.inbox.clone();
+                tokio::task::spawn_blocking(move || {
+                    let by = foreground::who_holds(&place);
+                    let _ = inbox.send(Input::Seen { at, event: Event::ClaimHeld { ask, by } });
+                });
+                None
+            }),
+            Err(e) => Some(Event::ClaimFailed { ask, why: e.to_string() }),
         }
     }
 

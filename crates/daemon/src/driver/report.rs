@@ -1,7 +1,5 @@
 //! What guards report, in the words of the core.
 
-use std::time::Duration;
-
 use soloist_core::event::Event;
 use soloist_core::id::{ClaimId, RunId};
 use soloist_core::project::Orders;
@@ -78,8 +76,7 @@ impl Driver {
         let Some(held) = self.held.get_mut(&claim) else { return };
         held.guard = None;
         let (at, is_releasing) = (held.at, held.is_releasing);
-        if !is_releasing && let Ok(found) = links::find(&self.services[at].place, Duration::from_millis(300))
-        {
+        if !is_releasing && let Ok(found) = links::find(&self.services[at].place) {
             // It lives, and has only let go of a reader that was too slow.
             let link = links::GuardLink::watch(found.link, claim, &self.inbox);
             if let (Ok(link), Some(held)) = (link, self.held.get_mut(&claim)) {

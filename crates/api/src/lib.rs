@@ -4,5 +4,6 @@
 pub mod client;
 pub mod error;
 pub mod event;
+pub mod history;
 pub mod request;
 pub mod status;

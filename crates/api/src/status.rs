@@ -47,8 +47,16 @@ pub struct ServiceStatus {
     pub restarts: u32,
     /// The ports it serves.
     pub ports: Vec<u16>,
+    /// Why the current or last run was started.
+    pub cause: Option<String>,
     /// How the last run ended.
     pub exit: Option<ExitStatus>,
+    /// What it says of itself, over its notify socket.
+    #[serde(default)]
+    pub said: Said,
+    /// Its declaration has changed since its run was started: `up` or `restart` takes the change in.
+    #[serde(default)]
+    pub stale: bool,
     /// Anything worth saying about the state.
     pub note: Option<String>,
     /// Why the last start was refused, if it was.
@@ -63,6 +71,18 @@ pub struct ServiceStatus {
     pub holder: Option<HolderStatus>,
     /// The file of what it writes.
     pub log: Option<String>,
+}
+
+/// What a service says of itself: `STATUS=`, `X_SOLOIST_STATE=` and `X_SOLOIST_PROGRESS=` of its notify socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Said {
+    /// One line.
+    pub status: Option<String>,
+    /// A word of its own, such as `scraping`.
+    pub state: Option<String>,
+    /// Such as `12/50`.
+    pub progress: Option<String>,
 }
 
 /// How a run ended: one of both is given.

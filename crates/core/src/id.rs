@@ -27,6 +27,11 @@ pub struct AskId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimId(pub u64);
 
+/// The fingerprint of what a run was started from: two declarations with the same print start the same program in the
+/// same way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Print(pub u64);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ mod takeover;
 
 use std::time::Duration;
 
-use crate::event::{Effect, Ended, Event, Exit, IfHeld, Probe, Wanted};
+use crate::event::{Cause, Effect, Ended, Event, Exit, IfHeld, Listening, Said, Wanted};
 use crate::id::{AskId, ClaimId, RunId};
 use crate::plan::{Kind, Plan};
 use crate::random::Random;
@@ -121,6 +121,8 @@ impl Instance {
             pid: self.pid,
             since: self.since,
             restarts: self.restarts.total,
+            cause: None,
+            said: Said::default(),
             exit: self.exit,
             note: self.note.clone(),
             refusal: self.refusal.clone(),
@@ -160,8 +162,9 @@ impl Instance {
             Event::PortsSeen { ask, strangers } => self.ports_seen(now, ask, strangers, effects),
             Event::Spawned { run, pid } => self.spawned(now, run, pid, effects),
             Event::SpawnFailed { run, why, is_final } => self.spawn_failed(now, run, why, is_final, effects),
-            Event::Probed { ask, seen } => self.probed(now, ask, seen, effects),
-            Event::MainExited { run, exit, is_tree_left } => {
+            Event::PortsChecked { ask, seen } => self.ports_checked(now, ask, seen, effects),
+            Event::Probed { .. } | Event::Notified { .. } | Event::OverMemory { .. } => {}
+            Event::MainExited { run, exit, is_tree_left, diagnosis: _ } => {
                 self.main_exited(now, run, exit, is_tree_left, effects)
             }
             Event::TreeEmptied { run } => self.tree_emptied(now, run, effects),
@@ -184,7 +187,7 @@ impl Instance {
             }
             Event::GuardLost { claim } => self.guard_lost(now, claim, effects),
             Event::Released { claim } => self.released(now, claim, effects),
-            Event::Adopted { claim, run, pid, exit, since, wanted } => {
+            Event::Adopted { claim, run, pid, exit, since, wanted, was_ready: _, notice: _, print: _ } => {
                 self.adopted(now, (claim, run, pid), exit, since, wanted, effects);
             }
             Event::EndedUnseen { exit, is_tree_left, wanted } => {
@@ -329,20 +332,20 @@ impl Instance {
         self.release(now, rest, effects);
     }
 
-    fn probed(&mut self, now: Time, ask: AskId, seen: Probe, effects: &mut Vec<Effect>) {
+    fn ports_checked(&mut self, now: Time, ask: AskId, seen: Listening, effects: &mut Vec<Effect>) {
         let State::Probing { run, ask: current, rounds, give_up_at, .. } = self.state else { return };
         if current != Some(ask) {
             return;
         }
         match seen {
-            Probe::Ours => self.serve(now, run),
-            Probe::NotYet => {
+            Listening::Ours => self.serve(now, run),
+            Listening::NotYet => {
                 let pause = PROBE_FIRST.saturating_mul(1 << rounds.min(10)).min(PROBE_LAST);
                 self.state =
                     State::Probing { run, ask: None, probe_at: now + pause, rounds: rounds + 1, give_up_at };
             }
             // Two servers on one port: half of the requests would go to the wrong one.
-            Probe::Strangers(strangers) => {
+            Listening::Strangers(strangers) => {
                 self.note = Some(strangers.join("; "));
                 self.refusal = Some(Refusal::Ports(strangers));
                 self.stop_tree(now, Why::Conflict, effects);
@@ -444,13 +447,13 @@ impl Instance {
         // The guard may first have to end, with all patience, what an earlier run left.
         let until = now + self.plan.stop_grace + STOP_MARGIN + ANSWER_LIMIT;
         self.state = State::Spawning { run, until };
-        effects.push(Effect::Spawn { claim, run });
+        effects.push(Effect::Spawn { claim, run, cause: Cause::Crash });
     }
 
     fn probe(&mut self, now: Time, run: RunId, rounds: u32, give_up_at: Time, effects: &mut Vec<Effect>) {
         let ask = self.ask();
         self.state = State::Probing { run, ask: Some(ask), probe_at: now, rounds, give_up_at };
-        effects.push(Effect::Probe { ask, run });
+        effects.push(Effect::CheckPorts { ask, run });
     }
 
     /// It serves. Whoever asked for a start has their answer; from here on it is kept up.

@@ -10,8 +10,8 @@ pub struct Plan {
     pub kind: Kind,
     /// The ports it must listen on before it counts as ready; empty for a worker.
     pub ports: Vec<u16>,
-    /// Names of instances that must be ready (a job: completed) before this one starts.
-    pub needs: Vec<String>,
+    /// Instances that this one needs, and how far each must be before this one starts.
+    pub needs: Vec<Need>,
     /// When a run that ended by itself is followed by another.
     pub restart: Restart,
     /// How long to wait between restarts.
@@ -24,6 +24,95 @@ pub struct Plan {
     pub ready_timeout: Duration,
     /// Exit codes that count as success.
     pub success_codes: Vec<i32>,
+    /// Exit codes after which it is never restarted.
+    pub prevent_codes: Vec<i32>,
+    /// It says itself when it is ready (`READY=1`, sd_notify(3)).
+    pub notifies: bool,
+    /// Asked first; the other probes begin when it has passed.
+    pub startup: Option<Probe>,
+    /// Whether it serves: it is ready when this passes, and unhealthy, though left running, when it fails later.
+    pub readiness: Option<Probe>,
+    /// Whether it is alive: when this fails, it is restarted.
+    pub liveness: Option<Probe>,
+    /// Once ready, it must say `WATCHDOG=1` so often, or it is restarted (sd_notify(3)).
+    pub watchdog: Option<Duration>,
+    /// A run that takes longer is stopped and counts as failed.
+    pub max_runtime: Option<Duration>,
+    /// What follows when its tree uses more memory than it may.
+    pub over_memory: OverMemory,
+}
+
+/// Another instance that must be so far before this one starts. It is stopped after this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Its name.
+    pub on: String,
+    /// How far it must be.
+    pub until: Condition,
+}
+
+/// How far an instance must be for another that needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Its program executes, or has ended.
+    Started,
+    /// It serves; a job: its last run ended as it should.
+    Ready,
+    /// Its last run ended, however that was.
+    Completed,
+    /// Its last run ended as it should.
+    CompletedSuccessfully,
+}
+
+/// The rhythm of a probe, with the names and defaults of Kubernetes (`core/v1 Probe`). What is probed is no matter of
+/// the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// From the start of the run (readiness, liveness: from the end of the startup probe) to the first try.
+    pub initial_delay: Duration,
+    /// From one try to the next.
+    pub period: Duration,
+    /// A try that takes longer has failed.
+    pub timeout: Duration,
+    /// So many in a row pass it.
+    pub success_threshold: u32,
+    /// So many in a row fail it.
+    pub failure_threshold: u32,
+}
+
+impl Default for Probe {
+    /// As in Kubernetes: every 10 s, 1 s each, one success, three failures.
+    fn default() -> Self {
+        Probe {
+            initial_delay: Duration::ZERO,
+            period: Duration::from_secs(10),
+            timeout: Duration::from_secs(1),
+            success_threshold: 1,
+            failure_threshold: 3,
+        }
+    }
+}
+
+/// What follows when a tree uses more memory than it may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OverMemory {
+    /// A new run.
+    #[default]
+    Restart,
+    /// None.
+    Stop,
+}
+
+/// Who else is restarted when an instance falls, after the strategies of Erlang's supervisors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// Nobody.
+    #[default]
+    OneForOne,
+    /// All that need it, and what needs those.
+    RestForOne,
+    /// All of the project that are up.
+    OneForAll,
 }
 
 /// A service runs on; a job runs and ends.
@@ -45,8 +134,14 @@ pub enum Restart {
     No,
     /// After a failure; with a number, at most so many times within the restart period.
     OnFailure(Option<u32>),
-    /// After every end, also a successful one.
+    /// After every end, also a successful one. A stop that somebody asked for is kept, as with every policy, so this is
+    /// `unless-stopped` too.
     Always,
+    /// After a success only.
+    OnSuccess,
+    /// After a signal, a timeout, a missed watchdog or a failed probe, not after an exit code (systemd.service(5), table
+    /// of exit causes).
+    OnAbnormal,
 }
 
 /// A growing, jittered delay between restarts.
@@ -86,6 +181,14 @@ impl Default for Plan {
             stop_grace: Duration::from_secs(5),
             ready_timeout: Duration::from_secs(60),
             success_codes: vec![0],
+            prevent_codes: Vec::new(),
+            notifies: false,
+            startup: None,
+            readiness: None,
+            liveness: None,
+            watchdog: None,
+            max_runtime: None,
+            over_memory: OverMemory::Restart,
         }
     }
 }

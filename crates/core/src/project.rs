@@ -226,7 +226,7 @@ impl Project {
     }
 
     fn needs(&self, at: usize) -> Vec<usize> {
-        self.members[at].instance.plan().needs.iter().filter_map(|name| self.position(name)).collect()
+        self.members[at].instance.plan().needs.iter().filter_map(|need| self.position(&need.on)).collect()
     }
 
     /// A service is there when it is ready, a job when its last run ended well.

@@ -51,17 +51,23 @@ impl Restarts {
             Restart::No => false,
             Restart::OnFailure(_) => !succeeded,
             Restart::Always => true,
+            Restart::OnSuccess => succeeded,
+            Restart::OnAbnormal => ended.is_abnormal(),
         };
         if !wants_more {
             return if succeeded { Verdict::Done } else { Verdict::Failed };
         }
-        if ended.is_final() {
+        if ended.is_final(plan) {
             return Verdict::Failed;
         }
         self.recent.retain(|at| now.since(*at) < plan.limit.period);
         let most = match plan.restart {
             Restart::OnFailure(Some(most)) => most.min(plan.limit.count),
-            Restart::OnFailure(None) | Restart::Always | Restart::No => plan.limit.count,
+            Restart::OnFailure(None)
+            | Restart::Always
+            | Restart::OnSuccess
+            | Restart::OnAbnormal
+            | Restart::No => plan.limit.count,
         };
         if self.recent.len() >= most as usize {
             return Verdict::Exhausted;

@@ -18,7 +18,7 @@
 
 use std::fmt;
 
-use crate::event::{Ended, Exit, Wanted};
+use crate::event::{Cause, Ended, Exit, Said, Wanted};
 use crate::id::{AskId, ClaimId, RunId};
 use crate::time::Time;
 
@@ -147,6 +147,8 @@ pub enum Word {
     Starting,
     /// Serves.
     Ready,
+    /// It lives, but does not serve.
+    Unhealthy,
     /// On the way down.
     Stopping,
     /// Waits before the next try.
@@ -165,12 +167,13 @@ pub enum Word {
 
 impl Word {
     /// All words.
-    pub const ALL: [Word; 12] = [
+    pub const ALL: [Word; 13] = [
         Word::Stopped,
         Word::Claiming,
         Word::Standby,
         Word::Starting,
         Word::Ready,
+        Word::Unhealthy,
         Word::Stopping,
         Word::Backoff,
         Word::Failed,
@@ -189,6 +192,7 @@ impl fmt::Display for Word {
             Word::Standby => "standby",
             Word::Starting => "starting",
             Word::Ready => "ready",
+            Word::Unhealthy => "unhealthy",
             Word::Stopping => "stopping",
             Word::Backoff => "backoff",
             Word::Failed => "failed",
@@ -305,6 +309,10 @@ pub struct Status {
     pub since: Time,
     /// Restarts since somebody last asked for a start.
     pub restarts: u32,
+    /// Why the current or last run was started.
+    pub cause: Option<Cause>,
+    /// What the service says of itself.
+    pub said: Said,
     /// How the last run ended.
     pub exit: Option<Exit>,
     /// Anything worth saying about the state, in words.

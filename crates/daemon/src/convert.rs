@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use soloist_api::error::Code;
-use soloist_api::status::{ExitStatus, HolderStatus, Refusal, ServiceStatus};
+use soloist_api::status::{ExitStatus, HolderStatus, Refusal, Said, ServiceStatus};
 use soloist_core::event::Exit;
 use soloist_core::plan::Kind;
 use soloist_core::state::{Refusal as CoreRefusal, Status};
@@ -130,7 +130,10 @@ pub fn service(face: Face<'_>, status: Status) -> ServiceStatus {
         since: wall(status.since),
         restarts: status.restarts,
         ports: face.ports.to_vec(),
+        cause: status.cause.map(|cause| cause.to_string()),
         exit: status.exit.map(core_exit_to_api),
+        said: Said { status: status.said.status, state: status.said.state, progress: status.said.progress },
+        stale: false,
         note: status.note,
         refusal: status.refusal.map(refusal),
         next: status.next.and_then(wall),

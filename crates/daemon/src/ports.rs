@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
-use soloist_core::event::Probe;
+use soloist_core::event::Listening;
 use soloist_os::identity::Identity;
 use soloist_os::layout::{Layout, machine_state};
 use soloist_os::ports::{Listener, Owner};
@@ -197,27 +197,27 @@ pub fn are_free(ports: &[u16]) -> bool {
 
 /// Whether the tree under a guard, and nobody else, listens on all of the ports: `None` if somebody else seems to, and
 /// only the slow look can tell.
-pub fn quick_probe(ports: &[u16], guard: u32) -> Option<Probe> {
+pub fn quick_check(ports: &[u16], guard: u32) -> Option<Listening> {
     let mut inodes = Vec::new();
     for port in ports {
         let sockets = soloist_os::sockets(*port).unwrap_or_default();
         if sockets.is_empty() {
-            return Some(Probe::NotYet);
+            return Some(Listening::NotYet);
         }
         inodes.extend(sockets.into_iter().map(|socket| socket.inode));
     }
     let tree = soloist_os::descendants(guard);
     let owned = soloist_os::owners_among(&inodes, &tree).ok()?;
-    inodes.iter().all(|inode| owned.contains_key(inode)).then_some(Probe::Ours)
+    inodes.iter().all(|inode| owned.contains_key(inode)).then_some(Listening::Ours)
 }
 
 /// The slow look: names the strangers. A listener that any process of the tree holds is ours.
-pub fn slow_probe(layout: &Layout, ports: &[u16], guard: u32) -> Probe {
+pub fn slow_check(layout: &Layout, ports: &[u16], guard: u32) -> Listening {
     let mut strangers = Vec::new();
     for port in ports {
-        let Ok(held) = who(layout, *port) else { return Probe::NotYet };
+        let Ok(held) = who(layout, *port) else { return Listening::NotYet };
         if held.is_empty() {
-            return Probe::NotYet;
+            return Listening::NotYet;
         }
         // Looked at after the listeners: a worker that was just forked is in the tree by now.
         let tree: HashSet<u32> = soloist_os::descendants(guard).into_iter().collect();
@@ -225,7 +225,7 @@ pub fn slow_probe(layout: &Layout, ports: &[u16], guard: u32) -> Probe {
             held.iter().filter(|h| !h.listener.owners.iter().any(|owner| tree.contains(&owner.pid)));
         strangers.extend(foreign.map(describe));
     }
-    if strangers.is_empty() { Probe::Ours } else { Probe::Strangers(strangers) }
+    if strangers.is_empty() { Listening::Ours } else { Listening::Strangers(strangers) }
 }
 
 /// What became of the listeners on a port that were to be ended.

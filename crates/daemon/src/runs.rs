@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use soloist_api::error::{Code, Problem};
-use soloist_api::status::ServiceStatus;
+use soloist_api::status::{Said, ServiceStatus};
 use soloist_core::event::Wanted;
 use soloist_os::claim::held_by;
 use soloist_os::guard::{Order, Report, order, read_report};
@@ -47,7 +47,7 @@ pub fn place_of(layout: &Layout, name: &str) -> Option<Place> {
 
 fn tell(record: &Record, place: &Place) -> ServiceStatus {
     let is_serving = record.ports.is_empty()
-        || ports::quick_probe(&record.ports, record.guard.pid) == Some(soloist_core::event::Probe::Ours);
+        || ports::quick_check(&record.ports, record.guard.pid) == Some(soloist_core::event::Listening::Ours);
     let state = match (&record.main, record.exit) {
         (Some(_), None) if is_serving => "ready",
         (_, Some(_)) => "stopping",
@@ -64,7 +64,10 @@ fn tell(record: &Record, place: &Place) -> ServiceStatus {
         since: convert::moment(record.since_ms),
         restarts: 0,
         ports: record.ports.clone(),
+        cause: (!record.cause.is_empty()).then(|| record.cause.clone()),
         exit: record.exit.map(convert::exit_to_api),
+        said: Said::default(),
+        stale: false,
         note: Some("started by `soloist run`".to_owned()),
         refusal: None,
         next: None,
@@ -133,6 +136,8 @@ fn tell_declared(layout: &Layout, declared: &Declared) -> ServiceStatus {
         pid: None,
         since: convert::since_boot(0),
         restarts: 0,
+        cause: None,
+        said: soloist_core::event::Said::default(),
         exit: record.as_ref().and_then(|r| r.exit).map(convert::exit_to_core),
         note: None,
         refusal: None,

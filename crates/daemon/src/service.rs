@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use soloist_core::plan::Plan;
-use soloist_os::guard::{Assignment, RunOrder};
+use soloist_os::guard::{Assignment, Limits, OnDaemonExit, RunOrder};
 use soloist_os::layout::{Layout, Place};
 use soloist_os::record::Holder;
 use soloist_os::{COOKIE, Program as Executable};
@@ -60,6 +60,13 @@ pub fn run_order(
         ports: plan.ports.clone(),
         stop_signal: program.stop_signal,
         stop_grace_ms: u64::try_from(plan.stop_grace.as_millis()).unwrap_or(u64::MAX),
+        cause: String::new(),
+        print: None,
+        limits: Limits::default(),
+        stop_command: None,
+        watchdog_usec: None,
+        on_daemon_exit: OnDaemonExit::Keep,
+        revival: None,
     }
 }
 

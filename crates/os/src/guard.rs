@@ -22,7 +22,7 @@ use crate::record::Holder;
 use crate::survivor::Stuck;
 
 /// The version of what is said here. A guard outlives the daemon that made it, so readers take what older ones say.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// What a guard must know of its instance before it can guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl Assignment {
 }
 
 /// What to run, in full: travels in a memory file, for an environment may be longer than a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunOrder {
     /// The id of the run.
     pub run_id: String,
@@ -64,6 +64,128 @@ pub struct RunOrder {
     pub stop_signal: i32,
     /// The time between it and the kill, when the guard must stop the tree by itself.
     pub stop_grace_ms: u64,
+    /// Why it is started, for the record.
+    #[serde(default)]
+    pub cause: String,
+    /// The fingerprint of the declaration it is started from, for the record.
+    #[serde(default)]
+    pub print: Option<u64>,
+    /// What it may use, and as whom it runs.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Run in the tree before the polite signal; the grace is one for both.
+    #[serde(default)]
+    pub stop_command: Option<Vec<String>>,
+    /// The longest silence of its watchdog, told to it as `WATCHDOG_USEC`.
+    #[serde(default)]
+    pub watchdog_usec: Option<u64>,
+    /// What the guard does when no daemon is there any more.
+    #[serde(default)]
+    pub on_daemon_exit: OnDaemonExit,
+    /// How a dead daemon is brought back; none: it is not.
+    #[serde(default)]
+    pub revival: Option<Revival>,
+}
+
+/// What a run may use, and as whom it runs. What is none is as it was for the daemon.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// The memory of the whole tree in bytes: cgroup v2 `memory.max` where that controller is delegated, else watched.
+    pub memory_max: Option<u64>,
+    /// CPUs of the whole tree, `0.5` is half of one: cgroup v2 `cpu.max`; without that controller it is not limited, which
+    /// is said.
+    pub cpu_max: Option<f64>,
+    /// setrlimit(2): the name without `RLIMIT_` in lower case, soft and hard limit; `u64::MAX` is no limit.
+    pub rlimits: Vec<(String, u64, u64)>,
+    /// -20 to 19.
+    pub nice: Option<i32>,
+    /// As for umask(2).
+    pub umask: Option<u32>,
+    /// User id to run as.
+    pub user: Option<u32>,
+    /// Group id to run as.
+    pub group: Option<u32>,
+    /// Further groups, when a user is given.
+    pub groups: Vec<u32>,
+}
+
+/// What a guard does when its daemon is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDaemonExit {
+    /// The tree runs on; the daemon is brought back.
+    #[default]
+    Keep,
+    /// The tree is stopped.
+    Stop,
+}
+
+/// How a guard brings its daemon back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revival {
+    /// The daemon's program; if it is not there any more, our own is taken.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Locked while somebody starts a daemon: one of many guards does it.
+    pub lock: PathBuf,
+}
+
+/// What a service said of itself over its notify socket, all of it together: a later word replaces an earlier one.
+/// The words are those of sd_notify(3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Notice {
+    /// `READY=1` came.
+    pub ready: bool,
+    /// `RELOADING=1` came after the last `READY=1`.
+    pub reloading: bool,
+    /// `STOPPING=1` came.
+    pub stopping: bool,
+    /// `STATUS=`.
+    pub status: Option<String>,
+    /// `X_SOLOIST_STATE=`.
+    pub state: Option<String>,
+    /// `X_SOLOIST_PROGRESS=`.
+    pub progress: Option<String>,
+    /// `WATCHDOG=1` came since the last report.
+    pub alive: bool,
+    /// `WATCHDOG=trigger` came since the last report.
+    pub trigger: bool,
+    /// `WATCHDOG_USEC=`.
+    pub watchdog_usec: Option<u64>,
+    /// `EXTEND_TIMEOUT_USEC=` came since the last report.
+    pub extend_usec: Option<u64>,
+}
+
+/// What a run used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// The most memory: of the tree where a cgroup counts it, else of its largest process.
+    pub peak_kib: Option<u64>,
+    /// CPU time, user and system, of all that were waited for.
+    pub cpu_ms: Option<u64>,
+}
+
+/// A run that is over, kept for a daemon that did not hear of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    /// The run.
+    pub run_id: String,
+    /// Why it was started.
+    pub cause: String,
+    /// Its start in milliseconds since 1970 UTC.
+    pub since_ms: u64,
+    /// How its main process ended.
+    pub exit: Option<Exit>,
+    /// When, in milliseconds since 1970 UTC.
+    pub exit_ms: Option<u64>,
+    /// Whether somebody had it stopped.
+    pub was_stopped: bool,
+    /// What it used.
+    pub usage: Usage,
 }
 
 /// Orders to a guard.
@@ -95,6 +217,8 @@ pub enum Order {
     Status,
     /// End as soon as the tree is empty.
     Release,
+    /// Remember for the next daemon that the run was seen ready.
+    Remember,
 }
 
 /// What a guard reports. Facts, sent to every link.
@@ -117,6 +241,18 @@ pub enum Report {
         empty: bool,
         /// Start of the run in milliseconds since 1970 UTC.
         since_ms: u64,
+        /// Whether a daemon has seen it ready. From here on: since protocol 2.
+        #[serde(default)]
+        was_ready: bool,
+        /// What it said of itself.
+        #[serde(default)]
+        notice: Notice,
+        /// The fingerprint of the declaration it was started from.
+        #[serde(default)]
+        print: Option<u64>,
+        /// The last runs that are over, oldest first.
+        #[serde(default)]
+        past: Vec<Past>,
     },
     /// Survivors of an earlier run were ended.
     Swept {
@@ -129,6 +265,30 @@ pub enum Report {
         run_id: String,
         /// The main process.
         main: Identity,
+        /// The length of its log before it wrote anything.
+        #[serde(default)]
+        log_at: Option<u64>,
+    },
+    /// The run said something of itself; all it has said so far comes along.
+    Notified {
+        /// Which run.
+        run_id: String,
+        /// What.
+        notice: Notice,
+        /// The main process it has named, if that is another one now.
+        main: Option<u32>,
+    },
+    /// The tree uses more memory than it may.
+    OverMemory {
+        /// Of this run.
+        run_id: String,
+        /// So much.
+        kib: u64,
+    },
+    /// Worth a line in the daemon's log: a stranger's notify, a limit that cannot be set.
+    Remark {
+        /// In words.
+        words: String,
     },
     /// Nothing was started.
     SpawnFailed {
@@ -152,6 +312,9 @@ pub enum Report {
         run_id: String,
         /// Whether the kill was needed.
         killed: bool,
+        /// What the run used.
+        #[serde(default)]
+        usage: Usage,
     },
     /// These do not die; the guard goes on trying and keeps the claim.
     Stuck {

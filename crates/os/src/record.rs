@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::guard::{Past, Usage};
 use crate::identity::{Exit, Identity};
 use crate::layout::{Place, named};
 
@@ -48,6 +49,18 @@ pub struct Record {
     /// Whether it ended because somebody had it stopped: then its end says nothing about how it fares.
     #[serde(default)]
     pub was_stopped: bool,
+    /// Why the run was started.
+    #[serde(default)]
+    pub cause: String,
+    /// The fingerprint of the declaration it was started from.
+    #[serde(default)]
+    pub print: Option<u64>,
+    /// What it used.
+    #[serde(default)]
+    pub usage: Usage,
+    /// The last runs before it, oldest first, for a daemon that did not hear of them.
+    #[serde(default)]
+    pub past: Vec<Past>,
     /// Whether the tree of `run_id` was seen empty: if not, and its guard is gone, there may be survivors.
     pub ended: bool,
 }
@@ -168,6 +181,10 @@ mod tests {
             exit_ms: None,
             stop_grace_ms: 0,
             was_stopped: false,
+            cause: String::new(),
+            print: None,
+            usage: Usage::default(),
+            past: Vec::new(),
             ended: true,
         }
     }

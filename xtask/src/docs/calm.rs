@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use soloist_core::event::{Effect, Event, Exit, Probe, Wanted};
+use soloist_core::event::{Effect, Event, Exit, Listening, Wanted};
 use soloist_core::id::ClaimId;
 use soloist_core::state::Word;
 
@@ -22,9 +22,9 @@ fn answers(order: &Effect) -> Vec<Event> {
         Effect::AskClaim { ask } => vec![Event::ClaimGranted { ask: *ask, claim: ClaimId(1000 + ask.0) }],
         Effect::LookAtPorts { ask } => vec![Event::PortsSeen { ask: *ask, strangers: Vec::new() }],
         Effect::Spawn { run, .. } => vec![Event::Spawned { run: *run, pid: 70 }],
-        Effect::Probe { ask, .. } => vec![Event::Probed { ask: *ask, seen: Probe::Ours }],
+        Effect::CheckPorts { ask, .. } => vec![Event::PortsChecked { ask: *ask, seen: Listening::Ours }],
         Effect::StopTree { run, .. } | Effect::KillTree { run, .. } | Effect::Sweep { run, .. } => vec![
-            Event::MainExited { run: *run, exit: Exit::Signal(15), is_tree_left: false },
+            Event::MainExited { run: *run, exit: Exit::Signal(15), is_tree_left: false, diagnosis: None },
             Event::TreeEmptied { run: *run },
         ],
         Effect::Release { claim } => vec![Event::Released { claim: *claim }],

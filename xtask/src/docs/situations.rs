@@ -45,10 +45,10 @@ const fn of(name: &'static str, kind: Kind, way: &'static [Cue]) -> Situation {
 }
 
 use Cue::{
-    Defer, Emptied, ExitedAlone, ExitedBadly, Granted, GuardLost, Held, PortsFree, PortsTaken, ProbedNotYet,
+    Defer, Emptied, ExitedAlone, ExitedBadly, Granted, GuardLost, Held, PortsFree, PortsNotYet, PortsTaken,
 };
 use Cue::{LeftDown, LeftUp};
-use Cue::{ProbedOurs, ProbedStrangers, Released, Restart, SpawnFinal, Spawned, Stop};
+use Cue::{PortsOurs, PortsStrangers, Released, Restart, SpawnFinal, Spawned, Stop};
 
 /// All of them, in the order of a life.
 pub(super) const SITUATIONS: [Situation; 35] = [
@@ -64,20 +64,20 @@ pub(super) const SITUATIONS: [Situation; 35] = [
     of("starting: looks at its ports, not wanted any more", SERVICE, &[STAND_BY, Granted, Stop]),
     of("starting: a run is ordered", SERVICE, &[STAND_BY, Granted, PortsFree]),
     of("starting: a probe is out", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned]),
-    of("starting: between two probes", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, ProbedNotYet]),
-    of("ready", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs]),
-    of("stopping: asked for", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs, Stop]),
+    of("starting: between two probes", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, PortsNotYet]),
+    of("ready", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, PortsOurs]),
+    of("stopping: asked for", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, PortsOurs, Stop]),
     of("stopping: asked for before the run was there", SERVICE, &[STAND_BY, Granted, PortsFree, Stop]),
-    of("stopping: to be restarted", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs, Restart]),
+    of("stopping: to be restarted", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, PortsOurs, Restart]),
     of(
         "stopping: its main process ended",
         SERVICE,
-        &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs, ExitedBadly],
+        &[STAND_BY, Granted, PortsFree, Spawned, PortsOurs, ExitedBadly],
     ),
     of(
         "stopping: its guard was killed",
         SERVICE,
-        &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs, GuardLost],
+        &[STAND_BY, Granted, PortsFree, Spawned, PortsOurs, GuardLost],
     ),
     of(
         "stopping: ends what an earlier run may have left on its ports",
@@ -85,20 +85,16 @@ pub(super) const SITUATIONS: [Situation; 35] = [
         &[STAND_BY, Granted, PortsTaken],
     ),
     of("stopping: ends what a killed guard left, not wanted", SERVICE, &[LeftDown, Granted]),
-    of(
-        "stopping: strangers on its ports",
-        SERVICE,
-        &[STAND_BY, Granted, PortsFree, Spawned, ProbedStrangers],
-    ),
+    of("stopping: strangers on its ports", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, PortsStrangers]),
     of(
         "stopping: looks whether its ports are free",
         SERVICE,
-        &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs, Stop, Emptied],
+        &[STAND_BY, Granted, PortsFree, Spawned, PortsOurs, Stop, Emptied],
     ),
     of(
         "stopping: looks whether its ports are free, wanted again",
         SERVICE,
-        &[STAND_BY, Granted, PortsFree, Spawned, ProbedOurs, Stop, Emptied, STAND_BY],
+        &[STAND_BY, Granted, PortsFree, Spawned, PortsOurs, Stop, Emptied, STAND_BY],
     ),
     of("stopping: releases its claim", SERVICE, &[STAND_BY, Granted, Stop, PortsFree]),
     of(

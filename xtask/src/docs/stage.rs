@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use soloist_core::event::{Cause, Effect, Event, Exit, IfHeld, Probe, Wanted};
+use soloist_core::event::{Cause, Effect, Event, Exit, IfHeld, Listening, Notice, Wanted};
 use soloist_core::id::{AskId, ClaimId, RunId};
 use soloist_core::instance::Instance;
 use soloist_core::plan::{Kind, Plan};
@@ -26,9 +26,9 @@ pub(super) enum Cue {
     Spawned,
     SpawnFailed,
     SpawnFinal,
-    ProbedOurs,
-    ProbedNotYet,
-    ProbedStrangers,
+    PortsOurs,
+    PortsNotYet,
+    PortsStrangers,
     ExitedAlone,
     ExitedBadly,
     Emptied,
@@ -60,9 +60,9 @@ pub(super) const CUES: [(Cue, &str); 30] = [
     (Cue::Spawned, "Spawned"),
     (Cue::SpawnFailed, "SpawnFailed"),
     (Cue::SpawnFinal, "SpawnFailed: for good"),
-    (Cue::ProbedOurs, "Probed: ours"),
-    (Cue::ProbedNotYet, "Probed: not yet"),
-    (Cue::ProbedStrangers, "Probed: strangers"),
+    (Cue::PortsOurs, "PortsChecked: ours"),
+    (Cue::PortsNotYet, "PortsChecked: not yet"),
+    (Cue::PortsStrangers, "PortsChecked: strangers"),
     (Cue::ExitedAlone, "MainExited: code 0, nothing left"),
     (Cue::ExitedBadly, "MainExited: code 1, tree left"),
     (Cue::Emptied, "TreeEmptied"),
@@ -83,6 +83,7 @@ pub(super) const CUES: [(Cue, &str); 30] = [
 pub(super) struct Ids {
     claim_ask: AskId,
     ports_ask: AskId,
+    check_ask: AskId,
     probe_ask: AskId,
     claim: ClaimId,
     run: RunId,
@@ -92,7 +93,14 @@ impl Ids {
     /// All with the same number; with the highest, nobody ever asked, held or ran any of them.
     pub(super) fn all(number: u64) -> Ids {
         let ask = AskId(number);
-        Ids { claim_ask: ask, ports_ask: ask, probe_ask: ask, claim: ClaimId(number), run: RunId(number) }
+        Ids {
+            claim_ask: ask,
+            ports_ask: ask,
+            check_ask: ask,
+            probe_ask: ask,
+            claim: ClaimId(number),
+            run: RunId(number),
+        }
     }
 }
 
@@ -143,7 +151,9 @@ impl Stage {
             match effect {
                 Effect::AskClaim { ask } => self.ids.claim_ask = *ask,
                 Effect::LookAtPorts { ask } => self.ids.ports_ask = *ask,
+                Effect::CheckPorts { ask, .. } => self.ids.check_ask = *ask,
                 Effect::Probe { ask, .. } => self.ids.probe_ask = *ask,
+                Effect::Tell { .. } => {}
                 Effect::Spawn { run, .. } => self.ids.run = *run,
                 Effect::Record { .. }
                 | Effect::StopTree { .. }
@@ -167,6 +177,9 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         pid: Some(70),
         exit: None,
         since: now,
+        was_ready: false,
+        notice: Notice::default(),
+        print: None,
         wanted,
     };
     let unseen =
@@ -188,11 +201,17 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         Cue::Spawned => Event::Spawned { run: ids.run, pid: 70 },
         Cue::SpawnFailed => Event::SpawnFailed { run: ids.run, why: words(), is_final: false },
         Cue::SpawnFinal => Event::SpawnFailed { run: ids.run, why: words(), is_final: true },
-        Cue::ProbedOurs => Event::Probed { ask: ids.probe_ask, seen: Probe::Ours },
-        Cue::ProbedNotYet => Event::Probed { ask: ids.probe_ask, seen: Probe::NotYet },
-        Cue::ProbedStrangers => Event::Probed { ask: ids.probe_ask, seen: Probe::Strangers(vec![words()]) },
-        Cue::ExitedAlone => Event::MainExited { run: ids.run, exit: Exit::Code(0), is_tree_left: false },
-        Cue::ExitedBadly => Event::MainExited { run: ids.run, exit: Exit::Code(1), is_tree_left: true },
+        Cue::PortsOurs => Event::PortsChecked { ask: ids.check_ask, seen: Listening::Ours },
+        Cue::PortsNotYet => Event::PortsChecked { ask: ids.check_ask, seen: Listening::NotYet },
+        Cue::PortsStrangers => {
+            Event::PortsChecked { ask: ids.check_ask, seen: Listening::Strangers(vec![words()]) }
+        }
+        Cue::ExitedAlone => {
+            Event::MainExited { run: ids.run, exit: Exit::Code(0), is_tree_left: false, diagnosis: None }
+        }
+        Cue::ExitedBadly => {
+            Event::MainExited { run: ids.run, exit: Exit::Code(1), is_tree_left: true, diagnosis: None }
+        }
         Cue::Emptied => Event::TreeEmptied { run: ids.run },
         Cue::Stuck => Event::TreeStuck { run: ids.run, what: words() },
         Cue::Replaced => Event::ClaimReplaced { claim: ids.claim },
@@ -226,7 +245,10 @@ mod tests {
             Event::PortsSeen { .. } => "PortsSeen",
             Event::Spawned { .. } => "Spawned",
             Event::SpawnFailed { .. } => "SpawnFailed",
+            Event::PortsChecked { .. } => "PortsChecked",
             Event::Probed { .. } => "Probed",
+            Event::Notified { .. } => "Notified",
+            Event::OverMemory { .. } => "OverMemory",
             Event::MainExited { .. } => "MainExited",
             Event::TreeEmptied { .. } => "TreeEmptied",
             Event::TreeStuck { .. } => "TreeStuck",

@@ -130,7 +130,8 @@ fn deadline(stage: &Stage) -> Option<String> {
 }
 
 fn orders(effects: &[Effect]) -> String {
-    let names: Vec<String> = effects.iter().map(order).collect();
+    let names: Vec<String> =
+        effects.iter().filter(|effect| !matches!(effect, Effect::Tell { .. })).map(order).collect();
     if names.is_empty() { "–".to_owned() } else { names.join(", ") }
 }
 
@@ -140,7 +141,9 @@ fn order(effect: &Effect) -> String {
         Effect::AskClaim { .. } => "AskClaim".to_owned(),
         Effect::LookAtPorts { .. } => "LookAtPorts".to_owned(),
         Effect::Spawn { .. } => "Spawn".to_owned(),
-        Effect::Probe { .. } => "Probe".to_owned(),
+        Effect::CheckPorts { .. } => "CheckPorts".to_owned(),
+        Effect::Probe { kind, .. } => format!("Probe {kind}"),
+        Effect::Tell { .. } => "Tell".to_owned(),
         Effect::StopTree { .. } => "StopTree".to_owned(),
         Effect::KillTree { .. } => "KillTree".to_owned(),
         Effect::Sweep { .. } => "Sweep".to_owned(),

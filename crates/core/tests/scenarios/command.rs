@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use soloist_core::event::Exit;
-use soloist_core::plan::{Kind, Plan, Restart};
+use soloist_core::plan::{Condition, Kind, Need, Plan, Restart};
 
 /// A command: its verb, whom it is about, and the rest.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Command {
             match key.as_str() {
                 "every" => {}
                 "port" => plan.ports.push(value.parse().map_err(|_| format!("{value} is no port"))?),
-                "needs" => plan.needs = value.split(',').map(str::to_owned).collect(),
+                "needs" => plan.needs = value.split(',').map(need).collect::<Result<_, _>>()?,
                 "grace" => plan.stop_grace = span(value)?,
                 "ready-timeout" => plan.ready_timeout = span(value)?,
                 "limit" => plan.limit.count = value.parse().map_err(|_| format!("{value} is no number"))?,
@@ -73,6 +73,19 @@ impl Command {
         }
         Ok(plan)
     }
+}
+
+/// `db`, or `db:started`.
+fn need(text: &str) -> Result<Need, String> {
+    let (on, until) = text.split_once(':').unwrap_or((text, "ready"));
+    let until = match until {
+        "started" => Condition::Started,
+        "ready" => Condition::Ready,
+        "completed" => Condition::Completed,
+        "completed-successfully" => Condition::CompletedSuccessfully,
+        _ => return Err(format!("`{until}` is no condition")),
+    };
+    Ok(Need { on: on.to_owned(), until })
 }
 
 fn restart(text: &str) -> Result<Restart, String> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use soloist_core::event::{Cause, Effect, Event, IfHeld, Probe, Wanted};
+use soloist_core::event::{Cause, Effect, Event, IfHeld, Listening, Notice, Wanted};
 use soloist_core::id::{AskId, ClaimId, RunId};
 use soloist_core::project::{Orders, Project};
 use soloist_core::state::Status;
@@ -96,20 +96,31 @@ impl Stage {
             "spawn-failed" => {
                 Event::SpawnFailed { run, why: command.text("why"), is_final: command.is("final") }
             }
-            "probed" if command.is("ours") => Event::Probed { ask, seen: Probe::Ours },
-            "probed" if command.is("not-yet") => Event::Probed { ask, seen: Probe::NotYet },
-            "probed" => Event::Probed { ask, seen: Probe::Strangers(strangers) },
+            "listening" if command.is("ours") => Event::PortsChecked { ask, seen: Listening::Ours },
+            "listening" if command.is("not-yet") => Event::PortsChecked { ask, seen: Listening::NotYet },
+            "listening" => Event::PortsChecked { ask, seen: Listening::Strangers(strangers) },
             "exited" => Event::MainExited {
                 run,
                 exit: exit.ok_or("code or signal?")?,
                 is_tree_left: command.is("left"),
+                diagnosis: None,
             },
             "emptied" => Event::TreeEmptied { run },
             "stuck" => Event::TreeStuck { run, what: command.text("what") },
             "guard-lost" => Event::GuardLost { claim },
             "released" => Event::Released { claim },
             "replaced" => Event::ClaimReplaced { claim },
-            "adopted" => Event::Adopted { claim, run, pid, exit, since: self.now, wanted },
+            "adopted" => Event::Adopted {
+                claim,
+                run,
+                pid,
+                exit,
+                since: self.now,
+                wanted,
+                was_ready: false,
+                notice: Notice::default(),
+                print: None,
+            },
             "ended-unseen" => Event::EndedUnseen { exit, is_tree_left: command.is("left"), wanted },
             verb => return Err(format!("`{verb}` is not known")),
         })
@@ -160,6 +171,12 @@ impl Stage {
             last.runs.iter().position(|known| *known == run).map_or(0, |at| at + 1)
         };
         match effect {
+            Effect::Probe { ask, run, kind, timeout } => {
+                let run = nth(run);
+                last.ask = ask.0;
+                format!("probe {name} run {run}: {kind}, question {}, {timeout:?}", ask.0)
+            }
+            Effect::Tell { note } => format!("tell {name}: {}", note.what),
             Effect::Record { wanted } => format!("record {name} {wanted}"),
             Effect::AskClaim { ask } => {
                 last.ask = ask.0;
@@ -169,12 +186,14 @@ impl Stage {
                 last.ask = ask.0;
                 format!("look at ports {name}, question {}", ask.0)
             }
-            Effect::Probe { ask, run } => {
+            Effect::CheckPorts { ask, run } => {
                 let run = nth(run);
                 last.ask = ask.0;
-                format!("probe {name} run {run}, question {}", ask.0)
+                format!("check ports {name} run {run}, question {}", ask.0)
             }
-            Effect::Spawn { claim, run } => format!("spawn {name} run {} under claim {}", nth(run), claim.0),
+            Effect::Spawn { claim, run, .. } => {
+                format!("spawn {name} run {} under claim {}", nth(run), claim.0)
+            }
             Effect::StopTree { claim, run, grace } => {
                 format!("stop tree {name} run {} under claim {}, grace {grace:?}", nth(run), claim.0)
             }

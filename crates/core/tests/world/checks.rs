@@ -36,6 +36,7 @@ pub fn every_wait_has_a_deadline(world: &World) -> Found {
             Word::Claiming
             | Word::Standby
             | Word::Starting
+            | Word::Unhealthy
             | Word::Stopping
             | Word::Backoff
             | Word::Conflict
@@ -43,7 +44,8 @@ pub fn every_wait_has_a_deadline(world: &World) -> Found {
         };
         // For what it needs, or, if it is to be stopped, for what needs it.
         let is_tied = |other: usize| {
-            world.plans[at].needs.contains(&name(other)) || world.plans[other].needs.contains(&name(at))
+            world.plans[at].needs.iter().any(|n| n.on == name(other))
+                || world.plans[other].needs.iter().any(|n| n.on == name(at))
         };
         let waits_for_another = || {
             instance.is_waiting()
@@ -131,8 +133,9 @@ pub fn a_wish_is_dropped_only_for_a_reason(world: &World, at: usize) -> Found {
 pub fn what_is_wanted_is_written_down(world: &World) -> Found {
     let Some(daemon) = &world.daemon else { return Ok(()) };
     (0..world.plans.len()).try_for_each(|at| {
-        let is_needed = (0..world.plans.len())
-            .any(|other| world.plans[other].needs.contains(&name(at)) && !daemon.project.is_down(other));
+        let is_needed = (0..world.plans.len()).any(|other| {
+            world.plans[other].needs.iter().any(|n| n.on == name(at)) && !daemon.project.is_down(other)
+        });
         let is_noted = match world.wishes[at].wanted {
             Some(Wanted::Up) => world.ledger[at].is_some(),
             // It goes down once what needs it is down.
@@ -149,7 +152,9 @@ pub fn what_is_wanted_is_written_down(world: &World) -> Found {
 fn is_failed_for_a_reason(world: &World, at: usize) -> bool {
     let most = match world.plans[at].restart {
         Restart::OnFailure(Some(most)) => most.min(world.plans[at].limit.count),
-        Restart::OnFailure(None) | Restart::Always => world.plans[at].limit.count,
+        Restart::OnFailure(None) | Restart::Always | Restart::OnSuccess | Restart::OnAbnormal => {
+            world.plans[at].limit.count
+        }
         Restart::No => 0,
     };
     let wish = &world.wishes[at];

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use soloist_core::event::{Cause, Effect, Event, IfHeld, Probe, Wanted};
+use soloist_core::event::{Cause, Effect, Event, IfHeld, Listening, Notice, Wanted};
 use soloist_core::id::{AskId, ClaimId};
 use soloist_core::project::{Orders, Project};
 use soloist_core::state::Word;
@@ -98,10 +98,10 @@ impl World {
     fn perform_one(&mut self, at: usize, effect: Effect) {
         let soon = |event| (at, event);
         match effect {
-            Effect::Record { .. } => {}
+            Effect::Record { .. } | Effect::Tell { .. } | Effect::Probe { .. } => {}
             Effect::AskClaim { ask } => self.ask_claim(at, ask),
             Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
-            Effect::Spawn { claim, run } => {
+            Effect::Spawn { claim, run, .. } => {
                 let found = checks::record_comes_before_spawn(self, at)
                     .and_then(|()| checks::no_spawn_is_ordered_beside_a_living_tree(self, at, claim))
                     .and_then(|()| checks::restarts_stay_inside_the_window(self, at));
@@ -114,7 +114,7 @@ impl World {
                     }
                 }
             }
-            Effect::Probe { ask, .. } => self.probe(at, ask),
+            Effect::CheckPorts { ask, .. } => self.probe(at, ask),
             Effect::StopTree { claim, grace, .. } => self.order(claim, Order::Stop { grace }),
             Effect::KillTree { claim, .. } => self.order(claim, Order::Kill),
             Effect::Sweep { claim, run, grace } => {
@@ -256,14 +256,14 @@ impl World {
         let guard = daemon.project.instance(at).claim().and_then(|claim| daemon.held.get(&claim)?.guard);
         let ports = &self.machine.programs[at].ports;
         let seen = match guard {
-            None => Probe::NotYet,
-            Some(_) if ports.iter().any(|port| self.machine.is_free(*port)) => Probe::NotYet,
+            None => Listening::NotYet,
+            Some(_) if ports.iter().any(|port| self.machine.is_free(*port)) => Listening::NotYet,
             Some(_) => match self.strangers(at, guard) {
-                strangers if strangers.is_empty() => Probe::Ours,
-                strangers => Probe::Strangers(strangers),
+                strangers if strangers.is_empty() => Listening::Ours,
+                strangers => Listening::Strangers(strangers),
             },
         };
-        self.answer(at, Event::Probed { ask, seen });
+        self.answer(at, Event::PortsChecked { ask, seen });
     }
 
     // ---- mail
@@ -430,7 +430,17 @@ impl World {
         if let Some(held) = self.daemon.as_mut().and_then(|daemon| daemon.held.get_mut(&claim)) {
             held.guard = Some(id);
         }
-        let event = Event::Adopted { claim, run, pid, exit, since, wanted };
+        let event = Event::Adopted {
+            claim,
+            run,
+            pid,
+            exit,
+            since,
+            wanted,
+            was_ready: false,
+            notice: Notice::default(),
+            print: None,
+        };
         self.answer_at_once((at, event));
     }
 

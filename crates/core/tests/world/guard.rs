@@ -326,7 +326,7 @@ impl Machine {
             if let Some(record) = &mut self.records[instance] {
                 (record.exit, record.is_ended, record.is_told) = (Some(exit), left.is_empty(), is_told);
             }
-            self.report(id, Event::MainExited { run, exit, is_tree_left: !left.is_empty() });
+            self.report(id, Event::MainExited { run, exit, is_tree_left: !left.is_empty(), diagnosis: None });
             if !left.is_empty() {
                 match self.guards[&id].stop {
                     Some(Stop::Polite { .. }) => left.iter().for_each(|pid| self.signal(*pid)),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use soloist_core::event::{Cause, Ended, Event, Exit, IfHeld, Probe, Wanted};
+use soloist_core::event::{Cause, Ended, Event, Exit, IfHeld, Listening, Wanted};
 use soloist_core::id::RunId;
-use soloist_core::plan::{Backoff, Kind, Plan, Restart, RestartLimit};
+use soloist_core::plan::{Backoff, Condition, Kind, Need, Plan, Restart, RestartLimit};
 use soloist_core::state::Word;
 use soloist_core::time::Time;
 
@@ -101,7 +101,10 @@ fn draw_plan(random: &mut Random, at: usize, tempers: Vec<Temper>) -> (Plan, Pro
     let plan = Plan {
         kind,
         ports: if has_port { vec![8000 + at as u16] } else { Vec::new() },
-        needs: (0..at).filter(|_| random.percent(40)).map(name).collect(),
+        needs: (0..at)
+            .filter(|_| random.percent(40))
+            .map(|on| Need { on: name(on), until: Condition::Ready })
+            .collect(),
         restart: random.pick(&[
             Restart::OnFailure(None),
             Restart::OnFailure(Some(3)),
@@ -116,6 +119,7 @@ fn draw_plan(random: &mut Random, at: usize, tempers: Vec<Temper>) -> (Plan, Pro
         stop_grace: random.pick(&[Duration::ZERO, Duration::from_millis(500), seconds(5)]),
         ready_timeout: random.span(2000, 8000),
         success_codes: vec![0],
+        ..Plan::default()
     };
     let program =
         Program { ports: plan.ports.clone(), is_job: kind != Kind::Service, grace: plan.stop_grace, tempers };
@@ -372,7 +376,7 @@ impl World {
         match event {
             Event::ClaimHeld { .. }
             | Event::ClaimFailed { .. }
-            | Event::Probed { seen: Probe::Strangers(_), .. } => {
+            | Event::PortsChecked { seen: Listening::Strangers(_), .. } => {
                 wish.is_refused = true;
                 wish.explains_a_start = true;
             }

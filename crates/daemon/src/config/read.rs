@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use soloist_core::plan::{Kind, Plan, Restart};
+use soloist_core::plan::{Condition, Kind, Need, Plan, Restart};
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Problems, Span, plain, quoted};
@@ -76,7 +76,7 @@ impl Section {
 impl Draft {
     pub(super) fn into_declared(self) -> Declared {
         let ports = self.ports.into_iter().map(|(port, _)| port).collect();
-        let needs = self.needs.into_iter().map(|(name, _)| name).collect();
+        let needs = self.needs.into_iter().map(|(on, _)| Need { on, until: Condition::Ready }).collect();
         Declared { name: self.name, plan: Plan { ports, needs, ..self.plan }, program: self.program }
     }
 }

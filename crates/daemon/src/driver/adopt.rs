@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use soloist_core::event::{Cause, Event, IfHeld, Wanted};
-use soloist_core::id::RunId;
+use soloist_core::event::{Cause, Event, IfHeld, Notice, Wanted};
+use soloist_core::id::{Print, RunId};
 use soloist_core::plan::Plan;
 use soloist_core::project::Orders;
 use soloist_os::guard::Report;
@@ -132,7 +132,10 @@ impl Driver {
     }
 
     fn adopt(&mut self, at: usize, found: Found, wanted: Wanted) -> Option<Event> {
-        let Report::Status { guard, run_id, main, exit, since_ms, .. } = found.status else { return None };
+        let Report::Status { guard, run_id, main, exit, since_ms, was_ready, print, .. } = found.status
+        else {
+            return None;
+        };
         let run = run_id.and_then(|id| RunId::parse(&id))?;
         let claim = self.hold(at, found.claim);
         match GuardLink::watch(found.link, claim, &self.inbox) {
@@ -150,6 +153,9 @@ impl Driver {
             pid: main.map(|main| main.pid),
             exit: exit.map(exit_to_core),
             since: since_boot(since_ms),
+            was_ready,
+            notice: Notice::default(),
+            print: print.map(Print),
             wanted,
         })
     }

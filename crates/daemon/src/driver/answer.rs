@@ -313,7 +313,12 @@ impl Driver {
             Word::Stopped if status.exit.is_some_and(|e| e.code == Some(0)) => Some(Ok(status)),
             Word::Stopped => problem(Code::NotRunning, format!("was stopped: {}", note())),
             Word::Backoff => problem(Code::Unhealthy, format!("does not stay up: {}", note())),
-            Word::Standby | Word::Conflict | Word::Claiming | Word::Starting | Word::Stopping => {
+            Word::Standby
+            | Word::Conflict
+            | Word::Claiming
+            | Word::Starting
+            | Word::Unhealthy
+            | Word::Stopping => {
                 if !is_late {
                     return None;
                 }

@@ -59,13 +59,14 @@ impl Driver {
                 }
             }
             Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
-            Effect::Spawn { claim, run } => {
+            Effect::Spawn { claim, run, cause: _ } => {
                 if let Err(e) = self.spawn(at, claim, run) {
                     let why = format!("no guard could be started: {e}");
                     self.at_once.push_back((at, Event::SpawnFailed { run, why, is_final: false }));
                 }
             }
-            Effect::Probe { ask, run: _ } => self.probe(at, ask),
+            Effect::CheckPorts { ask, run: _ } => self.check_ports(at, ask),
+            Effect::Probe { .. } | Effect::Tell { .. } => {}
             Effect::StopTree { claim, grace, run: _ } => {
                 self.order(claim, &Order::Stop { grace_ms: Some(milliseconds(grace)) });
             }
@@ -198,21 +199,21 @@ impl Driver {
         });
     }
 
-    fn probe(&mut self, at: usize, ask: AskId) {
+    fn check_ports(&mut self, at: usize, ask: AskId) {
         let wanted = self.services[at].declared.plan.ports.clone();
         let claim = self.project.instance(at).claim();
         let guard = claim.and_then(|claim| self.held.get(&claim)?.guard.as_ref()?.pid);
         let Some(guard) = guard else {
-            let event = Event::Probed { ask, seen: soloist_core::event::Probe::NotYet };
+            let event = Event::PortsChecked { ask, seen: soloist_core::event::Listening::NotYet };
             return self.at_once.push_back((at, event));
         };
-        if let Some(seen) = ports::quick_probe(&wanted, guard) {
-            return self.at_once.push_back((at, Event::Probed { ask, seen }));
+        if let Some(seen) = ports::quick_check(&wanted, guard) {
+            return self.at_once.push_back((at, Event::PortsChecked { ask, seen }));
         }
         let (layout, inbox) = (self.layout.clone(), self.inbox.clone());
         tokio::task::spawn_blocking(move || {
-            let seen = ports::slow_probe(&layout, &wanted, guard);
-            let _ = inbox.send(Input::Seen { at, event: Event::Probed { ask, seen } });
+            let seen = ports::slow_check(&layout, &wanted, guard);
+            let _ = inbox.send(Input::Seen { at, event: Event::PortsChecked { ask, seen } });
         });
     }
 }

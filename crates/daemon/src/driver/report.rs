@@ -30,7 +30,7 @@ impl Driver {
                 }
                 None
             }
-            Report::Spawned { run_id, main } => {
+            Report::Spawned { run_id, main, log_at: _ } => {
                 run_of(&run_id).map(|run| Event::Spawned { run, pid: main.pid })
             }
             Report::SpawnFailed { error: SpawnFailure::ClaimReplaced(_), .. } => {
@@ -44,8 +44,14 @@ impl Driver {
                 run,
                 exit: exit_to_core(exit),
                 is_tree_left: left > 0,
+                diagnosis: None,
             }),
             Report::Emptied { run_id, .. } => run_of(&run_id).map(|run| Event::TreeEmptied { run }),
+            Report::Notified { .. } | Report::OverMemory { .. } => None,
+            Report::Remark { words } => {
+                self.log.say(&words);
+                None
+            }
             Report::Stuck { processes } => {
                 self.project.status(at).run.map(|run| Event::TreeStuck { run, what: stuck_words(&processes) })
             }
@@ -65,7 +71,10 @@ impl Driver {
     ) {
         let Some(run) = run else { return };
         if let Some(exit) = exit.filter(|_| self.project.status(at).pid.is_some()) {
-            self.tell(at, Event::MainExited { run, exit: exit_to_core(exit), is_tree_left: !is_empty });
+            self.tell(
+                at,
+                Event::MainExited { run, exit: exit_to_core(exit), is_tree_left: !is_empty, diagnosis: None },
+            );
         }
         if is_empty && exit.is_some() {
             self.tell(at, Event::TreeEmptied { run });

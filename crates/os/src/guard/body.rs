@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal};
 
-use super::{Assignment, Order, PROTOCOL, Report, RunOrder, SpawnFailure};
+use super::{Assignment, Notice, Order, PROTOCOL, Report, RunOrder, SpawnFailure, Usage};
 use crate::claim::Claim;
 use crate::clock;
 use crate::guard::output::Output;
@@ -145,6 +145,10 @@ struct Body {
     /// Our parent, which inherits what other guards leave; none in the foreground.
     zygote: Option<u32>,
     swept: bool,
+    /// A daemon has seen the run ready.
+    was_ready: bool,
+    /// What the run said of itself.
+    notice: Notice,
     /// Children we had before we were a guard (`cmd & exec soloist run …`): not of our tree.
     strangers: Vec<u32>,
 }
@@ -178,6 +182,10 @@ impl Body {
             ended: true,
             stop_grace_ms: 0,
             was_stopped: false,
+            cause: String::new(),
+            print: None,
+            usage: Usage::default(),
+            past: Vec::new(),
         };
         Ok(Body {
             place,
@@ -202,6 +210,8 @@ impl Body {
             released: false,
             zygote,
             swept: false,
+            was_ready: false,
+            notice: Notice::default(),
             strangers,
             assignment,
         })
@@ -358,7 +368,11 @@ impl Body {
             // A killed leaf is of no further use (see `Leaf::make`); the next run gets a fresh one.
             leaf.remove();
         }
-        self.report(&Report::Emptied { run_id: self.record.run_id.clone(), killed });
+        self.report(&Report::Emptied {
+            run_id: self.record.run_id.clone(),
+            killed,
+            usage: self.record.usage,
+        });
     }
 
     fn receive_orders(&mut self, at: usize) {
@@ -409,7 +423,7 @@ impl Body {
                     Ok(ended) => {
                         let _ = self.write_record();
                         self.report(&Report::Swept { ended });
-                        self.report(&Report::Emptied { run_id, killed: true });
+                        self.report(&Report::Emptied { run_id, killed: true, usage: Usage::default() });
                     }
                     Err(SpawnFailure::Survivors(processes)) => self.report(&Report::Stuck { processes }),
                     Err(error) => self.report(&Report::SpawnFailed { run_id, error }),
@@ -424,7 +438,11 @@ impl Body {
                 self.obey(Order::Sweep { run_id, grace_ms: grace_ms.unwrap_or(0) }, Vec::new(), at);
             }
             Order::Stop { .. } => {
-                self.report(&Report::Emptied { run_id: self.record.run_id.clone(), killed: false });
+                self.report(&Report::Emptied {
+                    run_id: self.record.run_id.clone(),
+                    killed: false,
+                    usage: self.record.usage,
+                });
             }
             Order::Kill if self.tree != Tree::Empty => self.begin_kill(),
             // Survivors of an earlier run that did not end the last time: once more, without patience.
@@ -436,6 +454,7 @@ impl Body {
             Order::Signal { signal } => self.signal_main(signal),
             Order::Status => self.tell_status(at),
             Order::Release => self.released = true,
+            Order::Remember => self.was_ready = true,
         }
     }
 
@@ -449,6 +468,10 @@ impl Body {
             exit: self.record.exit,
             empty: self.tree == Tree::Empty,
             since_ms: self.record.since_ms,
+            was_ready: self.was_ready,
+            notice: self.notice.clone(),
+            print: self.record.print,
+            past: self.record.past.clone(),
         };
         if let (Some(link), Ok(bytes)) = (self.links.get(at), serde_json::to_vec(&status)) {
             let _ = link.send(&bytes, &[self.claim.as_fd()]);

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{Body, Mode, Tree};
 use crate::clock;
 use crate::guard::output::Output;
-use crate::guard::{Assignment, Report, RunOrder, SpawnFailure};
+use crate::guard::{Assignment, Notice, Report, RunOrder, SpawnFailure, Usage};
 use crate::identity::Identity;
 use crate::layout::Place;
 use crate::link::Listener;
@@ -55,6 +55,9 @@ impl Body {
         self.record.cgroup = self.leaf.as_ref().map(|leaf| leaf.path().to_owned());
         self.record.pid_file.clone_from(&run.pid_file);
         self.record.stop_grace_ms = run.stop_grace_ms;
+        self.record.cause = run.cause;
+        self.record.print = run.print;
+        self.record.usage = Usage::default();
         self.record.exit = None;
         self.record.exit_ms = None;
         self.record.was_stopped = false;
@@ -78,11 +81,17 @@ impl Body {
         })?;
         self.tree = Tree::Led { main };
         self.was_asked = false;
+        self.was_ready = false;
+        self.notice = Notice::default();
         // The child is not reaped yet, so this cannot name another, even if it has already ended.
         self.record.main = Identity::of(main).ok();
         let _ = self.write_record();
         if let Some(identity) = self.record.main.clone() {
-            self.report(&Report::Spawned { run_id: self.record.run_id.clone(), main: identity });
+            self.report(&Report::Spawned {
+                run_id: self.record.run_id.clone(),
+                main: identity,
+                log_at: None,
+            });
         }
         Ok(())
     }

@@ -1,0 +1,67 @@
+//! The past as it is told: the answer of `history --json` and of `GET /api/v1/history`. Fields are added, none is renamed.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::status::ExitStatus;
+
+/// Lines of the history, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// The lines.
+    pub entries: Vec<Entry>,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Grows from line to line.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// To which instance.
+    pub service: String,
+    /// What: `started`, `ready`, `exited`, … (docs/states.md has all of them).
+    pub what: String,
+    /// Of which run.
+    pub run_id: Option<String>,
+    /// Why: which user and command, schedule, crash, dependency, changed declaration.
+    pub cause: Option<String>,
+    /// How it ended.
+    pub exit: Option<ExitStatus>,
+    /// How long it took in milliseconds; for `restarting`, the delay.
+    pub duration_ms: Option<u64>,
+    /// The main process.
+    pub pid: Option<u32>,
+    /// The most memory it used, in KiB.
+    pub peak_kib: Option<u64>,
+    /// CPU time it used, in milliseconds.
+    pub cpu_ms: Option<u64>,
+    /// Where in its log it began, in bytes.
+    pub log_at: Option<u64>,
+    /// More, in words.
+    pub detail: Option<String>,
+}
+
+/// Which lines of the history: the query of `GET /api/v1/history`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistoryQuery {
+    /// Only of this instance, or of all instances of this service.
+    pub service: Option<String>,
+    /// Only from this moment on.
+    pub since: Option<Timestamp>,
+    /// Only lines after this one.
+    pub after: Option<i64>,
+    /// At most so many, the newest.
+    pub limit: Option<u32>,
+}
+
+/// The answer of `why`: a paragraph for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// About which instance.
+    pub service: String,
+    /// What happened last, why, what was done, and what happens next and when.
+    pub text: String,
+}

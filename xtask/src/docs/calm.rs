@@ -22,6 +22,8 @@ fn answers(order: &Effect) -> Vec<Event> {
         Effect::AskClaim { ask } => vec![Event::ClaimGranted { ask: *ask, claim: ClaimId(1000 + ask.0) }],
         Effect::LookAtPorts { ask } => vec![Event::PortsSeen { ask: *ask, strangers: Vec::new() }],
         Effect::Spawn { run, .. } => vec![Event::Spawned { run: *run, pid: 70 }],
+        Effect::Probe { ask, .. } => vec![Event::Probed { ask: *ask, outcome: Ok(()) }],
+        Effect::Tell { .. } => Vec::new(),
         Effect::CheckPorts { ask, .. } => vec![Event::PortsChecked { ask: *ask, seen: Listening::Ours }],
         Effect::StopTree { run, .. } | Effect::KillTree { run, .. } | Effect::Sweep { run, .. } => vec![
             Event::MainExited { run: *run, exit: Exit::Signal(15), is_tree_left: false, diagnosis: None },

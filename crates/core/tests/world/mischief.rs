@@ -235,7 +235,7 @@ impl World {
     }
 
     fn needs(&self, at: usize) -> Vec<usize> {
-        (0..at).filter(|need| self.plans[at].needs.contains(&name(*need))).collect()
+        (0..at).filter(|need| self.plans[at].needs.iter().any(|n| n.on == name(*need))).collect()
     }
 
     fn is_up(&self, at: usize) -> bool {
@@ -389,7 +389,7 @@ impl World {
             | Event::Adopted { exit: Some(exit), .. }
             | Event::EndedUnseen { exit: Some(exit), .. } => {
                 wish.has_ended = true;
-                wish.is_final |= Ended::Exited(*exit).is_final() || *exit == Exit::Code(0);
+                wish.is_final |= Ended::Exited(*exit).is_final(&self.plans[at]) || *exit == Exit::Code(0);
             }
             Event::SpawnFailed { is_final, .. } => {
                 wish.has_ended = true;

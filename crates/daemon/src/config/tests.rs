@@ -4,11 +4,15 @@
 use std::fs;
 use std::time::Duration;
 
-use soloist_core::plan::{Backoff, Kind, Restart, RestartLimit};
+use soloist_core::plan::{Backoff, Condition, Kind, Need, Restart, RestartLimit};
 
 use super::*;
 
 mod mistakes;
+
+fn ready(on: &str) -> Need {
+    Need { on: on.to_owned(), until: Condition::Ready }
+}
 
 const GOOD: &str = r#"# A market.
 [project]
@@ -73,7 +77,7 @@ fn a_full_file_is_read_in_its_order() {
     assert_eq!(processor.program.executable(), root.join("target/release/market"));
     assert_eq!(processor.plan.kind, Kind::Job { every: Some(Duration::from_secs(6)) });
     assert_eq!(processor.plan.restart, Restart::No);
-    assert_eq!(processor.plan.needs, ["db"]);
+    assert_eq!(processor.plan.needs, [ready("db")]);
 
     assert_eq!(api.program.dir, root.join("sub"));
     assert_eq!(api.program.executable(), root.join("sub/market"));
@@ -84,13 +88,14 @@ fn a_full_file_is_read_in_its_order() {
     let expected = Plan {
         kind: Kind::Service,
         ports: vec![9000, 9001],
-        needs: vec!["db".to_owned(), "processor".to_owned()],
+        needs: vec![ready("db"), ready("processor")],
         restart: Restart::OnFailure(Some(3)),
         backoff: Backoff { first: seconds(2), max: seconds(10), reset_after: seconds(60) },
         limit: RestartLimit { count: 5, period: seconds(3600) },
         stop_grace: Duration::from_millis(2500),
         ready_timeout: seconds(90),
         success_codes: vec![0, 143],
+        ..Plan::default()
     };
     assert_eq!(api.plan, expected);
     assert_eq!(once.plan.kind, Kind::Job { every: None });

@@ -171,6 +171,10 @@ pub enum Event {
         notice: Notice,
         /// The fingerprint of the declaration it was started from.
         print: Option<Print>,
+        /// Why it was started, if that is known.
+        cause: Option<Cause>,
+        /// When runs of it were started because it had fallen.
+        recent: Vec<Time>,
         /// What the ledger says was asked for.
         wanted: Wanted,
     },
@@ -182,6 +186,8 @@ pub enum Event {
         is_tree_left: bool,
         /// What the ledger says was asked for.
         wanted: Wanted,
+        /// When runs of it were started because it had fallen.
+        recent: Vec<Time>,
     },
     /// The time of `next_deadline` has come.
     DeadlinePassed,

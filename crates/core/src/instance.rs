@@ -1,19 +1,23 @@
 //! The instance: one machine for servers, workers and jobs. Every event is answered in every state; what a state does
-//! not expect is either late (its id is not the current one) or changes only what is wanted. Here are the door, the
-//! claim, the ports, time and the steps; `instance/` has what people ask for, the life of a run, and takeovers.
+//! not expect is either late (its id is not the current one) or changes only what is wanted. Here are the door, time and
+//! the steps; `instance/` has what people ask for, the claim, the ports, the life of a run, its health, and takeovers.
 
 mod asked;
+mod claim;
+mod health;
+mod ports;
 mod run;
 mod takeover;
 
 use std::time::Duration;
 
-use crate::event::{Cause, Effect, Ended, Event, Exit, IfHeld, Listening, Said, Wanted};
-use crate::id::{AskId, ClaimId, RunId};
-use crate::plan::{Kind, Plan};
+use crate::event::{Cause, Diagnosis, Effect, Ended, Event, Exit, IfHeld, Note, Wanted, What};
+use crate::health::Health;
+use crate::id::{AskId, ClaimId, Print, RunId};
+use crate::plan::Plan;
 use crate::random::Random;
 use crate::restart::Restarts;
-use crate::state::{Refusal, Rest, State, Status, Why};
+use crate::state::{Life, Refusal, Rest, State, Status, Why};
 use crate::time::Time;
 
 /// How long an answer of the driver may take before the question is asked again or given up.
@@ -22,9 +26,6 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(2);
 /// Beyond the grace: after this the kill is ordered again, and it is said that something does not die.
 const STOP_MARGIN: Duration = Duration::from_secs(10);
-/// The first pause between two looks at a starting server's ports, doubled up to the last.
-const PROBE_FIRST: Duration = Duration::from_millis(5);
-const PROBE_LAST: Duration = Duration::from_millis(100);
 
 /// The state machine of one instance.
 #[derive(Clone, Debug)]
@@ -35,6 +36,14 @@ pub struct Instance {
     if_held: IfHeld,
     claim: Option<ClaimId>,
     pid: Option<u32>,
+    /// What it is declared as, and what its run was started from, if that is known.
+    print: Print,
+    run_print: Option<Print>,
+    /// Why the current or last run was started, or the next one will be.
+    cause: Option<Cause>,
+    health: Health,
+    /// What the last words of the run tell about its end.
+    diagnosis: Option<Diagnosis>,
     /// Start of the current run, or of the current state.
     since: Time,
     exit: Option<Exit>,
@@ -55,6 +64,8 @@ pub struct Instance {
     due: Time,
     random: Random,
     asked: u64,
+    /// Runs that ended by themselves so far.
+    falls: u64,
     /// Events so far.
     revision: u64,
 }
@@ -69,6 +80,11 @@ impl Instance {
             if_held: IfHeld::Refuse,
             claim: None,
             pid: None,
+            print: Print::default(),
+            run_print: None,
+            cause: None,
+            health: Health::default(),
+            diagnosis: None,
             since: now,
             exit: None,
             note: None,
@@ -82,13 +98,14 @@ impl Instance {
             due: now,
             random: Random::new(seed),
             asked: 0,
+            falls: 0,
             revision: 0,
         }
     }
 
     /// When `DeadlinePassed` is to be given if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.state.deadline()
+        [self.state.deadline(), self.health_deadline()].into_iter().flatten().min()
     }
 
     /// What it was declared as.
@@ -96,9 +113,24 @@ impl Instance {
         &self.plan
     }
 
-    /// A changed declaration: it counts from the next decision on.
-    pub fn replan(&mut self, plan: Plan) {
+    /// A declaration, new or changed: it counts from the next decision on, and what runs is left alone.
+    pub fn replan(&mut self, now: Time, plan: Plan, print: Print) {
+        let has_other_probes = (plan.readiness, plan.liveness) != (self.plan.readiness, self.plan.liveness);
         self.plan = plan;
+        self.print = print;
+        if has_other_probes && matches!(self.state, State::Ready { .. } | State::Unhealthy { .. }) {
+            self.arm(now);
+        }
+    }
+
+    /// Whether its run was started from another declaration than the present one.
+    pub fn is_stale(&self) -> bool {
+        self.state.run().is_some() && self.run_print.is_some_and(|print| print != self.print)
+    }
+
+    /// How often a run of it ended by itself.
+    pub fn falls(&self) -> u64 {
+        self.falls
     }
 
     /// The claim it holds.
@@ -121,8 +153,9 @@ impl Instance {
             pid: self.pid,
             since: self.since,
             restarts: self.restarts.total,
-            cause: None,
-            said: Said::default(),
+            cause: self.cause.clone(),
+            said: self.health.said.clone(),
+            is_stale: self.is_stale(),
             exit: self.exit,
             note: self.note.clone(),
             refusal: self.refusal.clone(),
@@ -148,9 +181,7 @@ impl Instance {
             }
             Event::NeedsFailed { why } => {
                 if self.state == State::Waiting {
-                    self.note = Some(why.clone());
-                    self.refusal = Some(Refusal::Error(why));
-                    self.want(Wanted::Down, effects);
+                    self.refuse(Refusal::Error(why), effects);
                     self.state = State::Stopped;
                 }
             }
@@ -163,8 +194,15 @@ impl Instance {
             Event::Spawned { run, pid } => self.spawned(now, run, pid, effects),
             Event::SpawnFailed { run, why, is_final } => self.spawn_failed(now, run, why, is_final, effects),
             Event::PortsChecked { ask, seen } => self.ports_checked(now, ask, seen, effects),
-            Event::Probed { .. } | Event::Notified { .. } | Event::OverMemory { .. } => {}
-            Event::MainExited { run, exit, is_tree_left, diagnosis: _ } => {
+            Event::Probed { ask, outcome } => self.probed(now, ask, outcome, effects),
+            Event::Notified { run, notice } => self.notified(now, run, notice, effects),
+            Event::OverMemory { run, what } => {
+                if self.state.run() == Some(run) {
+                    self.give_up(now, Ended::OverMemory(what), effects);
+                }
+            }
+            Event::MainExited { run, exit, is_tree_left, diagnosis } => {
+                self.diagnosis = diagnosis.filter(|_| self.state.run() == Some(run));
                 self.main_exited(now, run, exit, is_tree_left, effects)
             }
             Event::TreeEmptied { run } => self.tree_emptied(now, run, effects),
@@ -187,10 +225,9 @@ impl Instance {
             }
             Event::GuardLost { claim } => self.guard_lost(now, claim, effects),
             Event::Released { claim } => self.released(now, claim, effects),
-            Event::Adopted { claim, run, pid, exit, since, wanted, was_ready: _, notice: _, print: _ } => {
-                self.adopted(now, (claim, run, pid), exit, since, wanted, effects);
-            }
-            Event::EndedUnseen { exit, is_tree_left, wanted } => {
+            Event::Adopted { .. } => self.adopted(now, event, effects),
+            Event::EndedUnseen { exit, is_tree_left, wanted, recent } => {
+                self.restarts.remember(recent);
                 self.ended_unseen(now, exit, is_tree_left, wanted, effects);
             }
             Event::DeadlinePassed => self.deadline_passed(now, effects),
@@ -200,162 +237,12 @@ impl Instance {
         }
     }
 
-    // ---- the claim
-
-    fn claim_granted(&mut self, now: Time, ask: AskId, claim: ClaimId, effects: &mut Vec<Effect>) {
-        if !matches!(self.state, State::Claiming { ask: current, .. } if current == ask) {
-            // An answer to a question that was given up: let it go, whatever we hold now is another one. The same one
-            // told twice is not let go: it is in use.
-            if self.claim != Some(claim) {
-                effects.push(Effect::Release { claim });
-            }
-            return;
-        }
-        self.claim = Some(claim);
-        match (self.wanted, self.unseen.take()) {
-            (_, Some(why)) => {
-                let run = RunId(self.random.next());
-                self.sweep(now, run, why, effects);
-            }
-            (Wanted::Up, None) => self.look(now, effects),
-            (Wanted::Down, None) => self.release(now, Rest::Stopped, effects),
-        }
-    }
-
-    fn claim_refused(&mut self, now: Time, ask: AskId, refusal: Refusal, effects: &mut Vec<Effect>) {
-        if !matches!(self.state, State::Claiming { ask: current, .. } if current == ask) {
-            return;
-        }
-        let (Refusal::Held(text) | Refusal::Error(text)) = &refusal else { return };
-        self.note = Some(text.clone());
-        self.refusal = Some(refusal);
-        self.stand_aside(now, State::Standby { retry_at: now + RETRY }, effects);
-    }
-
-    /// Somebody else is at work: wait for a better time if asked to, else want it no more.
-    fn stand_aside(&mut self, now: Time, waiting: State, effects: &mut Vec<Effect>) {
-        self.state = match (self.wanted, self.plan.kind, self.if_held) {
-            (Wanted::Down, _, _) if self.unseen.is_some() => waiting,
-            (Wanted::Down, _, _) => State::Stopped,
-            // A job that is due while somebody else runs it is skipped, not queued.
-            (Wanted::Up, Kind::Job { every: Some(every) }, _) => {
-                State::Scheduled { at: self.next_due(now, every) }
-            }
-            (Wanted::Up, _, IfHeld::StandBy) => waiting,
-            (Wanted::Up, _, IfHeld::Refuse) => {
-                self.want(Wanted::Down, effects);
-                if self.unseen.is_some() { waiting } else { State::Stopped }
-            }
-        };
-    }
-
-    fn released(&mut self, now: Time, claim: ClaimId, effects: &mut Vec<Effect>) {
-        // Anything else is an answer to an old order: a claim that is in use is not let go by it.
-        let State::Releasing { claim: current, rest, .. } = self.state else { return };
-        if current != claim {
-            return;
-        }
-        self.claim = None;
-        self.state = match rest {
-            Rest::Stopped => State::Stopped,
-            Rest::Waiting => State::Waiting,
-            Rest::Failed => State::Failed,
-            Rest::Completed => State::Completed,
-            Rest::Scheduled { at } => State::Scheduled { at },
-            Rest::Conflict { retry_at } => State::Conflict { retry_at },
-            Rest::Again => {
-                self.due = now;
-                return self.begin(now, effects);
-            }
-        };
-    }
-
-    // ---- the ports
-
-    fn ports_seen(&mut self, now: Time, ask: AskId, strangers: Vec<String>, effects: &mut Vec<Effect>) {
-        match self.state {
-            State::Looking { ask: current, .. } if current == ask => {
-                match (self.wanted, strangers.is_empty()) {
-                    (Wanted::Down, _) => self.release(now, Rest::Stopped, effects),
-                    (Wanted::Up, true) => self.spawn(now, effects),
-                    (Wanted::Up, false) => self.meet_strangers(now, strangers, effects),
-                }
-            }
-            State::Freeing { ask: current, .. } if current == ask => match self.wanted {
-                Wanted::Up => self.look(now, effects),
-                Wanted::Down => {
-                    if !strangers.is_empty() {
-                        self.note =
-                            Some(format!("stopped, but its port is in use: {}", strangers.join("; ")));
-                    }
-                    self.release(now, Rest::Stopped, effects);
-                }
-            },
-            State::Looking { .. }
-            | State::Freeing { .. }
-            | State::Stopped
-            | State::Waiting
-            | State::Claiming { .. }
-            | State::Standby { .. }
-            | State::Spawning { .. }
-            | State::Probing { .. }
-            | State::Ready { .. }
-            | State::Running { .. }
-            | State::Stopping { .. }
-            | State::Releasing { .. }
-            | State::Backoff { .. }
-            | State::Failed
-            | State::Conflict { .. }
-            | State::Scheduled { .. }
-            | State::Completed => {}
-        }
-    }
-
-    /// Holding the claim with an empty tree, while others are on the ports.
-    fn meet_strangers(&mut self, now: Time, strangers: Vec<String>, effects: &mut Vec<Effect>) {
-        if self.swept != self.claim {
-            // They may be what an earlier run left: end that, and look again.
-            let run = RunId(self.random.next());
-            return self.sweep(now, run, Why::Asked, effects);
-        }
-        self.note = Some(strangers.join("; "));
-        self.refusal = Some(Refusal::Ports(strangers));
-        let rest = match (self.if_held, self.plan.kind) {
-            // A job that is due while its place is taken is skipped, not dropped.
-            (_, Kind::Job { every: Some(every) }) => Rest::Scheduled { at: self.next_due(now, every) },
-            (IfHeld::StandBy, _) => Rest::Conflict { retry_at: now + RETRY },
-            (IfHeld::Refuse, _) => {
-                self.want(Wanted::Down, effects);
-                Rest::Stopped
-            }
-        };
-        self.release(now, rest, effects);
-    }
-
-    fn ports_checked(&mut self, now: Time, ask: AskId, seen: Listening, effects: &mut Vec<Effect>) {
-        let State::Probing { run, ask: current, rounds, give_up_at, .. } = self.state else { return };
-        if current != Some(ask) {
-            return;
-        }
-        match seen {
-            Listening::Ours => self.serve(now, run),
-            Listening::NotYet => {
-                let pause = PROBE_FIRST.saturating_mul(1 << rounds.min(10)).min(PROBE_LAST);
-                self.state =
-                    State::Probing { run, ask: None, probe_at: now + pause, rounds: rounds + 1, give_up_at };
-            }
-            // Two servers on one port: half of the requests would go to the wrong one.
-            Listening::Strangers(strangers) => {
-                self.note = Some(strangers.join("; "));
-                self.refusal = Some(Refusal::Ports(strangers));
-                self.stop_tree(now, Why::Conflict, effects);
-            }
-        }
-    }
-
     // ---- time
 
     fn deadline_passed(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if self.health_deadline().is_some_and(|at| at <= now) && self.look_at_health(now, effects) {
+            return;
+        }
         if self.state.deadline().is_none_or(|at| at > now) {
             return;
         }
@@ -365,26 +252,17 @@ impl Instance {
                 self.claim_refused(now, ask, Refusal::Error("no answer about the claim".into()), effects);
             }
             State::Standby { .. } | State::Conflict { .. } | State::Backoff { .. } => {
-                self.begin(now, effects)
+                self.begin(now, effects);
             }
             State::Scheduled { at } => {
                 self.due = *at;
+                self.cause = Some(Cause::Schedule);
                 self.begin(now, effects);
             }
             State::Looking { .. } => self.look(now, effects),
             State::Freeing { .. } => self.free(now, effects),
             State::Spawning { .. } => self.stop_tree(now, Why::Ended(Ended::NotReady), effects),
-            State::Probing { run, rounds, give_up_at, .. } => {
-                let (run, rounds, give_up_at) = (*run, *rounds, *give_up_at);
-                if give_up_at <= now {
-                    let said = format!("not ready after {} s", self.plan.ready_timeout.as_secs_f64());
-                    self.note = Some(said.clone());
-                    self.refusal = Some(Refusal::NotReady(said));
-                    self.stop_tree(now, Why::Ended(Ended::NotReady), effects);
-                } else {
-                    self.probe(now, run, rounds, give_up_at, effects);
-                }
-            }
+            State::Probing { .. } => self.gate_deadline(now, effects),
             State::Stopping { run, why, .. } => {
                 let (run, why) = (*run, why.clone());
                 if self.is_sweeping {
@@ -403,6 +281,7 @@ impl Instance {
             State::Stopped
             | State::Waiting
             | State::Ready { .. }
+            | State::Unhealthy { .. }
             | State::Running { .. }
             | State::Failed
             | State::Completed => {}
@@ -441,30 +320,23 @@ impl Instance {
         let run = RunId(self.random.next());
         self.exit = None;
         self.refusal = None;
+        self.diagnosis = None;
+        self.health = Health::default();
+        self.run_print = Some(self.print);
         self.healthy_for = None;
         self.unseen = None;
         self.is_sweeping = false;
         // The guard may first have to end, with all patience, what an earlier run left.
         let until = now + self.plan.stop_grace + STOP_MARGIN + ANSWER_LIMIT;
         self.state = State::Spawning { run, until };
-        effects.push(Effect::Spawn { claim, run, cause: Cause::Crash });
-    }
-
-    fn probe(&mut self, now: Time, run: RunId, rounds: u32, give_up_at: Time, effects: &mut Vec<Effect>) {
-        let ask = self.ask();
-        self.state = State::Probing { run, ask: Some(ask), probe_at: now, rounds, give_up_at };
-        effects.push(Effect::CheckPorts { ask, run });
-    }
-
-    /// It serves. Whoever asked for a start has their answer; from here on it is kept up.
-    fn serve(&mut self, now: Time, run: RunId) {
-        self.if_held = IfHeld::StandBy;
-        self.state = State::Ready { run, since: now };
+        let cause = self.cause.clone().unwrap_or(Cause::Takeover);
+        effects.push(Effect::Spawn { claim, run, cause });
     }
 
     fn stop_tree(&mut self, now: Time, why: Why, effects: &mut Vec<Effect>) {
         let (Some(run), Some(claim)) = (self.state.run(), self.claim) else { return };
         self.state = self.stopping(now, run, why);
+        self.tell_of_stop(effects);
         effects.push(Effect::StopTree { claim, run, grace: self.plan.stop_grace });
     }
 
@@ -507,22 +379,43 @@ impl Instance {
         }
     }
 
+    /// What was asked for cannot be had: it is wanted no more, and whoever asked is told why.
+    fn refuse(&mut self, refusal: Refusal, effects: &mut Vec<Effect>) {
+        let words = refusal.words();
+        self.note = Some(words.clone());
+        self.refusal = Some(refusal);
+        self.want(Wanted::Down, effects);
+        self.tell(What::Refused, |note| note.words = Some(words), effects);
+    }
+
+    // ---- the history
+
+    /// One line for the history, about the current run if there is one.
+    fn tell(&self, what: What, fill: impl FnOnce(&mut Note), effects: &mut Vec<Effect>) {
+        let run = self.state.run();
+        let mut note = Note { what, run, cause: None, exit: None, span: None, words: None };
+        fill(&mut note);
+        effects.push(Effect::Tell { note });
+    }
+
+    fn tell_of_stop(&self, effects: &mut Vec<Effect>) {
+        self.tell(What::Stopping, |note| note.words.clone_from(&self.note), effects);
+    }
+
     fn ask(&mut self) -> AskId {
         self.asked += 1;
         AskId(self.asked)
-    }
-
-    fn ready_for(&self, now: Time) -> Option<Duration> {
-        match self.state {
-            State::Ready { since, .. } => Some(now.since(since)),
-            _ => None,
-        }
     }
 
     /// The first moment of the job's rhythm that is not past: missed ones are skipped, and the rhythm does not drift.
     fn next_due(&self, now: Time, every: Duration) -> Time {
         let passed = now.since(self.due).as_nanos() / every.as_nanos().max(1) + 1;
         self.due + every.saturating_mul(u32::try_from(passed).unwrap_or(u32::MAX))
+    }
+
+    /// Whether its tree lives and is to live.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state.life(), Some(Life::Up { .. }))
     }
 
     /// Whether it waits for another instance.

@@ -2,6 +2,7 @@
 //! environment. Time and randomness come in as arguments; what should be done goes out as a list of effects.
 
 pub mod event;
+mod health;
 pub mod id;
 pub mod instance;
 pub mod plan;

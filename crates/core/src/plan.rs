@@ -78,6 +78,8 @@ pub struct Probe {
     pub success_threshold: u32,
     /// So many in a row fail it.
     pub failure_threshold: u32,
+    /// Once it has passed it is not asked again: a line in a log stays written.
+    pub is_once: bool,
 }
 
 impl Default for Probe {
@@ -89,6 +91,7 @@ impl Default for Probe {
             timeout: Duration::from_secs(1),
             success_threshold: 1,
             failure_threshold: 3,
+            is_once: false,
         }
     }
 }

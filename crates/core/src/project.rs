@@ -1,9 +1,13 @@
 //! The project: its instances in their order. What is needed starts first, what needs it stops first. It decides
-//! when an instance is told; what the instance then does is its own matter.
+//! when an instance is told; what the instance then does is its own matter. Who follows when one falls, or when its
+//! declaration changes, is in `project/`.
 
-use crate::event::{Cause, Effect, Event, IfHeld, Wanted};
+mod follow;
+
+use crate::event::{Cause, Effect, Ended, Event, IfHeld, Wanted};
+use crate::id::Print;
 use crate::instance::Instance;
-use crate::plan::{Kind, Plan};
+use crate::plan::{Condition, Kind, Plan, Strategy};
 use crate::state::{Status, Word};
 use crate::time::Time;
 
@@ -14,6 +18,7 @@ pub type Orders = Vec<(usize, Effect)>;
 #[derive(Clone, Debug, Default)]
 pub struct Project {
     members: Vec<Member>,
+    strategy: Strategy,
     /// Whom something happened to since it was last asked.
     touched: Vec<usize>,
 }
@@ -24,6 +29,8 @@ struct Member {
     instance: Instance,
     /// To be stopped once all that need it are down.
     stop_after: Option<Cause>,
+    /// It is declared no more.
+    is_removed: bool,
 }
 
 impl Project {
@@ -32,10 +39,15 @@ impl Project {
         Project::default()
     }
 
+    /// Who else is restarted when one falls.
+    pub fn set_strategy(&mut self, strategy: Strategy) {
+        self.strategy = strategy;
+    }
+
     /// Adds an instance and returns its position, which stays.
     pub fn add(&mut self, name: &str, plan: Plan, seed: u64, now: Time) -> usize {
         let instance = Instance::new(plan, seed, now);
-        self.members.push(Member { name: name.to_owned(), instance, stop_after: None });
+        self.members.push(Member { name: name.to_owned(), instance, stop_after: None, is_removed: false });
         self.members.len() - 1
     }
 
@@ -62,9 +74,10 @@ impl Project {
         touched
     }
 
-    /// A changed declaration: it counts from the next decision on, and what runs is left alone.
-    pub fn replan(&mut self, at: usize, plan: Plan) {
-        self.members[at].instance.replan(plan);
+    /// A declaration, new or changed: it counts from the next decision on, and what runs is left alone.
+    pub fn replan(&mut self, now: Time, at: usize, plan: Plan, print: Print) {
+        self.members[at].is_removed = false;
+        self.members[at].instance.replan(now, plan, print);
     }
 
     /// So many instances.
@@ -119,8 +132,7 @@ impl Project {
     /// Starts an instance, and what it needs before it.
     pub fn start(&mut self, now: Time, at: usize, cause: Cause, if_held: IfHeld, orders: &mut Orders) {
         self.keep(at);
-        let needs = self.needs(at);
-        let unmet: Vec<usize> = needs.into_iter().filter(|need| !self.is_met(*need)).collect();
+        let unmet = self.unmet(at);
         if unmet.is_empty() {
             self.tell(now, at, Event::StartAsked { cause, if_held }, orders);
         } else {
@@ -182,9 +194,13 @@ impl Project {
 
     fn tell(&mut self, now: Time, at: usize, event: Event, orders: &mut Orders) {
         self.touched.push(at);
+        let falls = self.members[at].instance.falls();
         let mut effects = Vec::new();
         self.members[at].instance.handle(now, event, &mut effects);
         orders.extend(effects.into_iter().map(|effect| (at, effect)));
+        if self.members[at].instance.falls() != falls {
+            self.spread(now, at, orders);
+        }
     }
 
     /// Goes on with whatever waited for what has just happened, until nothing more follows. Each round takes at least
@@ -208,11 +224,11 @@ impl Project {
         if !member.instance.is_waiting() {
             return None;
         }
-        let needs = self.needs(at);
-        if needs.iter().all(|need| self.is_met(*need)) {
+        let unmet = self.unmet(at);
+        if unmet.is_empty() {
             return Some(Event::NeedsMet);
         }
-        let lost = needs.into_iter().find(|need| !self.is_met(*need) && !self.is_on_its_way(*need))?;
+        let lost = unmet.into_iter().find(|need| !self.is_on_its_way(*need))?;
         let status = self.status(lost);
         let note = status.note.map_or(String::new(), |note| format!(" ({note})"));
         Some(Event::NeedsFailed {
@@ -226,19 +242,30 @@ impl Project {
     }
 
     fn needs(&self, at: usize) -> Vec<usize> {
-        self.members[at].instance.plan().needs.iter().filter_map(|need| self.position(&need.on)).collect()
+        self.needs_of(at).map(|(need, _)| need).collect()
     }
 
-    /// A service is there when it is ready, a job when its last run ended well.
-    fn is_met(&self, at: usize) -> bool {
+    fn needs_of(&self, at: usize) -> impl Iterator<Item = (usize, Condition)> {
+        let needs = &self.members[at].instance.plan().needs;
+        needs.iter().filter_map(|need| Some((self.position(&need.on)?, need.until)))
+    }
+
+    /// Those that it needs and that are not as far as they must be.
+    fn unmet(&self, at: usize) -> Vec<usize> {
+        self.needs_of(at).filter(|(need, until)| !self.is_met(*need, *until)).map(|(need, _)| need).collect()
+    }
+
+    fn is_met(&self, at: usize, until: Condition) -> bool {
         let instance = &self.members[at].instance;
         let status = instance.status();
-        match (instance.plan().kind, status.state) {
-            (Kind::Service, state) => state == Word::Ready,
-            (Kind::Job { .. }, Word::Completed) => true,
-            (Kind::Job { .. }, _) => {
-                status.exit.is_some_and(|e| crate::event::Ended::Exited(e).is_success(instance.plan()))
-            }
+        let is_job = instance.plan().kind != Kind::Service;
+        let has_succeeded = status.exit.is_some_and(|exit| Ended::Exited(exit).is_success(instance.plan()));
+        match until {
+            Condition::Started => status.pid.is_some() || status.exit.is_some(),
+            Condition::Ready if is_job => status.state == Word::Completed || has_succeeded,
+            Condition::Ready => status.state == Word::Ready,
+            Condition::Completed => status.state == Word::Completed || status.exit.is_some(),
+            Condition::CompletedSuccessfully => status.state == Word::Completed || has_succeeded,
         }
     }
 

@@ -20,6 +20,17 @@ pub enum Verdict {
     Exhausted,
 }
 
+/// The end of a run, as far as it matters for the next.
+#[derive(Clone, Debug)]
+pub struct Fall<'a> {
+    /// How it ended.
+    pub ended: &'a Ended,
+    /// How long it had been ready, if it ever was.
+    pub ready_for: Option<Duration>,
+    /// What it said about its end, if trying again cannot help against it.
+    pub hopeless: Option<String>,
+}
+
 /// The restarts of one instance so far.
 #[derive(Clone, Debug, Default)]
 pub struct Restarts {
@@ -29,6 +40,8 @@ pub struct Restarts {
     in_a_row: u32,
     /// Since somebody last asked for a start.
     pub total: u32,
+    /// What the last run said about its end, if trying again cannot help against it.
+    hopeless: Option<String>,
 }
 
 impl Restarts {
@@ -37,15 +50,15 @@ impl Restarts {
         *self = Restarts::default();
     }
 
-    /// Judges a run that ended by itself. `ready_for` is how long it had been ready, if it ever was.
-    pub fn judge(
-        &mut self,
-        plan: &Plan,
-        ended: &Ended,
-        ready_for: Option<Duration>,
-        now: Time,
-        random: &mut Random,
-    ) -> Verdict {
+    /// What another daemon counted: when runs were started because the one before had fallen.
+    pub fn remember(&mut self, recent: Vec<Time>) {
+        self.total = self.total.max(u32::try_from(recent.len()).unwrap_or(u32::MAX));
+        self.recent = recent;
+    }
+
+    /// Judges a run that ended by itself.
+    pub fn judge(&mut self, plan: &Plan, fall: Fall<'_>, now: Time, random: &mut Random) -> Verdict {
+        let Fall { ended, ready_for, hopeless } = fall;
         let succeeded = ended.is_success(plan);
         let wants_more = match plan.restart {
             Restart::No => false,
@@ -57,7 +70,10 @@ impl Restarts {
         if !wants_more {
             return if succeeded { Verdict::Done } else { Verdict::Failed };
         }
-        if ended.is_final(plan) {
+        // Once may have been the moment in which a file was saved; twice the same is how it is.
+        let is_hopeless = hopeless.is_some() && self.hopeless == hopeless;
+        self.hopeless = hopeless;
+        if ended.is_final(plan) || is_hopeless {
             return Verdict::Failed;
         }
         self.recent.retain(|at| now.since(*at) < plan.limit.period);
@@ -102,7 +118,8 @@ mod tests {
         let (plan, mut random, mut restarts) = (Plan::default(), Random::new(7), Restarts::default());
         (0..count)
             .map(|i| {
-                restarts.judge(&plan, &CRASH, ready_for, Time(Duration::from_secs(i as u64)), &mut random)
+                let fall = Fall { ended: &CRASH, ready_for, hopeless: None };
+                restarts.judge(&plan, fall, Time(Duration::from_secs(i as u64)), &mut random)
             })
             .collect()
     }
@@ -138,12 +155,27 @@ mod tests {
     #[test]
     fn success_is_not_restarted_on_failure_and_a_missing_command_never() {
         let (plan, mut random, mut restarts) = (Plan::default(), Random::new(7), Restarts::default());
-        let mut judge = |ended| restarts.judge(&plan, &ended, None, Time::default(), &mut random);
+        let mut judge = |ended: Ended| {
+            let fall = Fall { ended: &ended, ready_for: None, hopeless: None };
+            restarts.judge(&plan, fall, Time::default(), &mut random)
+        };
         assert_eq!(judge(Ended::Exited(Exit::Code(0))), Verdict::Done);
         assert_eq!(
             judge(Ended::NotStarted { why: "no such command".into(), is_final: true }),
             Verdict::Failed
         );
         assert_eq!(judge(Ended::Exited(Exit::Code(127))), Verdict::Failed);
+    }
+
+    #[test]
+    fn the_same_hopeless_words_twice_are_enough() {
+        let (plan, mut random, mut restarts) = (Plan::default(), Random::new(7), Restarts::default());
+        let mut judge = |words: &str| {
+            let fall = Fall { ended: &CRASH, ready_for: None, hopeless: Some(words.to_owned()) };
+            restarts.judge(&plan, fall, Time::default(), &mut random)
+        };
+        assert!(matches!(judge("no module named x"), Verdict::Again(_)));
+        assert!(matches!(judge("no module named y"), Verdict::Again(_)));
+        assert_eq!(judge("no module named y"), Verdict::Failed);
     }
 }

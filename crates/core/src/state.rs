@@ -11,14 +11,16 @@
 //!     |          failed, completed, scheduled              backoff ---> Looking
 //! ```
 //!
-//! Waiting (for another instance), Looking, Spawning and Probing show as `starting`; Stopping, Freeing and Releasing as `stopping`. A job is `running`
-//! instead of `ready`. What is *wanted* is kept apart from what is true: a stop during a start only changes what is
+//! Waiting (for another instance), Looking, Spawning and Probing show as `starting`; Stopping, Freeing and Releasing as
+//! `stopping`. A job is `running` instead of `ready`; a ready one whose readiness probe fails is `unhealthy` until it
+//! passes again. What is *wanted* is kept apart from what is true: a stop during a start only changes what is
 //! wanted, and the next answer finds that out. The claim is held from `claiming`'s grant until Releasing's end, the
 //! tree may live from Spawning until its `TreeEmptied`.
 
 use std::fmt;
 
 use crate::event::{Cause, Ended, Exit, Said, Wanted};
+use crate::health::Tries;
 use crate::id::{AskId, ClaimId, RunId};
 use crate::time::Time;
 
@@ -47,17 +49,18 @@ pub(crate) enum State {
         run: RunId,
         until: Time,
     },
-    /// It executes; looking whether it listens.
+    /// It executes; on its way through the gates to ready.
     Probing {
         run: RunId,
-        ask: Option<AskId>,
-        probe_at: Time,
-        rounds: u32,
+        gate: Gate,
         give_up_at: Time,
     },
     Ready {
         run: RunId,
-        since: Time,
+    },
+    /// It was ready, lives, and its readiness probe fails.
+    Unhealthy {
+        run: RunId,
     },
     /// A job at work.
     Running {
@@ -94,6 +97,19 @@ pub(crate) enum State {
         at: Time,
     },
     Completed,
+}
+
+/// What stands between a run that executes and a ready one, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Gate {
+    /// Its startup probe.
+    Startup(Tries),
+    /// Its ports.
+    Ports(Tries),
+    /// Its own word: `READY=1`.
+    Notice,
+    /// Its readiness probe.
+    Readiness(Tries),
 }
 
 /// A tree that may live.
@@ -215,6 +231,7 @@ impl State {
                 Word::Starting
             }
             State::Ready { .. } => Word::Ready,
+            State::Unhealthy { .. } => Word::Unhealthy,
             State::Running { .. } => Word::Running,
             State::Stopping { .. } | State::Freeing { .. } | State::Releasing { .. } => Word::Stopping,
             State::Backoff { .. } => Word::Backoff,
@@ -230,7 +247,8 @@ impl State {
         match self {
             State::Spawning { run, .. }
             | State::Probing { run, .. }
-            | State::Ready { run, .. }
+            | State::Ready { run }
+            | State::Unhealthy { run }
             | State::Running { run } => Some(Life::Up { run: *run }),
             State::Stopping { run, why, .. } => Some(Life::Ending { run: *run, why }),
             State::Stopped
@@ -267,13 +285,16 @@ impl State {
             | State::Backoff { until } => Some(*until),
             State::Standby { retry_at } | State::Conflict { retry_at } => Some(*retry_at),
             State::Scheduled { at } => Some(*at),
-            State::Probing { probe_at, ask, give_up_at, .. } => {
-                // While a probe is out only its answer or the end of patience counts.
-                Some(if ask.is_some() { *give_up_at } else { (*probe_at).min(*give_up_at) })
-            }
+            State::Probing { gate, give_up_at, .. } => Some(match gate {
+                Gate::Startup(tries) | Gate::Ports(tries) | Gate::Readiness(tries) => {
+                    tries.deadline().min(*give_up_at)
+                }
+                Gate::Notice => *give_up_at,
+            }),
             State::Stopped
             | State::Waiting
             | State::Ready { .. }
+            | State::Unhealthy { .. }
             | State::Running { .. }
             | State::Failed
             | State::Completed => None,
@@ -292,6 +313,16 @@ pub enum Refusal {
     NotReady(String),
     /// The claim could not be asked for, or another instance that it needs is not to be had.
     Error(String),
+}
+
+impl Refusal {
+    /// In words.
+    pub fn words(&self) -> String {
+        match self {
+            Refusal::Held(words) | Refusal::NotReady(words) | Refusal::Error(words) => words.clone(),
+            Refusal::Ports(strangers) => strangers.join("; "),
+        }
+    }
 }
 
 /// What is told of an instance.
@@ -317,6 +348,8 @@ pub struct Status {
     pub exit: Option<Exit>,
     /// Anything worth saying about the state, in words.
     pub note: Option<String>,
+    /// Its declaration has changed since its run was started.
+    pub is_stale: bool,
     /// Why the last start was refused, if it was.
     pub refusal: Option<Refusal>,
     /// When it goes on by itself: the next try, the next run.

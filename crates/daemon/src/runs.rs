@@ -140,6 +140,7 @@ fn tell_declared(layout: &Layout, declared: &Declared) -> ServiceStatus {
         said: soloist_core::event::Said::default(),
         exit: record.as_ref().and_then(|r| r.exit).map(convert::exit_to_core),
         note: None,
+        is_stale: false,
         refusal: None,
         next: None,
         revision: 0,

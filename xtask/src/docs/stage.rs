@@ -180,10 +180,16 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         was_ready: false,
         notice: Notice::default(),
         print: None,
+        cause: None,
+        recent: Vec::new(),
         wanted,
     };
-    let unseen =
-        |is_tree_left, wanted| Event::EndedUnseen { exit: Some(Exit::Code(1)), is_tree_left, wanted };
+    let unseen = |is_tree_left, wanted| Event::EndedUnseen {
+        exit: Some(Exit::Code(1)),
+        is_tree_left,
+        wanted,
+        recent: Vec::new(),
+    };
     match cue {
         Cue::Start(if_held) => Event::StartAsked { cause: user(), if_held },
         Cue::Defer => {

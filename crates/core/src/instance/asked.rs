@@ -1,8 +1,8 @@
 //! What people ask for: start, stop, restart. Mostly a change of what is wanted; the state then finds its way.
 
-use crate::event::{Cause, Effect, IfHeld, Wanted};
+use crate::event::{Cause, Effect, IfHeld, Wanted, What};
 use crate::instance::Instance;
-use crate::state::{Rest, State, Why};
+use crate::state::{Life, Rest, State, Why};
 use crate::time::Time;
 
 impl Instance {
@@ -16,7 +16,7 @@ impl Instance {
         self.if_held = if_held;
         self.refusal = None;
         self.is_deferred = false;
-        self.want(Wanted::Up, effects);
+        self.want_up(&cause, effects);
         self.unseen = self.unseen.take().map(|_| Why::Asked);
         match &mut self.state {
             State::Stopped | State::Failed | State::Completed => {
@@ -48,6 +48,7 @@ impl Instance {
             | State::Spawning { .. }
             | State::Probing { .. }
             | State::Ready { .. }
+            | State::Unhealthy { .. }
             | State::Running { .. } => {}
         }
     }
@@ -62,7 +63,7 @@ impl Instance {
     ) {
         self.if_held = if_held;
         self.refusal = None;
-        self.want(Wanted::Up, effects);
+        self.want_up(&cause, effects);
         self.unseen = self.unseen.take().map(|_| Why::Asked);
         match &mut self.state {
             State::Stopped
@@ -83,6 +84,7 @@ impl Instance {
             | State::Spawning { .. }
             | State::Probing { .. }
             | State::Ready { .. }
+            | State::Unhealthy { .. }
             | State::Running { .. } => return,
         }
         self.restarts.forget();
@@ -92,6 +94,9 @@ impl Instance {
     pub(super) fn stop_asked(&mut self, now: Time, cause: Cause, effects: &mut Vec<Effect>) {
         self.is_deferred = false;
         self.refusal = None;
+        if self.wanted == Wanted::Up || self.state.run().is_some() {
+            self.tell(What::WantedDown, |note| note.cause = Some(cause.clone()), effects);
+        }
         self.want(Wanted::Down, effects);
         match &mut self.state {
             State::Stopped => {}
@@ -113,7 +118,11 @@ impl Instance {
                 self.release(now, Rest::Stopped, effects);
             }
             State::Releasing { rest, .. } => *rest = Rest::Stopped,
-            State::Spawning { .. } | State::Probing { .. } | State::Ready { .. } | State::Running { .. } => {
+            State::Spawning { .. }
+            | State::Probing { .. }
+            | State::Ready { .. }
+            | State::Unhealthy { .. }
+            | State::Running { .. } => {
                 self.note = Some(format!("stopped by {cause}"));
                 self.stop_tree(now, Why::Asked, effects);
             }
@@ -123,11 +132,16 @@ impl Instance {
 
     pub(super) fn restart_asked(&mut self, now: Time, cause: Cause, effects: &mut Vec<Effect>) {
         match &mut self.state {
-            State::Spawning { .. } | State::Probing { .. } | State::Ready { .. } | State::Running { .. } => {
+            State::Spawning { .. }
+            | State::Probing { .. }
+            | State::Ready { .. }
+            | State::Unhealthy { .. }
+            | State::Running { .. } => {
                 self.want(Wanted::Up, effects);
                 self.refusal = None;
                 self.restarts.forget();
                 self.note = Some(format!("restarted by {cause}"));
+                self.cause = Some(cause);
                 self.stop_tree(now, Why::Asked, effects);
             }
             State::Stopping { why, .. } => {
@@ -146,6 +160,19 @@ impl Instance {
             | State::Backoff { .. }
             | State::Conflict { .. }
             | State::Scheduled { .. } => self.start_asked(now, cause, self.if_held_again(), effects),
+        }
+    }
+
+    /// Wanted from now on. What does not live yet will be started because of it.
+    fn want_up(&mut self, cause: &Cause, effects: &mut Vec<Effect>) {
+        let is_up = matches!(self.state.life(), Some(Life::Up { .. }));
+        let is_new = self.wanted == Wanted::Down || matches!(self.state, State::Failed | State::Completed);
+        self.want(Wanted::Up, effects);
+        if is_new {
+            self.tell(What::WantedUp, |note| note.cause = Some(cause.clone()), effects);
+        }
+        if !is_up {
+            self.cause = Some(cause.clone());
         }
     }
 

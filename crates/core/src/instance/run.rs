@@ -1,12 +1,10 @@
 //! The life of a run: it executes, its main process ends, its tree is empty, its guard is lost; and what follows.
 
-use std::time::Duration;
-
-use crate::event::{Effect, Ended, Exit, IfHeld, Wanted};
+use crate::event::{Cause, Effect, Ended, Exit, IfHeld, Note, Wanted, What};
 use crate::id::{ClaimId, RunId};
 use crate::instance::Instance;
 use crate::plan::Kind;
-use crate::restart::Verdict;
+use crate::restart::{Fall, Verdict};
 use crate::state::{Life, Refusal, Rest, State, Why};
 use crate::time::Time;
 
@@ -17,6 +15,7 @@ impl Instance {
         }
         self.pid = Some(pid);
         self.since = now;
+        self.tell(What::Started, |note| note.cause.clone_from(&self.cause), effects);
         // The guard has ended what an earlier run left before it started this one.
         self.swept = self.claim;
         if !matches!(self.state, State::Spawning { .. }) {
@@ -27,8 +26,7 @@ impl Instance {
                 self.if_held = IfHeld::StandBy;
                 self.state = State::Running { run };
             }
-            Kind::Service if self.plan.ports.is_empty() => self.serve(now, run),
-            Kind::Service => self.probe(now, run, 0, now + self.plan.ready_timeout, effects),
+            Kind::Service => self.enter(now, run, effects),
         }
     }
 
@@ -44,6 +42,7 @@ impl Instance {
             return;
         }
         self.note = Some(why.clone());
+        self.tell(What::NotStarted, |note| note.words = Some(why.clone()), effects);
         // While it stops, what follows is known already.
         if !matches!(self.state, State::Stopping { .. }) {
             self.state = self.stopping(now, run, Why::Ended(Ended::NotStarted { why, is_final }));
@@ -64,10 +63,16 @@ impl Instance {
         }
         self.pid = None;
         self.exit = Some(exit);
+        let words = self.diagnosis.as_ref().map(|found| found.words.clone());
+        let fill = |note: &mut Note| (note.exit, note.words) = (Some(exit), words.clone());
+        self.tell(What::Exited, fill, effects);
         match self.state.life() {
             Some(Life::Up { .. }) => {
                 self.healthy_for = self.ready_for(now);
-                self.note = Some(format!("ended with {exit}"));
+                self.note = Some(match &words {
+                    Some(words) => format!("ended with {exit}: {words}"),
+                    None => format!("ended with {exit}"),
+                });
                 if is_tree_left {
                     self.stop_tree(now, Why::Ended(Ended::Exited(exit)), effects);
                 } else {
@@ -84,7 +89,10 @@ impl Instance {
         if self.state.run() != Some(run) {
             return;
         }
-        self.pid = None;
+        if self.pid.take().is_some() || self.exit.is_some() {
+            let (exit, ran) = (self.exit, now.since(self.since));
+            self.tell(What::Ended, |note| (note.exit, note.span) = (exit, Some(ran)), effects);
+        }
         if self.is_sweeping {
             self.swept = self.claim;
         }
@@ -117,6 +125,12 @@ impl Instance {
     /// A run ended by itself and the instance is still wanted.
     pub(super) fn judge(&mut self, now: Time, ended: Ended, effects: &mut Vec<Effect>) {
         let healthy_for = self.healthy_for.take();
+        self.falls += 1;
+        let diagnosis = self.diagnosis.take();
+        let words = match &diagnosis {
+            Some(found) => format!("{ended}: {}", found.words),
+            None => ended.to_string(),
+        };
         if let Kind::Job { every } = self.plan.kind {
             let rest = match every {
                 Some(every) => Rest::Scheduled { at: self.next_due(now, every) },
@@ -127,24 +141,34 @@ impl Instance {
             };
             return self.release(now, rest, effects);
         }
-        match self.restarts.judge(&self.plan, &ended, healthy_for, now, &mut self.random) {
-            Verdict::Again(Duration::ZERO) => self.begin(now, effects),
-            Verdict::Again(delay) => self.state = State::Backoff { until: now + delay },
+        let hopeless =
+            diagnosis.filter(|found| found.is_final && healthy_for.is_none()).map(|found| found.words);
+        let fall = Fall { ended: &ended, ready_for: healthy_for, hopeless };
+        let verdict = self.restarts.judge(&self.plan, fall, now, &mut self.random);
+        let words = match verdict {
+            Verdict::Exhausted => {
+                let (count, period) = (self.restarts.total, self.plan.limit.period.as_secs());
+                format!("{words}; given up after {count} restarts within {period} s")
+            }
+            Verdict::Again(_) | Verdict::Done | Verdict::Failed => words,
+        };
+        match verdict {
+            Verdict::Again(delay) => {
+                self.cause = Some(Cause::Crash);
+                let fill = |note: &mut Note| (note.span, note.words) = (Some(delay), Some(words.clone()));
+                self.tell(What::Restarting, fill, effects);
+                if delay.is_zero() {
+                    return self.begin(now, effects);
+                }
+                self.state = State::Backoff { until: now + delay };
+            }
             Verdict::Done => {
                 self.want(Wanted::Down, effects);
                 self.release(now, Rest::Stopped, effects);
             }
-            Verdict::Failed => {
-                self.note = Some(ended.to_string());
-                self.release(now, Rest::Failed, effects);
-            }
-            Verdict::Exhausted => {
-                let limit = self.plan.limit;
-                self.note = Some(format!(
-                    "{ended}; given up after {} restarts within {} s",
-                    self.restarts.total,
-                    limit.period.as_secs()
-                ));
+            Verdict::Failed | Verdict::Exhausted => {
+                self.tell(What::Failed, |note| note.words = Some(words.clone()), effects);
+                self.note = Some(words);
                 self.release(now, Rest::Failed, effects);
             }
         }
@@ -158,6 +182,7 @@ impl Instance {
             Some(Life::Up { run }) => {
                 self.healthy_for = self.ready_for(now);
                 self.note = Some("its guard was killed; what it left is being ended".into());
+                self.tell(What::GuardLost, |_| {}, effects);
                 self.sweep(now, run, Why::Ended(Ended::Unseen), effects);
             }
             Some(Life::Ending { run, why }) => {

@@ -1,23 +1,20 @@
 //! After the death of a daemon: what a new driver found alive is adopted, what ended unseen is judged, and what that
 //! left is ended first.
 
-use crate::event::{Effect, Ended, Exit, IfHeld, Wanted};
-use crate::id::{ClaimId, RunId};
+use crate::event::{Effect, Ended, Event, Exit, IfHeld, Wanted, What};
+use crate::health::Health;
 use crate::instance::Instance;
 use crate::plan::Kind;
 use crate::state::{State, Why};
 use crate::time::Time;
 
 impl Instance {
-    pub(super) fn adopted(
-        &mut self,
-        now: Time,
-        (claim, run, pid): (ClaimId, RunId, Option<u32>),
-        exit: Option<Exit>,
-        since: Time,
-        wanted: Wanted,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn adopted(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
+        let Event::Adopted { claim, run, pid, exit, since, was_ready, notice, print, cause, recent, wanted } =
+            event
+        else {
+            return;
+        };
         // Whoever came before it in the order may have asked for it already; its guard has the claim, not we.
         if self.claim.is_some() || self.state.run().is_some() {
             effects.push(Effect::Release { claim });
@@ -32,20 +29,25 @@ impl Instance {
         self.note = None;
         self.since = since;
         self.due = since;
+        self.cause = cause;
+        self.run_print = print;
+        self.restarts.remember(recent);
+        self.health = Health { ready_since: was_ready.then_some(since), alive_at: now, ..Health::default() };
         self.state = match self.plan.kind {
             Kind::Job { .. } => State::Running { run },
-            Kind::Service => State::Ready { run, since },
+            Kind::Service => State::Ready { run },
         };
+        self.tell(What::Adopted, |_| {}, effects);
+        self.notified(now, run, notice, effects);
         match (wanted, pid) {
             (Wanted::Down, _) => self.stop_tree(now, Why::Asked, effects),
             (Wanted::Up, None) => {
                 let ended = exit.map_or(Ended::Unseen, Ended::Exited);
                 self.stop_tree(now, Why::Ended(ended), effects);
             }
-            (Wanted::Up, Some(_)) if self.plan.kind == Kind::Service && !self.plan.ports.is_empty() => {
-                self.probe(now, run, 0, now + self.plan.ready_timeout, effects);
-            }
-            (Wanted::Up, Some(_)) => {}
+            (Wanted::Up, Some(_)) if self.plan.kind != Kind::Service => {}
+            (Wanted::Up, Some(_)) if was_ready => self.arm(now),
+            (Wanted::Up, Some(_)) => self.enter(now, run, effects),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use soloist_core::event::Exit;
-use soloist_core::plan::{Condition, Kind, Need, Plan, Restart};
+use soloist_core::plan::{Condition, Kind, Need, OverMemory, Plan, Probe, Restart, Strategy};
 
 /// A command: its verb, whom it is about, and the rest.
 #[derive(Debug)]
@@ -53,6 +53,16 @@ impl Command {
         Ok(code.map(|code| Exit::Code(code as i32)).or(signal.map(|signal| Exit::Signal(signal as i32))))
     }
 
+    /// `strategy rest-for-one`.
+    pub fn strategy(&self) -> Result<Strategy, String> {
+        match self.name.as_str() {
+            "one-for-one" => Ok(Strategy::OneForOne),
+            "rest-for-one" => Ok(Strategy::RestForOne),
+            "one-for-all" => Ok(Strategy::OneForAll),
+            other => Err(format!("`{other}` is no strategy")),
+        }
+    }
+
     /// A declaration: `service api port=8001 needs=db grace=5s restart=on-failure:3`.
     pub fn plan(&self) -> Result<Plan, String> {
         let mut plan = Plan::default();
@@ -61,7 +71,19 @@ impl Command {
         }
         for (key, value) in &self.values {
             match key.as_str() {
-                "every" => {}
+                "every" | "print" => {}
+                "notify" => plan.notifies = true,
+                "startup" => plan.startup = Some(probe(value)?),
+                "readiness" => plan.readiness = Some(probe(value)?),
+                "liveness" => plan.liveness = Some(probe(value)?),
+                "watchdog" => plan.watchdog = Some(span(value)?),
+                "max-runtime" => plan.max_runtime = Some(span(value)?),
+                "over-memory" => {
+                    plan.over_memory = if value == "stop" { OverMemory::Stop } else { OverMemory::Restart }
+                }
+                "prevent" => {
+                    plan.prevent_codes.push(value.parse().map_err(|_| format!("{value} is no code"))?)
+                }
                 "port" => plan.ports.push(value.parse().map_err(|_| format!("{value} is no port"))?),
                 "needs" => plan.needs = value.split(',').map(need).collect::<Result<_, _>>()?,
                 "grace" => plan.stop_grace = span(value)?,
@@ -73,6 +95,13 @@ impl Command {
         }
         Ok(plan)
     }
+}
+
+/// The period, and after a slash how many failures in a row fail it: `2s`, `2s/1`.
+fn probe(text: &str) -> Result<Probe, String> {
+    let (period, failures) = text.split_once('/').unwrap_or((text, "3"));
+    let failure_threshold = failures.parse().map_err(|_| format!("{failures} is no number"))?;
+    Ok(Probe { period: span(period)?, failure_threshold, ..Probe::default() })
 }
 
 /// `db`, or `db:started`.
@@ -92,6 +121,8 @@ fn restart(text: &str) -> Result<Restart, String> {
     match text.split_once(':').unwrap_or((text, "")) {
         ("no", _) => Ok(Restart::No),
         ("always", _) => Ok(Restart::Always),
+        ("on-success", _) => Ok(Restart::OnSuccess),
+        ("on-abnormal", _) => Ok(Restart::OnAbnormal),
         ("on-failure", "") => Ok(Restart::OnFailure(None)),
         ("on-failure", most) => {
             Ok(Restart::OnFailure(Some(most.parse().map_err(|_| format!("{most} is no number"))?)))

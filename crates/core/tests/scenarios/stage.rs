@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use soloist_core::event::{Cause, Effect, Event, IfHeld, Listening, Notice, Wanted};
-use soloist_core::id::{AskId, ClaimId, RunId};
+use soloist_core::event::{
+    Cause, Diagnosis, Effect, Event, IfHeld, Listening, Notice, Said, Wanted, Watchdog,
+};
+use soloist_core::id::{AskId, ClaimId, Print, RunId};
 use soloist_core::project::{Orders, Project};
 use soloist_core::state::Status;
 use soloist_core::time::Time;
@@ -49,7 +51,19 @@ impl Stage {
                 self.last.insert(command.name, Last { said, ..Last::default() });
                 return Ok(());
             }
+            "strategy" => {
+                self.project.set_strategy(command.strategy()?);
+                return Ok(());
+            }
             "wait" => return self.wait(span(&command.name)?),
+            "reconcile" => {
+                let declared: Vec<usize> =
+                    command.name.split(',').filter_map(|name| self.project.position(name)).collect();
+                let mut orders = Orders::new();
+                self.project.reconcile(self.now, &declared, &mut orders);
+                self.tell(orders);
+                return Ok(());
+            }
             _ => {}
         }
         let at = self.project.position(&command.name).ok_or("nobody has that name")?;
@@ -57,6 +71,10 @@ impl Stage {
         let if_held = if command.is("standby") { IfHeld::StandBy } else { IfHeld::Refuse };
         let mut orders = Orders::new();
         match command.verb.as_str() {
+            "declare" => {
+                let print = Print(command.number("print")?.unwrap_or_default());
+                self.project.replan(now, at, command.plan()?, print);
+            }
             "start" => self.project.start(now, at, cause, if_held, &mut orders),
             "stop" => self.project.stop(now, at, cause, &mut orders),
             "restart" => self.project.restart(now, at, cause, &mut orders),
@@ -92,6 +110,10 @@ impl Stage {
             "held" => Event::ClaimHeld { ask, by: command.text("by") },
             "claim-failed" => Event::ClaimFailed { ask, why: command.text("why") },
             "ports" => Event::PortsSeen { ask, strangers },
+            "probed" if command.is("passed") => Event::Probed { ask, outcome: Ok(()) },
+            "probed" => Event::Probed { ask, outcome: Err(command.text("why")) },
+            "notified" => Event::Notified { run, notice: notice(&command)? },
+            "over-memory" => Event::OverMemory { run, what: command.text("what") },
             "spawned" => Event::Spawned { run, pid: pid.unwrap_or(4711) },
             "spawn-failed" => {
                 Event::SpawnFailed { run, why: command.text("why"), is_final: command.is("final") }
@@ -103,7 +125,9 @@ impl Stage {
                 run,
                 exit: exit.ok_or("code or signal?")?,
                 is_tree_left: command.is("left"),
-                diagnosis: None,
+                diagnosis: command
+                    .value("diagnosis")
+                    .map(|words| Diagnosis { words: words.to_owned(), is_final: command.is("final") }),
             },
             "emptied" => Event::TreeEmptied { run },
             "stuck" => Event::TreeStuck { run, what: command.text("what") },
@@ -117,11 +141,15 @@ impl Stage {
                 exit,
                 since: self.now,
                 wanted,
-                was_ready: false,
+                was_ready: command.is("ready"),
                 notice: Notice::default(),
-                print: None,
+                print: command.number("print")?.map(Print),
+                cause: None,
+                recent: Vec::new(),
             },
-            "ended-unseen" => Event::EndedUnseen { exit, is_tree_left: command.is("left"), wanted },
+            "ended-unseen" => {
+                Event::EndedUnseen { exit, is_tree_left: command.is("left"), wanted, recent: Vec::new() }
+            }
             verb => return Err(format!("`{verb}` is not known")),
         })
     }
@@ -176,7 +204,12 @@ impl Stage {
                 last.ask = ask.0;
                 format!("probe {name} run {run}: {kind}, question {}, {timeout:?}", ask.0)
             }
-            Effect::Tell { note } => format!("tell {name}: {}", note.what),
+            Effect::Tell { note } => {
+                let cause = note.cause.map_or(String::new(), |cause| format!(" by {cause}"));
+                let exit = note.exit.map_or(String::new(), |exit| format!(", {exit}"));
+                let span = note.span.map_or(String::new(), |span| format!(", {span:.1?}"));
+                format!("tell {name}: {}{cause}{exit}{span}", note.what)
+            }
             Effect::Record { wanted } => format!("record {name} {wanted}"),
             Effect::AskClaim { ask } => {
                 last.ask = ask.0;
@@ -210,6 +243,26 @@ impl Stage {
     fn moment(&self, at: Time) -> String {
         format!("{:.3}s", at.0.saturating_sub(Duration::from_secs(100)).as_secs_f64())
     }
+}
+
+/// `notified api ready status="12 of 50" alive extend=20s`.
+fn notice(command: &Command) -> Result<Notice, String> {
+    let said = |key| command.value(key).map(str::to_owned);
+    let watchdog = match (command.is("alive"), command.is("trigger")) {
+        (_, true) => Some(Watchdog::Trigger),
+        (true, false) => Some(Watchdog::Alive),
+        (false, false) => None,
+    };
+    Ok(Notice {
+        is_ready: command.is("ready"),
+        is_reloading: command.is("reloading"),
+        is_stopping: command.is("stopping"),
+        main: command.number("main")?.map(|pid| pid as u32),
+        watchdog,
+        watchdog_every: command.value("watchdog").map(span).transpose()?,
+        extend: command.value("extend").map(span).transpose()?,
+        said: Said { status: said("status"), state: said("state"), progress: said("progress") },
+    })
 }
 
 fn words(status: &Status) -> String {

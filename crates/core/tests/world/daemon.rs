@@ -399,7 +399,12 @@ impl World {
             // A run that was told to end, or ended before it was wanted, says nothing about what is wanted now.
             Some(record) if wanted == Wanted::Down || !self.is_told_of_this_wish(at, &record) => {
                 self.machine.count("ends unseen");
-                let event = Event::EndedUnseen { exit: record.exit, is_tree_left: !record.is_ended, wanted };
+                let event = Event::EndedUnseen {
+                    exit: record.exit,
+                    is_tree_left: !record.is_ended,
+                    wanted,
+                    recent: Vec::new(),
+                };
                 self.note_excuse(at, &event);
                 self.tell(at, event);
             }
@@ -440,6 +445,8 @@ impl World {
             was_ready: false,
             notice: Notice::default(),
             print: None,
+            cause: None,
+            recent: Vec::new(),
         };
         self.answer_at_once((at, event));
     }

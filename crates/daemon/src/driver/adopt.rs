@@ -44,7 +44,7 @@ impl Driver {
             match self.project.position(&declared.name) {
                 Some(at) => {
                     if self.services[at].declared != *declared {
-                        self.project.replan(at, declared.plan.clone());
+                        self.project.replan(now(), at, declared.plan.clone(), declared.print());
                         self.services[at].declared = declared.clone();
                     }
                 }
@@ -97,7 +97,7 @@ impl Driver {
                     self.log.say(&format!("{name}: its guard (pid {pid}) was killed; what it left is ended"));
                 }
                 let exit = record.exit.map(exit_to_core);
-                self.tell(at, Event::EndedUnseen { exit, is_tree_left, wanted });
+                self.tell(at, Event::EndedUnseen { exit, is_tree_left, wanted, recent: Vec::new() });
             }
             None if wanted == Wanted::Up => {
                 let mut orders = Orders::new();
@@ -156,6 +156,8 @@ impl Driver {
             was_ready,
             notice: Notice::default(),
             print: print.map(Print),
+            cause: None,
+            recent: Vec::new(),
             wanted,
         })
     }

@@ -1,0 +1,70 @@
+//! What follows for others: when an instance falls (its strategy), and when soloist.toml has changed.
+
+use crate::event::{Cause, Event, IfHeld};
+use crate::plan::{Kind, Strategy};
+use crate::project::{Orders, Project};
+use crate::time::Time;
+
+impl Project {
+    /// One has fallen: those that go with it are stopped, and come up again once what they need is there.
+    pub(super) fn spread(&mut self, now: Time, fallen: usize, orders: &mut Orders) {
+        if self.members[fallen].instance.plan().kind != Kind::Service {
+            return;
+        }
+        let with_it: Vec<usize> = match self.strategy {
+            Strategy::OneForOne => return,
+            Strategy::RestForOne => self.dependents(fallen),
+            Strategy::OneForAll => (0..self.members.len()).filter(|at| *at != fallen).collect(),
+        };
+        let cause = Cause::Dependency(self.name(fallen).to_owned());
+        for at in with_it {
+            let instance = &self.members[at].instance;
+            if instance.plan().kind != Kind::Service || !instance.is_up() {
+                continue;
+            }
+            self.tell(now, at, Event::RestartAsked { cause: cause.clone() }, orders);
+            // It waits when its tree is empty: what it needs may have fallen.
+            let (cause, needs) = (cause.clone(), self.name(fallen).to_owned());
+            self.tell(now, at, Event::StartDeferred { cause, if_held: IfHeld::StandBy, needs }, orders);
+        }
+    }
+
+    /// All that need it, and what needs those.
+    fn dependents(&self, at: usize) -> Vec<usize> {
+        let mut found = vec![at];
+        let mut looked_at = 0;
+        while let Some(need) = found.get(looked_at).copied() {
+            let more = (0..self.members.len()).filter(|other| self.needs(*other).contains(&need));
+            let more: Vec<usize> = more.filter(|other| !found.contains(other)).collect();
+            found.extend(more);
+            looked_at += 1;
+        }
+        found.split_off(1)
+    }
+
+    /// soloist.toml was read again and declares these: what runs from an older declaration gets a new run, what is declared
+    /// no more is stopped, everything else is left alone. Says which were touched.
+    pub fn reconcile(&mut self, now: Time, declared: &[usize], orders: &mut Orders) -> Vec<usize> {
+        let mut touched = Vec::new();
+        for at in 0..self.members.len() {
+            let is_removed = !declared.contains(&at);
+            if is_removed && !self.members[at].is_removed {
+                self.members[at].is_removed = true;
+                if !self.is_down(at) {
+                    self.stop(now, at, Cause::Declaration("it is declared no more".to_owned()), orders);
+                    touched.push(at);
+                }
+            } else if !is_removed && self.members[at].instance.is_stale() {
+                let cause = Cause::Declaration("its declaration changed".to_owned());
+                self.restart(now, at, cause, orders);
+                touched.push(at);
+            }
+        }
+        touched
+    }
+
+    /// Whether it is declared no more.
+    pub fn is_removed(&self, at: usize) -> bool {
+        self.members[at].is_removed
+    }
+}

@@ -4,9 +4,11 @@
 
 mod check;
 mod command;
+mod declared;
 mod diagnostic;
 mod duration;
 mod error;
+mod fingerprint;
 mod program;
 mod read;
 mod settings;
@@ -20,13 +22,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use soloist_core::plan::Plan;
+use soloist_core::plan::Strategy;
 use toml::de::DeTable;
 
 use diagnostic::Problems;
 
+pub use declared::{Check, Checks, Declared, Program, Scope};
 pub use diagnostic::Problem;
 pub use error::ConfigError;
+pub use fingerprint::print;
 pub use read::is_name;
 
 /// The name of the file in the project's folder.
@@ -41,60 +45,29 @@ pub struct Config {
     pub root: PathBuf,
     /// Services and jobs in the order of the file.
     pub declared: Vec<Declared>,
+    /// Who else is restarted when an instance falls.
+    pub strategy: Strategy,
 }
 
-/// One declared service or job.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Declared {
-    /// Unique among services and jobs of the project; fit for a file name.
-    pub name: String,
-    /// What matters for decisions.
-    pub plan: Plan,
-    /// What matters for starting and stopping it.
-    pub program: Program,
-}
-
-/// How a declared program is started, signalled and claimed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Program {
-    /// The program and its arguments as declared; never empty. See [`Program::executable`].
-    pub argv: Vec<String>,
-    /// The folder it runs in, absolute.
-    pub dir: PathBuf,
-    /// Variables added to its environment.
-    pub env: BTreeMap<String, String>,
-    /// The number of the polite signal on this system.
-    pub stop_signal: i32,
-    /// Where it may run only once.
-    pub scope: Scope,
-    /// A file that takes its pid, absolute.
-    pub pid_file: Option<PathBuf>,
-}
-
-/// Where a program may run only once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scope {
-    /// Once in the project's folder.
-    #[default]
-    Project,
-    /// Once on the machine, whatever the folder.
-    Machine,
-}
-
-impl Program {
-    /// What to execute: a relative path with a slash counts from `dir`, a bare name is left to `PATH`.
-    pub fn executable(&self) -> PathBuf {
-        match self.argv.first() {
-            Some(first) if first.contains('/') => program::tidy(&self.dir.join(first)),
-            Some(first) => PathBuf::from(first),
-            None => PathBuf::new(),
-        }
-    }
+/// Keys that were added to and removed from a keyed service since its file was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyChanges {
+    /// Instances beside those of the file.
+    pub added: Vec<String>,
+    /// Instances of the file, or once added, that should not be.
+    pub removed: Vec<String>,
 }
 
 impl Config {
     /// Reads and checks the `soloist.toml` in `root`; all problems are reported together.
     pub fn load(root: &Path) -> Result<Config, ConfigError> {
+        Config::load_with(root, &BTreeMap::new())
+    }
+
+    /// Like [`Config::load`], with the keys that were added and removed since, by the name of their service.
+    ///
+    /// Changes of a service that is not declared any more, or that has no keys any more, are passed over.
+    pub fn load_with(root: &Path, changes: &BTreeMap<String, KeyChanges>) -> Result<Config, ConfigError> {
         let root = root.canonicalize().map_err(|reason| ConfigError::unreadable(root, &reason))?;
         let path = root.join(FILE_NAME);
         let bytes = match fs::read(&path) {
@@ -107,13 +80,22 @@ impl Config {
         // As short as it stays true: an editor or a terminal must be able to open what is printed.
         let is_here = std::env::current_dir().is_ok_and(|here| here == root);
         let shown = if is_here { FILE_NAME.to_owned() } else { path.display().to_string() };
-        Config::parse_bytes(&bytes, &root, &shown)
+        Config::parse_bytes(&bytes, &root, &shown, changes)
     }
 
     /// Checks the text of a `soloist.toml`; `file_name` is what errors call it.
     ///
     /// The folders named in it must exist. A relative `root` counts from the current folder.
     pub fn parse(text: &str, root: &Path, file_name: &str) -> Result<Config, ConfigError> {
+        Config::parse_with(text, root, file_name, &BTreeMap::new())
+    }
+
+    fn parse_with(
+        text: &str,
+        root: &Path,
+        file_name: &str,
+        changes: &BTreeMap<String, KeyChanges>,
+    ) -> Result<Config, ConfigError> {
         let root = absolute(root);
         // Editors do not count the mark, so positions must not either.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -126,7 +108,7 @@ impl Config {
         if !is_sound {
             return Err(ConfigError::faulty(file_name, text, problems.finish()));
         }
-        let document = read::document(tree.get_ref(), &root, &mut problems);
+        let document = read::document(tree.get_ref(), &root, changes, &mut problems);
         check::across(&document.drafts, &mut problems);
         let problems = problems.finish();
         if !problems.is_empty() {
@@ -134,18 +116,28 @@ impl Config {
         }
         let project = document.project.unwrap_or_else(|| folder_name(&root));
         let declared = document.drafts.into_iter().map(read::Draft::into_declared).collect();
-        Ok(Config { project, root, declared })
+        Ok(Config { project, root, declared, strategy: Strategy::default() })
+    }
+
+    /// The instances of a declared service or job: its one, or one a key.
+    pub fn instances_of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = &'a Declared> {
+        self.declared.iter().filter(move |declared| declared.service == service)
     }
 
     /// A project that declares nothing, for verbs that need no `soloist.toml`.
     pub fn empty(root: &Path) -> Config {
         let root = root.canonicalize().unwrap_or_else(|_| absolute(root));
-        Config { project: folder_name(&root), root, declared: Vec::new() }
+        Config { project: folder_name(&root), root, declared: Vec::new(), strategy: Strategy::default() }
     }
 
-    fn parse_bytes(bytes: &[u8], root: &Path, file_name: &str) -> Result<Config, ConfigError> {
+    fn parse_bytes(
+        bytes: &[u8],
+        root: &Path,
+        file_name: &str,
+        changes: &BTreeMap<String, KeyChanges>,
+    ) -> Result<Config, ConfigError> {
         let fault = match std::str::from_utf8(bytes) {
-            Ok(text) => return Config::parse(text, root, file_name),
+            Ok(text) => return Config::parse_with(text, root, file_name, changes),
             Err(fault) => fault,
         };
         let text = String::from_utf8_lossy(bytes);

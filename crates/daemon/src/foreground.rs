@@ -69,10 +69,9 @@ pub fn run(layout: &Layout, wish: &Wish, say: &dyn Fn(&str)) -> Result<Ended, Pr
     let program = Program {
         argv: wish.argv.clone(),
         dir: std::env::current_dir()?,
-        env: Default::default(),
-        stop_signal: soloist_os::identity::SIGNAL_TERMINATE,
         scope: wish.scope,
         pid_file: wish.pid_file.clone(),
+        ..Program::default()
     };
     let run_id = soloist_core::id::RunId(soloist_os::random_u64()).to_string();
     let order = service::run_order(&wish.name, run_id, &plan, &program, &place, None);

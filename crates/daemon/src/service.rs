@@ -6,16 +6,23 @@ use std::io;
 use std::path::PathBuf;
 
 use soloist_core::plan::Plan;
-use soloist_os::guard::{Assignment, Limits, OnDaemonExit, RunOrder};
+use soloist_os::guard::{Assignment, RunOrder};
 use soloist_os::layout::{Layout, Place};
 use soloist_os::record::Holder;
 use soloist_os::{COOKIE, Program as Executable};
 
-use crate::config::{Program, Scope};
+use crate::config::{self, Program, Scope};
 
 /// Variables that say which run a process belongs to: never handed on to a daemon or another run.
-pub const RUN_VARIABLES: [&str; 6] =
-    [COOKIE, "SOLOIST_SERVICE", "SOLOIST_RUN_ID", "SOLOIST_TOKEN", "NOTIFY_SOCKET", "WATCHDOG_USEC"];
+pub const RUN_VARIABLES: [&str; 7] = [
+    COOKIE,
+    "SOLOIST_SERVICE",
+    "SOLOIST_INSTANCE",
+    "SOLOIST_RUN_ID",
+    "SOLOIST_TOKEN",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+];
 
 /// Where claim, record and guard socket of an instance lie; the folders are made.
 pub fn place(layout: &Layout, name: &str, scope: Scope) -> io::Result<Place> {
@@ -47,10 +54,7 @@ pub fn run_order(
     place: &Place,
     log: Option<PathBuf>,
 ) -> RunOrder {
-    let mut argv = program.argv.clone();
-    if let Some(first) = argv.first_mut() {
-        *first = program.executable().to_string_lossy().into_owned();
-    }
+    let argv = program.resolved(&program.argv);
     let env = environment(name, &run_id, plan, program, place);
     RunOrder {
         run_id,
@@ -61,11 +65,11 @@ pub fn run_order(
         stop_signal: program.stop_signal,
         stop_grace_ms: u64::try_from(plan.stop_grace.as_millis()).unwrap_or(u64::MAX),
         cause: String::new(),
-        print: None,
-        limits: Limits::default(),
-        stop_command: None,
-        watchdog_usec: None,
-        on_daemon_exit: OnDaemonExit::Keep,
+        print: Some(config::print(plan, program).0),
+        limits: program.limits.clone(),
+        stop_command: program.stop_command.as_deref().map(|argv| program.resolved(argv)),
+        watchdog_usec: plan.watchdog.map(|most| u64::try_from(most.as_micros()).unwrap_or(u64::MAX)),
+        on_daemon_exit: program.on_daemon_exit,
         revival: None,
     }
 }
@@ -90,6 +94,9 @@ fn environment(
     }
     env.extend(program.env.iter().map(|(name, value)| (name.clone(), value.clone())));
     env.insert("SOLOIST_SERVICE".to_owned(), name.to_owned());
+    if let Some((_, key)) = name.split_once('@') {
+        env.insert("SOLOIST_INSTANCE".to_owned(), key.to_owned());
+    }
     env.insert("SOLOIST_RUN_ID".to_owned(), run_id.to_owned());
     env.insert(COOKIE.to_owned(), place.claim().to_string_lossy().into_owned());
     env.into_iter().collect()

@@ -11,7 +11,7 @@ use super::diagnostic::{Problems, Span, plain, quoted};
 use super::duration::{self, Zero};
 use super::settings::{self, set};
 use super::tree::{Field, Value, fields};
-use super::{Declared, Program, Scope, program, suggest};
+use super::{Declared, KeyChanges, Program, program, suggest};
 
 const TOP_KEYS: &[&str] = &["project", "services", "jobs"];
 const PROJECT_KEYS: &[&str] = &["name"];
@@ -77,11 +77,22 @@ impl Draft {
     pub(super) fn into_declared(self) -> Declared {
         let ports = self.ports.into_iter().map(|(port, _)| port).collect();
         let needs = self.needs.into_iter().map(|(on, _)| Need { on, until: Condition::Ready }).collect();
-        Declared { name: self.name, plan: Plan { ports, needs, ..self.plan }, program: self.program }
+        Declared {
+            service: self.name.clone(),
+            name: self.name,
+            key: None,
+            plan: Plan { ports, needs, ..self.plan },
+            program: self.program,
+        }
     }
 }
 
-pub(super) fn document(tree: &DeTable<'_>, root: &Path, problems: &mut Problems<'_>) -> Document {
+pub(super) fn document(
+    tree: &DeTable<'_>,
+    root: &Path,
+    _changes: &BTreeMap<String, KeyChanges>,
+    problems: &mut Problems<'_>,
+) -> Document {
     let mut document = Document::default();
     for field in fields(tree) {
         match field.key {
@@ -203,14 +214,7 @@ fn draft(section: Section, declared: Field<'_>, root: &Path, problems: &mut Prob
                 Plan { kind: Kind::Job { every: None }, restart: Restart::No, ..Plan::default() }
             }
         },
-        program: Program {
-            argv: Vec::new(),
-            dir: program::tidy(root),
-            env: BTreeMap::new(),
-            stop_signal: settings::TERM,
-            scope: Scope::default(),
-            pid_file: None,
-        },
+        program: Program { dir: program::tidy(root), ..Program::default() },
         ports: Vec::new(),
         needs: Vec::new(),
         pid_file_span: None,

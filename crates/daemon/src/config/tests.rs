@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use soloist_core::plan::{Backoff, Condition, Kind, Need, Restart, RestartLimit};
+use soloist_core::plan::{Backoff, Condition, Kind, Need, Plan, Restart, RestartLimit};
 
 use super::*;
 
@@ -107,7 +107,9 @@ fn an_empty_file_declares_nothing_and_is_named_after_its_folder() {
     let folder = folder();
     let root = folder.path().join("sub");
     let config = Config::parse("", &root, FILE_NAME).expect("nothing is wrong in it");
-    assert_eq!(config, Config { project: "sub".to_owned(), root: root.clone(), declared: Vec::new() });
+    let strategy = Strategy::OneForOne;
+    let expected = Config { project: "sub".to_owned(), root: root.clone(), declared: Vec::new(), strategy };
+    assert_eq!(config, expected);
     assert_eq!(Config::empty(&root).project, "sub");
     assert_eq!(Config::empty(Path::new("/")).project, "project");
 }
@@ -247,7 +249,9 @@ fn no_bytes_make_it_panic() {
                 bytes.push(b'\n');
             }
         }
-        let Err(error) = Config::parse_bytes(&bytes, folder.path(), FILE_NAME) else { continue };
+        let Err(error) = Config::parse_bytes(&bytes, folder.path(), FILE_NAME, &BTreeMap::new()) else {
+            continue;
+        };
         assert!(!error.problems().is_empty());
         let report = error.to_string();
         for problem in error.problems() {

@@ -1,7 +1,6 @@
 //! A new daemon takes over: the guards it finds at work hand their claims back, and what ended meanwhile is learned
 //! from the records. Nothing is restarted that lives.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use soloist_core::event::{Cause, Event, IfHeld, Notice, Wanted};
@@ -13,7 +12,7 @@ use soloist_os::layout::{Place, machine_state};
 use soloist_os::record::{Holder, Record, all};
 
 use super::{Driver, now};
-use crate::config::{Config, Declared, Program, Scope};
+use crate::config::{Config, Declared, Program};
 use crate::convert::{exit_to_core, since_boot};
 use crate::links::{self, Found, GuardLink};
 use crate::service;
@@ -167,6 +166,8 @@ impl Driver {
 fn undeclared(record: &Record) -> Declared {
     Declared {
         name: record.instance.clone(),
+        service: record.instance.split('@').next().unwrap_or_default().to_owned(),
+        key: record.instance.split_once('@').map(|(_, key)| key.to_owned()),
         plan: Plan {
             ports: record.ports.clone(),
             restart: soloist_core::plan::Restart::No,
@@ -175,10 +176,8 @@ fn undeclared(record: &Record) -> Declared {
         program: Program {
             argv: record.command.clone(),
             dir: record.project.clone(),
-            env: BTreeMap::new(),
-            stop_signal: soloist_os::identity::SIGNAL_TERMINATE,
-            scope: Scope::Project,
             pid_file: record.pid_file.clone(),
+            ..Program::default()
         },
     }
 }

@@ -1,0 +1,159 @@
+//! What a checked declaration consists of: how its program is started, signalled, limited, claimed and asked.
+//! Only shapes; reading and checking them is the matter of the other files here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use soloist_core::id::Print;
+use soloist_core::plan::Plan;
+use soloist_os::guard::{Limits, OnDaemonExit};
+
+use super::{fingerprint, program};
+
+/// One declared service or job; of a keyed one, one instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declared {
+    /// Unique among services and jobs of the project; fit for a file name. `scraper@antica` for the key `antica`.
+    pub name: String,
+    /// The name of the section that declares it: `scraper` of `scraper@antica`.
+    pub service: String,
+    /// The key of a keyed instance.
+    pub key: Option<String>,
+    /// What matters for decisions.
+    pub plan: Plan,
+    /// What matters for starting and stopping it.
+    pub program: Program,
+}
+
+/// How a declared program is started, signalled, claimed and asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// The program and its arguments as declared; never empty. See [`Program::executable`].
+    pub argv: Vec<String>,
+    /// The folder it runs in, absolute.
+    pub dir: PathBuf,
+    /// Variables added to its environment: those of `env` and of the files of `env-file`.
+    pub env: BTreeMap<String, String>,
+    /// The number of the polite signal on this system.
+    pub stop_signal: i32,
+    /// Run before the polite signal; see [`Program::resolved`].
+    pub stop_command: Option<Vec<String>>,
+    /// The number of the signal that makes it read its own files again.
+    pub reload_signal: i32,
+    /// Where it may run only once.
+    pub scope: Scope,
+    /// A file that takes its pid, absolute.
+    pub pid_file: Option<PathBuf>,
+    /// What it may use, and as whom it runs.
+    pub limits: Limits,
+    /// What becomes of it when the daemon is gone.
+    pub on_daemon_exit: OnDaemonExit,
+    /// What the probes of its plan ask.
+    pub checks: Checks,
+}
+
+impl Default for Program {
+    /// What a declaration that says nothing of it gets.
+    fn default() -> Self {
+        Program {
+            argv: Vec::new(),
+            dir: PathBuf::new(),
+            env: BTreeMap::new(),
+            stop_signal: soloist_os::identity::SIGNAL_TERMINATE,
+            stop_command: None,
+            reload_signal: HUP,
+            scope: Scope::default(),
+            pid_file: None,
+            limits: Limits::default(),
+            on_daemon_exit: OnDaemonExit::default(),
+            checks: Checks::default(),
+        }
+    }
+}
+
+/// The signal that daemons read their files again at; the same number on all systems (signal(7)).
+pub(super) const HUP: i32 = 1;
+
+/// Where a program may run only once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Once in the project's folder.
+    #[default]
+    Project,
+    /// Once on the machine, whatever the folder.
+    Machine,
+}
+
+/// What is asked by the probes whose rhythm stands in [`Plan`]: each is there if and only if its rhythm is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// Of `Plan::startup`.
+    pub startup: Option<Check>,
+    /// Of `Plan::readiness`.
+    pub readiness: Option<Check>,
+    /// Of `Plan::liveness`.
+    pub liveness: Option<Check>,
+}
+
+/// One question to a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// GET: passed by an answer from 200 to 399, as in Kubernetes.
+    Http {
+        /// A name or an address; an IPv6 address without its brackets.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Path and query, beginning with `/`.
+        path: String,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+    },
+    /// Passed if a connection is accepted.
+    Tcp {
+        /// A name or an address; an IPv6 address without its brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// Passed if it exits with 0; runs in the service's folder and environment. See [`Program::resolved`].
+    Exec {
+        /// The program and its arguments; never empty.
+        argv: Vec<String>,
+    },
+    /// Passed once a line of the run's log matches.
+    Log {
+        /// A regular expression that `regex_lite` takes.
+        pattern: String,
+    },
+}
+
+impl Declared {
+    /// The fingerprint of what a run of it is started from; see `config/fingerprint.rs` for what counts.
+    pub fn print(&self) -> Print {
+        fingerprint::print(&self.plan, &self.program)
+    }
+}
+
+impl Program {
+    /// What to execute: a relative path with a slash counts from `dir`, a bare name is left to `PATH`.
+    pub fn executable(&self) -> PathBuf {
+        self.argv.first().map_or_else(PathBuf::new, |first| self.located(first))
+    }
+
+    /// A command with its program found as in [`Program::executable`].
+    pub fn resolved(&self, argv: &[String]) -> Vec<String> {
+        let mut argv = argv.to_vec();
+        if let Some(first) = argv.first_mut() {
+            *first = self.located(first).to_string_lossy().into_owned();
+        }
+        argv
+    }
+
+    fn located(&self, program: &str) -> PathBuf {
+        match program.contains('/') {
+            true => program::tidy(&self.dir.join(program)),
+            false => PathBuf::from(program),
+        }
+    }
+}

@@ -29,6 +29,12 @@ pub struct UpAnswer {
     pub started: Vec<String>,
     /// Up, or on the way, before it.
     pub already: Vec<String>,
+    /// Given a new run, because their declaration changed.
+    #[serde(default)]
+    pub restarted: Vec<String>,
+    /// Stopped, because they are declared no more.
+    #[serde(default)]
+    pub removed: Vec<String>,
 }
 
 /// The body of `POST /api/v1/down`.

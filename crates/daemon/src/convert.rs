@@ -5,11 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use soloist_api::error::Code;
 use soloist_api::status::{ExitStatus, HolderStatus, Refusal, Said, ServiceStatus};
-use soloist_core::event::Exit;
+use soloist_core::event::{Cause, Exit, Notice as CoreNotice, Said as CoreSaid, Watchdog};
 use soloist_core::plan::Kind;
 use soloist_core::state::{Refusal as CoreRefusal, Status};
 use soloist_core::time::Time;
 use soloist_os::claim::HeldBy;
+use soloist_os::guard::Notice;
 use soloist_os::identity::Exit as OsExit;
 use soloist_os::record::Holder;
 
@@ -33,6 +34,32 @@ fn core_exit_to_api(exit: Exit) -> ExitStatus {
     match exit {
         Exit::Code(code) => ExitStatus { code: Some(code), signal: None },
         Exit::Signal(signal) => ExitStatus { code: None, signal: Some(signal) },
+    }
+}
+
+/// Why a run was started, from a record; nothing if it was not written down.
+pub fn cause_to_core(text: &str) -> Option<Cause> {
+    let plain = [Cause::Crash, Cause::Schedule, Cause::Takeover];
+    let known = plain.into_iter().find(|cause| cause.to_string() == text);
+    known.or_else(|| (!text.is_empty()).then(|| Cause::User(text.to_owned())))
+}
+
+/// What a service said of itself, for the core; `main` is the main process it has named.
+pub fn notice_to_core(notice: Notice, main: Option<u32>) -> CoreNotice {
+    let watchdog = match (notice.trigger, notice.alive) {
+        (true, _) => Some(Watchdog::Trigger),
+        (false, true) => Some(Watchdog::Alive),
+        (false, false) => None,
+    };
+    CoreNotice {
+        is_ready: notice.ready,
+        is_reloading: notice.reloading,
+        is_stopping: notice.stopping,
+        main,
+        watchdog,
+        watchdog_every: notice.watchdog_usec.map(Duration::from_micros),
+        extend: notice.extend_usec.map(Duration::from_micros),
+        said: CoreSaid { status: notice.status, state: notice.state, progress: notice.progress },
     }
 }
 
@@ -133,7 +160,7 @@ pub fn service(face: Face<'_>, status: Status) -> ServiceStatus {
         cause: status.cause.map(|cause| cause.to_string()),
         exit: status.exit.map(core_exit_to_api),
         said: Said { status: status.said.status, state: status.said.state, progress: status.said.progress },
-        stale: false,
+        stale: status.is_stale,
         note: status.note,
         refusal: status.refusal.map(refusal),
         next: status.next.and_then(wall),

@@ -188,6 +188,7 @@ impl Driver {
     /// Adds an instance; what it was asked to be is not known yet.
     fn add(&mut self, declared: Declared, place: Place) -> usize {
         let at = self.project.add(&declared.name, declared.plan.clone(), soloist_os::random_u64(), now());
+        self.project.replan(now(), at, declared.plan.clone(), declared.print());
         self.services.push(Service { declared, place });
         at
     }

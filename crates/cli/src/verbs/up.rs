@@ -71,7 +71,11 @@ struct Watch<'a> {
 impl Watch<'_> {
     /// Tells each change, until all that was asked for is up or known not to get up.
     async fn until_settled(&mut self) -> Result<Vec<ServiceStatus>, Problem> {
-        let names: Vec<String> = self.answer.started.iter().chain(&self.answer.already).cloned().collect();
+        let UpAnswer { started, already, restarted, removed } = &self.answer;
+        let names: Vec<String> = [started, already, restarted].into_iter().flatten().cloned().collect();
+        for name in removed {
+            self.printer.line(&format!("{name} is stopped: it is declared no more"));
+        }
         if names.is_empty() {
             self.printer.line("nothing to start: soloist.toml declares no services and no scheduled jobs");
         }
@@ -116,9 +120,12 @@ impl Watch<'_> {
         }
         let at = self.begun.elapsed().as_secs_f64();
         let name = &status.name;
-        let already =
-            if before.is_none() && self.answer.already.contains(name) { " (already up)" } else { "" };
-        let mut line = format!("{at:7.3} s  {}{already}", one_line(status));
+        let how = match before {
+            None if self.answer.already.contains(name) => " (already up)",
+            None if self.answer.restarted.contains(name) => " (restarted: its declaration changed)",
+            _ => "",
+        };
+        let mut line = format!("{at:7.3} s  {}{how}", one_line(status));
         let needs_a_look = matches!(status.state.as_str(), "failed" | "conflict" | "standby" | "backoff");
         if let Some(note) = status.note.as_ref().filter(|_| needs_a_look) {
             line.push_str(&format!(": {note}"));

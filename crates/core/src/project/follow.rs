@@ -43,10 +43,16 @@ impl Project {
     }
 
     /// soloist.toml was read again and declares these: what runs from an older declaration gets a new run, what is declared
-    /// no more is stopped, everything else is left alone. Says which were touched.
-    pub fn reconcile(&mut self, now: Time, declared: &[usize], orders: &mut Orders) -> Vec<usize> {
+    /// no more is stopped, everything else is left alone; with `only`, among those. Says which were touched.
+    pub fn reconcile(
+        &mut self,
+        now: Time,
+        declared: &[usize],
+        only: Option<&[usize]>,
+        orders: &mut Orders,
+    ) -> Vec<usize> {
         let mut touched = Vec::new();
-        for at in 0..self.members.len() {
+        for at in (0..self.members.len()).filter(|at| only.is_none_or(|only| only.contains(at))) {
             let is_removed = !declared.contains(&at);
             if is_removed && !self.members[at].is_removed {
                 self.members[at].is_removed = true;

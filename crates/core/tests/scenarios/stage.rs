@@ -60,7 +60,7 @@ impl Stage {
                 let declared: Vec<usize> =
                     command.name.split(',').filter_map(|name| self.project.position(name)).collect();
                 let mut orders = Orders::new();
-                self.project.reconcile(self.now, &declared, &mut orders);
+                self.project.reconcile(self.now, &declared, None, &mut orders);
                 self.tell(orders);
                 return Ok(());
             }

@@ -3,17 +3,18 @@
 
 use std::path::PathBuf;
 
-use soloist_core::event::{Cause, Event, IfHeld, Notice, Wanted};
+use soloist_core::event::{Cause, Event, IfHeld, Wanted};
 use soloist_core::id::{Print, RunId};
 use soloist_core::plan::Plan;
 use soloist_core::project::Orders;
-use soloist_os::guard::Report;
+use soloist_core::time::Time;
+use soloist_os::guard::{Past, Report};
 use soloist_os::layout::{Place, machine_state};
 use soloist_os::record::{Holder, Record, all};
 
 use super::{Driver, now};
 use crate::config::{Config, Declared, Program};
-use crate::convert::{exit_to_core, since_boot};
+use crate::convert::{cause_to_core, exit_to_core, notice_to_core, since_boot};
 use crate::links::{self, Found, GuardLink};
 use crate::service;
 
@@ -39,6 +40,7 @@ impl Driver {
 
     /// Brings the declared programs in. A changed declaration counts from the next start on.
     pub(super) fn declare(&mut self, config: &Config) {
+        self.project.set_strategy(config.strategy);
         for declared in &config.declared {
             match self.project.position(&declared.name) {
                 Some(at) => {
@@ -96,7 +98,8 @@ impl Driver {
                     self.log.say(&format!("{name}: its guard (pid {pid}) was killed; what it left is ended"));
                 }
                 let exit = record.exit.map(exit_to_core);
-                self.tell(at, Event::EndedUnseen { exit, is_tree_left, wanted, recent: Vec::new() });
+                let recent = self.falls(at, Some(&record), &record.past);
+                self.tell(at, Event::EndedUnseen { exit, is_tree_left, wanted, recent });
             }
             None if wanted == Wanted::Up => {
                 let mut orders = Orders::new();
@@ -118,6 +121,20 @@ impl Driver {
         }
     }
 
+    /// When runs of the present wish were started because the one before had fallen: the last daemon counted them, and so
+    /// does this one.
+    fn falls(&self, at: usize, record: Option<&Record>, past: &[Past]) -> Vec<Time> {
+        let name = self.project.name(at);
+        let runs = past.iter().map(|past| (&past.cause, past.since_ms));
+        let last = record.map(|record| (&record.cause, record.since_ms));
+        runs.chain(last)
+            .filter(|(cause, since_ms)| {
+                cause_to_core(cause) == Some(Cause::Crash) && self.ledger.covers(name, *since_ms)
+            })
+            .map(|(_, since_ms)| since_boot(since_ms))
+            .collect()
+    }
+
     /// The claim is held by a guard of this very project, which no daemon knows: it is ours to adopt.
     pub(super) fn adopt_holder(&mut self, at: usize) -> Option<Event> {
         let place = self.services[at].place.clone();
@@ -131,11 +148,13 @@ impl Driver {
     }
 
     fn adopt(&mut self, at: usize, found: Found, wanted: Wanted) -> Option<Event> {
-        let Report::Status { guard, run_id, main, exit, since_ms, was_ready, print, .. } = found.status
+        let Report::Status { guard, run_id, main, exit, since_ms, was_ready, notice, print, past, .. } =
+            found.status
         else {
             return None;
         };
         let run = run_id.and_then(|id| RunId::parse(&id))?;
+        let record = Record::read(&self.services[at].place.record());
         let claim = self.hold(at, found.claim);
         match GuardLink::watch(found.link, claim, &self.inbox) {
             Ok(mut link) => {
@@ -153,10 +172,10 @@ impl Driver {
             exit: exit.map(exit_to_core),
             since: since_boot(since_ms),
             was_ready,
-            notice: Notice::default(),
+            notice: notice_to_core(notice, None),
             print: print.map(Print),
-            cause: None,
-            recent: Vec::new(),
+            cause: record.as_ref().and_then(|record| cause_to_core(&record.cause)),
+            recent: self.falls(at, record.as_ref(), &past),
             wanted,
         })
     }

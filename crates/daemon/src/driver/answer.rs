@@ -43,6 +43,7 @@ impl Driver {
     pub(super) fn status_of_all(&self) -> Status {
         let runs = runs::living(&self.layout);
         let mut services: Vec<ServiceStatus> = (0..self.services.len())
+            .filter(|at| !self.project.is_removed(*at) || !self.is_quiet(*at))
             .map(|at| {
                 let ours = self.status_at(at);
                 // A run that somebody started by hand under a declared name is the instance.
@@ -78,6 +79,17 @@ impl Driver {
             holder: holder.as_ref().map(convert::holder_to_api),
         };
         convert::service(face, status)
+    }
+
+    /// The instance of this name, or all instances of a keyed service of this name.
+    fn positions(&self, name: &str) -> Vec<usize> {
+        match self.project.position(name) {
+            Some(at) => vec![at],
+            None => {
+                let is_of = |at: &usize| self.services[*at].declared.service == name;
+                (0..self.services.len()).filter(is_of).filter(|at| !self.project.is_removed(*at)).collect()
+            }
+        }
     }
 
     fn is_held(&self, at: usize) -> bool {
@@ -157,7 +169,11 @@ impl Driver {
         let declared: Vec<String> = config.declared.iter().map(|d| d.name.clone()).collect();
         let mut wanted = Vec::new();
         for name in &up.names {
-            wanted.push(self.project.position(name).ok_or_else(|| runs::unknown(name, &config))?);
+            let found = self.positions(name);
+            if found.is_empty() {
+                return Err(runs::unknown(name, &config));
+            }
+            wanted.extend(found);
         }
         if up.names.is_empty() {
             // A job without a rhythm runs when it is asked to, not when everything comes up.
@@ -169,8 +185,20 @@ impl Driver {
                 .collect();
         }
         let cause = Cause::User(up.who.unwrap_or_else(|| "a client".to_owned()));
-        let mut answer = UpAnswer { started: Vec::new(), already: Vec::new() };
         let mut orders = Orders::new();
+        let declared: Vec<usize> = declared.iter().filter_map(|name| self.project.position(name)).collect();
+        let only = (!up.names.is_empty()).then_some(&wanted[..]);
+        let changed = self.project.reconcile(now(), &declared, only, &mut orders);
+        let names = |of: &mut dyn Iterator<Item = &usize>| -> Vec<String> {
+            of.map(|at| self.project.name(*at).to_owned()).collect()
+        };
+        let mut answer = UpAnswer {
+            started: Vec::new(),
+            already: Vec::new(),
+            restarted: names(&mut changed.iter().filter(|at| declared.contains(at))),
+            removed: names(&mut changed.iter().filter(|at| !declared.contains(at))),
+        };
+        wanted.retain(|at| !changed.contains(at));
         for at in wanted {
             let is_new = self.project.up(now(), at, cause.clone(), &mut orders);
             let list = if is_new { &mut answer.started } else { &mut answer.already };
@@ -183,13 +211,12 @@ impl Driver {
     pub(super) fn down(&mut self, down: Down, reply: Reply<DownAnswer>) {
         let mut of = Vec::new();
         for name in &down.names {
-            match self.project.position(name) {
-                Some(at) => of.push(at),
-                None => {
-                    let known = self.services.iter().map(|s| s.declared.name.as_str());
-                    return drop(reply.send(Err(runs::unknown_among(name, known))));
-                }
+            let found = self.positions(name);
+            if found.is_empty() {
+                let known = self.services.iter().map(|s| s.declared.name.as_str());
+                return drop(reply.send(Err(runs::unknown_among(name, known))));
             }
+            of.extend(found);
         }
         if down.names.is_empty() {
             of = (0..self.services.len()).collect();

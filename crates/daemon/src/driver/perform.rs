@@ -1,7 +1,7 @@
 //! Performs effects, in their order. What has an answer at once is told to the core at once; what takes longer comes
 //! back through the inbox.
 
-use soloist_core::event::{Effect, Event, Wanted};
+use soloist_core::event::{Cause, Effect, Event, Wanted, What};
 use soloist_core::id::{AskId, ClaimId, RunId};
 use soloist_core::project::Orders;
 use soloist_os::claim::{Claim, Inscription};
@@ -59,14 +59,22 @@ impl Driver {
                 }
             }
             Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
-            Effect::Spawn { claim, run, cause: _ } => {
-                if let Err(e) = self.spawn(at, claim, run) {
+            Effect::Spawn { claim, run, cause } => {
+                if let Err(e) = self.spawn(at, claim, run, &cause) {
                     let why = format!("no guard could be started: {e}");
                     self.at_once.push_back((at, Event::SpawnFailed { run, why, is_final: false }));
                 }
             }
             Effect::CheckPorts { ask, run: _ } => self.check_ports(at, ask),
-            Effect::Probe { .. } | Effect::Tell { .. } => {}
+            Effect::Probe { .. } => {}
+            Effect::Tell { note } => {
+                if note.what == What::Ready
+                    && let Some(claim) = self.project.instance(at).claim()
+                {
+                    // For the next daemon: a run that was ready needs no second way through its gates.
+                    self.order(claim, &Order::Remember);
+                }
+            }
             Effect::StopTree { claim, grace, run: _ } => {
                 self.order(claim, &Order::Stop { grace_ms: Some(milliseconds(grace)) });
             }
@@ -158,11 +166,11 @@ impl Driver {
         Ok(())
     }
 
-    fn spawn(&mut self, at: usize, claim: ClaimId, run: RunId) -> std::io::Result<()> {
+    fn spawn(&mut self, at: usize, claim: ClaimId, run: RunId, cause: &Cause) -> std::io::Result<()> {
         self.guard(claim)?;
         let Service { declared, place } = &self.services[at];
         let log = Some(self.layout.log(&declared.name));
-        let order = service::run_order(
+        let mut order = service::run_order(
             &declared.name,
             run.to_string(),
             &declared.plan,
@@ -170,6 +178,7 @@ impl Driver {
             place,
             log,
         );
+        order.cause = cause.to_string();
         match self.held.get(&claim).and_then(|held| held.guard.as_ref()) {
             Some(guard) => guard.spawn(&order),
             None => Err(std::io::Error::other("the claim is not held any more")),

@@ -259,12 +259,14 @@ impl Project {
         let instance = &self.members[at].instance;
         let status = instance.status();
         let is_job = instance.plan().kind != Kind::Service;
-        let has_succeeded = status.exit.is_some_and(|exit| Ended::Exited(exit).is_success(instance.plan()));
+        // An end counts once nothing of the run lives.
+        let exit = status.exit.filter(|_| status.run.is_none());
+        let has_succeeded = exit.is_some_and(|exit| Ended::Exited(exit).is_success(instance.plan()));
         match until {
             Condition::Started => status.pid.is_some() || status.exit.is_some(),
             Condition::Ready if is_job => status.state == Word::Completed || has_succeeded,
             Condition::Ready => status.state == Word::Ready,
-            Condition::Completed => status.state == Word::Completed || status.exit.is_some(),
+            Condition::Completed => status.state == Word::Completed || exit.is_some(),
             Condition::CompletedSuccessfully => status.state == Word::Completed || has_succeeded,
         }
     }

@@ -117,6 +117,8 @@ impl Instance {
         self.state = State::Ready { run };
         self.health.ready_since = Some(now);
         self.health.alive_at = now;
+        // What led here is history.
+        self.note = None;
         self.arm(now);
         let took = now.since(self.since);
         self.tell(What::Ready, |note| note.span = Some(took), effects);
@@ -204,7 +206,7 @@ impl Instance {
             (_, None) | (ProbeKind::Liveness | ProbeKind::Startup, Some(true)) => {}
             (ProbeKind::Readiness, Some(true)) => {
                 if matches!(self.state, State::Unhealthy { .. }) {
-                    self.note = Some("ready again".to_owned());
+                    self.note = None;
                     self.state = State::Ready { run };
                     self.tell(What::Ready, |_| {}, effects);
                 }

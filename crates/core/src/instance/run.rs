@@ -24,6 +24,7 @@ impl Instance {
         match self.plan.kind {
             Kind::Job { .. } => {
                 self.if_held = IfHeld::StandBy;
+                self.note = None;
                 self.state = State::Running { run };
             }
             Kind::Service => self.enter(now, run, effects),

@@ -57,11 +57,11 @@ impl Project {
             if is_removed && !self.members[at].is_removed {
                 self.members[at].is_removed = true;
                 if !self.is_down(at) {
-                    self.stop(now, at, Cause::Declaration("it is declared no more".to_owned()), orders);
+                    self.stop(now, at, Cause::Declaration("soloist.toml, which declares it no more".to_owned()), orders);
                     touched.push(at);
                 }
             } else if !is_removed && self.members[at].instance.is_stale() {
-                let cause = Cause::Declaration("its declaration changed".to_owned());
+                let cause = Cause::Declaration("a changed declaration".to_owned());
                 self.restart(now, at, cause, orders);
                 touched.push(at);
             }

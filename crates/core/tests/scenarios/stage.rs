@@ -207,7 +207,7 @@ impl Stage {
             Effect::Tell { note } => {
                 let cause = note.cause.map_or(String::new(), |cause| format!(" by {cause}"));
                 let exit = note.exit.map_or(String::new(), |exit| format!(", {exit}"));
-                let span = note.span.map_or(String::new(), |span| format!(", {span:.1?}"));
+                let span = note.span.map_or(String::new(), |span| format!(", {:.3}s", span.as_secs_f64()));
                 format!("tell {name}: {}{cause}{exit}{span}", note.what)
             }
             Effect::Record { wanted } => format!("record {name} {wanted}"),

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use soloist_core::event::{Effect, Event, Exit, Listening, Wanted};
+use soloist_core::event::{Effect, Event, Exit, Listening, Notice, Wanted};
 use soloist_core::id::ClaimId;
 use soloist_core::state::Word;
 
@@ -21,7 +21,10 @@ fn answers(order: &Effect) -> Vec<Event> {
         // A number that no other claim of the stage has.
         Effect::AskClaim { ask } => vec![Event::ClaimGranted { ask: *ask, claim: ClaimId(1000 + ask.0) }],
         Effect::LookAtPorts { ask } => vec![Event::PortsSeen { ask: *ask, strangers: Vec::new() }],
-        Effect::Spawn { run, .. } => vec![Event::Spawned { run: *run, pid: 70 }],
+        Effect::Spawn { run, .. } => vec![
+            Event::Spawned { run: *run, pid: 70 },
+            Event::Notified { run: *run, notice: Notice { is_ready: true, ..Notice::default() } },
+        ],
         Effect::Probe { ask, .. } => vec![Event::Probed { ask: *ask, outcome: Ok(()) }],
         Effect::Tell { .. } => Vec::new(),
         Effect::CheckPorts { ask, .. } => vec![Event::PortsChecked { ask: *ask, seen: Listening::Ours }],
@@ -44,7 +47,8 @@ fn come_to_rest(mut stage: Stage, orders: Vec<Effect>) -> Result<(), String> {
             continue;
         }
         let (status, is_held) = (stage.instance.status(), stage.instance.claim().is_some());
-        if stage.instance.next_deadline().is_none() || status.state == Word::Scheduled {
+        let is_at_rest = matches!(status.state, Word::Ready | Word::Running | Word::Scheduled);
+        if stage.instance.next_deadline().is_none() || is_at_rest {
             let is_good = match (status.wanted, status.state) {
                 (Wanted::Up, Word::Ready | Word::Running) => is_held,
                 (Wanted::Up, Word::Scheduled | Word::Failed) => !is_held,

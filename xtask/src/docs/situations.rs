@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use soloist_core::event::{Effect, IfHeld};
-use soloist_core::plan::Kind;
+use soloist_core::plan::{Kind, Plan, Probe};
 
 use super::stage::{Cue, Stage};
 
@@ -11,7 +11,7 @@ use super::stage::{Cue, Stage};
 pub(super) struct Situation {
     /// The word that is shown, and what is meant by it here.
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) sort: Sort,
     pub(super) way: &'static [Cue],
 }
 
@@ -23,10 +23,10 @@ impl Situation {
 
     /// The same, and what it ordered on the last step that ordered anything: those orders are still open.
     pub(super) fn stage_and_orders(&self) -> (Stage, Vec<Effect>) {
-        let (mut stage, mut open) = (Stage::new(self.kind), Vec::new());
+        let (mut stage, mut open) = (Stage::new(self.sort.plan()), Vec::new());
         for cue in self.way {
             let orders = stage.give(*cue);
-            if orders.iter().any(|order| !matches!(order, Effect::Record { .. })) {
+            if orders.iter().any(|order| !matches!(order, Effect::Record { .. } | Effect::Tell { .. })) {
                 open = orders;
             }
         }
@@ -34,24 +34,53 @@ impl Situation {
     }
 }
 
-const SERVICE: Kind = Kind::Service;
-const ONCE: Kind = Kind::Job { every: None };
-const EVERY_MINUTE: Kind = Kind::Job { every: Some(Duration::from_secs(60)) };
+/// What is declared.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sort {
+    /// A server with a port.
+    Server,
+    /// A worker that says when it is ready, with a readiness and a liveness probe.
+    Probed,
+    Once,
+    EveryMinute,
+}
+
+impl Sort {
+    fn plan(self) -> Plan {
+        let standard = Plan::default();
+        match self {
+            Sort::Server => Plan { ports: vec![8001], ..standard },
+            Sort::Probed => {
+                let probe = Some(Probe { failure_threshold: 1, ..Probe::default() });
+                Plan { notifies: true, readiness: probe, liveness: probe, ..standard }
+            }
+            Sort::Once => Plan { kind: Kind::Job { every: None }, ..standard },
+            Sort::EveryMinute => {
+                Plan { kind: Kind::Job { every: Some(Duration::from_secs(60)) }, ..standard }
+            }
+        }
+    }
+}
+
+const SERVICE: Sort = Sort::Server;
+const PROBED: Sort = Sort::Probed;
+const ONCE: Sort = Sort::Once;
+const EVERY_MINUTE: Sort = Sort::EveryMinute;
 const REFUSE: Cue = Cue::Start(IfHeld::Refuse);
 const STAND_BY: Cue = Cue::Start(IfHeld::StandBy);
 
-const fn of(name: &'static str, kind: Kind, way: &'static [Cue]) -> Situation {
-    Situation { name, kind, way }
+const fn of(name: &'static str, sort: Sort, way: &'static [Cue]) -> Situation {
+    Situation { name, sort, way }
 }
 
+use Cue::{Deadline, LeftDown, LeftUp, NotifiedReady, ProbePassed, ReadinessFailed};
 use Cue::{
     Defer, Emptied, ExitedAlone, ExitedBadly, Granted, GuardLost, Held, PortsFree, PortsNotYet, PortsTaken,
 };
-use Cue::{LeftDown, LeftUp};
 use Cue::{PortsOurs, PortsStrangers, Released, Restart, SpawnFinal, Spawned, Stop};
 
 /// All of them, in the order of a life.
-pub(super) const SITUATIONS: [Situation; 35] = [
+pub(super) const SITUATIONS: [Situation; 39] = [
     of("stopped", SERVICE, &[]),
     of("starting: waits for another instance", SERVICE, &[Defer]),
     of("claiming, may stand by", SERVICE, &[STAND_BY]),
@@ -63,9 +92,25 @@ pub(super) const SITUATIONS: [Situation; 35] = [
     of("starting: looks at its ports, refuses if held", SERVICE, &[REFUSE, Granted]),
     of("starting: looks at its ports, not wanted any more", SERVICE, &[STAND_BY, Granted, Stop]),
     of("starting: a run is ordered", SERVICE, &[STAND_BY, Granted, PortsFree]),
-    of("starting: a probe is out", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned]),
-    of("starting: between two probes", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, PortsNotYet]),
+    of("starting: a look at its ports is out", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned]),
+    of(
+        "starting: between two looks at its ports",
+        SERVICE,
+        &[STAND_BY, Granted, PortsFree, Spawned, PortsNotYet],
+    ),
     of("ready", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, PortsOurs]),
+    of("starting: waits for READY=1", PROBED, &[STAND_BY, Granted, Spawned]),
+    of("starting: its readiness probe is out", PROBED, &[STAND_BY, Granted, Spawned, NotifiedReady]),
+    of(
+        "ready: its probes are out",
+        PROBED,
+        &[STAND_BY, Granted, Spawned, NotifiedReady, ProbePassed, Deadline],
+    ),
+    of(
+        "unhealthy",
+        PROBED,
+        &[STAND_BY, Granted, Spawned, NotifiedReady, ProbePassed, Deadline, ReadinessFailed],
+    ),
     of("stopping: asked for", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, PortsOurs, Stop]),
     of("stopping: asked for before the run was there", SERVICE, &[STAND_BY, Granted, PortsFree, Stop]),
     of("stopping: to be restarted", SERVICE, &[STAND_BY, Granted, PortsFree, Spawned, PortsOurs, Restart]),

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use soloist_core::event::{Cause, Effect, Event, Exit, IfHeld, Listening, Notice, Wanted};
+use soloist_core::event::{
+    Cause, Effect, Event, Exit, IfHeld, Listening, Notice, ProbeKind, Wanted, Watchdog,
+};
 use soloist_core::id::{AskId, ClaimId, RunId};
 use soloist_core::instance::Instance;
-use soloist_core::plan::{Kind, Plan};
+use soloist_core::plan::Plan;
 use soloist_core::time::Time;
 
 /// Events by name; the ids are those of the instance's last question, claim and run.
@@ -29,6 +31,13 @@ pub(super) enum Cue {
     PortsOurs,
     PortsNotYet,
     PortsStrangers,
+    ProbePassed,
+    ProbeFailed,
+    ReadinessFailed,
+    NotifiedReady,
+    NotifiedAlive,
+    NotifiedTrigger,
+    OverMemory,
     ExitedAlone,
     ExitedBadly,
     Emptied,
@@ -45,7 +54,7 @@ pub(super) enum Cue {
 }
 
 /// Every cue and how the page calls it, in the order of the core's list of events.
-pub(super) const CUES: [(Cue, &str); 30] = [
+pub(super) const CUES: [(Cue, &str); 37] = [
     (Cue::Start(IfHeld::StandBy), "StartAsked"),
     (Cue::Defer, "StartDeferred"),
     (Cue::NeedsMet, "NeedsMet"),
@@ -63,6 +72,13 @@ pub(super) const CUES: [(Cue, &str); 30] = [
     (Cue::PortsOurs, "PortsChecked: ours"),
     (Cue::PortsNotYet, "PortsChecked: not yet"),
     (Cue::PortsStrangers, "PortsChecked: strangers"),
+    (Cue::ProbePassed, "Probed: passed"),
+    (Cue::ProbeFailed, "Probed: failed"),
+    (Cue::ReadinessFailed, "Probed: readiness failed"),
+    (Cue::NotifiedReady, "Notified: READY=1"),
+    (Cue::NotifiedAlive, "Notified: WATCHDOG=1"),
+    (Cue::NotifiedTrigger, "Notified: WATCHDOG=trigger"),
+    (Cue::OverMemory, "OverMemory"),
     (Cue::ExitedAlone, "MainExited: code 0, nothing left"),
     (Cue::ExitedBadly, "MainExited: code 1, tree left"),
     (Cue::Emptied, "TreeEmptied"),
@@ -85,6 +101,7 @@ pub(super) struct Ids {
     ports_ask: AskId,
     check_ask: AskId,
     probe_ask: AskId,
+    readiness_ask: AskId,
     claim: ClaimId,
     run: RunId,
 }
@@ -98,6 +115,7 @@ impl Ids {
             ports_ask: ask,
             check_ask: ask,
             probe_ask: ask,
+            readiness_ask: ask,
             claim: ClaimId(number),
             run: RunId(number),
         }
@@ -115,10 +133,9 @@ pub(super) struct Stage {
 
 impl Stage {
     /// An instance as declared, one second after it was.
-    pub(super) fn new(kind: Kind) -> Stage {
-        let ports = if kind == Kind::Service { vec![8001] } else { Vec::new() };
+    pub(super) fn new(plan: Plan) -> Stage {
         let began = Time(Duration::from_secs(1000));
-        let instance = Instance::new(Plan { kind, ports, ..Plan::default() }, 1, began);
+        let instance = Instance::new(plan, 1, began);
         Stage { instance, now: began + Duration::from_secs(1), ids: Ids::all(u64::MAX), claims_given: 0 }
     }
 
@@ -152,7 +169,12 @@ impl Stage {
                 Effect::AskClaim { ask } => self.ids.claim_ask = *ask,
                 Effect::LookAtPorts { ask } => self.ids.ports_ask = *ask,
                 Effect::CheckPorts { ask, .. } => self.ids.check_ask = *ask,
-                Effect::Probe { ask, .. } => self.ids.probe_ask = *ask,
+                Effect::Probe { ask, kind, .. } => {
+                    self.ids.probe_ask = *ask;
+                    if *kind == ProbeKind::Readiness {
+                        self.ids.readiness_ask = *ask;
+                    }
+                }
                 Effect::Tell { .. } => {}
                 Effect::Spawn { run, .. } => self.ids.run = *run,
                 Effect::Record { .. }
@@ -190,6 +212,10 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         wanted,
         recent: Vec::new(),
     };
+    let watchdog = |watchdog| Event::Notified {
+        run: ids.run,
+        notice: Notice { watchdog: Some(watchdog), ..Notice::default() },
+    };
     match cue {
         Cue::Start(if_held) => Event::StartAsked { cause: user(), if_held },
         Cue::Defer => {
@@ -212,6 +238,15 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         Cue::PortsStrangers => {
             Event::PortsChecked { ask: ids.check_ask, seen: Listening::Strangers(vec![words()]) }
         }
+        Cue::ProbePassed => Event::Probed { ask: ids.probe_ask, outcome: Ok(()) },
+        Cue::ProbeFailed => Event::Probed { ask: ids.probe_ask, outcome: Err(words()) },
+        Cue::ReadinessFailed => Event::Probed { ask: ids.readiness_ask, outcome: Err(words()) },
+        Cue::NotifiedReady => {
+            Event::Notified { run: ids.run, notice: Notice { is_ready: true, ..Notice::default() } }
+        }
+        Cue::NotifiedAlive => watchdog(Watchdog::Alive),
+        Cue::NotifiedTrigger => watchdog(Watchdog::Trigger),
+        Cue::OverMemory => Event::OverMemory { run: ids.run, what: words() },
         Cue::ExitedAlone => {
             Event::MainExited { run: ids.run, exit: Exit::Code(0), is_tree_left: false, diagnosis: None }
         }
@@ -276,6 +311,6 @@ mod tests {
             names.push(name);
         }
         names.dedup();
-        assert_eq!(names.len(), 22, "every event once, in the order of the core's list: {names:?}");
+        assert_eq!(names.len(), 25, "every event once, in the order of the core's list: {names:?}");
     }
 }

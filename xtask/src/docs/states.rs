@@ -82,7 +82,7 @@ fn section(situation: &Situation) -> String {
         let mut after = stage.clone();
         let effects = after.give(cue);
         if shown(&after) == shown(&stage) {
-            match effects.is_empty() {
+            match effects.iter().all(|effect| matches!(effect, Effect::Tell { .. })) {
                 true => nothing.push(name),
                 false => ordered.push(format!("{name} ({})", orders(&effects))),
             }

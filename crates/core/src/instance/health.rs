@@ -239,16 +239,10 @@ impl Instance {
             Some(Watchdog::Trigger) => return self.give_up(now, Ended::Watchdog, effects),
             None => {}
         }
-        match &mut self.state {
-            State::Probing { give_up_at, .. } => {
-                let later = notice.extend.map_or(*give_up_at, |span| now + span);
-                *give_up_at = later.max(*give_up_at);
-            }
-            State::Stopping { until, .. } => {
-                let later = notice.extend.map_or(*until, |span| now + span);
-                *until = later.max(*until);
-            }
-            _ => {}
+        if let (State::Probing { give_up_at: until, .. } | State::Stopping { until, .. }, Some(span)) =
+            (&mut self.state, notice.extend)
+        {
+            *until = (*until).max(now + span);
         }
         if notice.is_ready && matches!(self.state, State::Probing { gate: Gate::Notice, .. }) {
             self.pass(now, effects);

@@ -57,7 +57,12 @@ impl Project {
             if is_removed && !self.members[at].is_removed {
                 self.members[at].is_removed = true;
                 if !self.is_down(at) {
-                    self.stop(now, at, Cause::Declaration("soloist.toml, which declares it no more".to_owned()), orders);
+                    self.stop(
+                        now,
+                        at,
+                        Cause::Declaration("soloist.toml, which declares it no more".to_owned()),
+                        orders,
+                    );
                     touched.push(at);
                 }
             } else if !is_removed && self.members[at].instance.is_stale() {

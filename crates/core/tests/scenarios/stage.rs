@@ -112,7 +112,7 @@ impl Stage {
             "ports" => Event::PortsSeen { ask, strangers },
             "probed" if command.is("passed") => Event::Probed { ask, outcome: Ok(()) },
             "probed" => Event::Probed { ask, outcome: Err(command.text("why")) },
-            "notified" => Event::Notified { run, notice: notice(&command)? },
+            "notified" => Event::Notified { run, notice: notice(command)? },
             "over-memory" => Event::OverMemory { run, what: command.text("what") },
             "spawned" => Event::Spawned { run, pid: pid.unwrap_or(4711) },
             "spawn-failed" => {

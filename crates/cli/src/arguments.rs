@@ -48,6 +48,12 @@ pub enum Verb {
         #[arg(required = true)]
         names: Vec<String>,
     },
+    /// Have services read their own configuration again, by their reload-signal; they run on
+    Reload {
+        /// Which
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
     /// Make sure that services run, whoever started them
     Ensure {
         /// Which

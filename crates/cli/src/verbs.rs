@@ -32,6 +32,7 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
             runtime()?.block_on(services::change(&project, printer, "restart", &names))
         }
         Verb::Ensure { names } => runtime()?.block_on(services::change(&project, printer, "ensure", &names)),
+        Verb::Reload { names } => runtime()?.block_on(services::change(&project, printer, "reload", &names)),
         Verb::Status { name, json } => {
             runtime()?.block_on(status::status(&project, printer, name.as_deref(), json))
         }

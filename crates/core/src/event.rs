@@ -43,6 +43,11 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
+    /// Somebody wants it to read its own configuration again.
+    ReloadAsked {
+        /// Why.
+        cause: Cause,
+    },
     /// The claim is ours.
     ClaimGranted {
         /// The question.
@@ -268,6 +273,13 @@ pub enum Effect {
         /// Between polite signal and kill.
         grace: Duration,
     },
+    /// Send the main process the signal at which it reads its configuration again. No answer.
+    Reload {
+        /// Under this claim.
+        claim: ClaimId,
+        /// The run.
+        run: RunId,
+    },
     /// Let the claim go. Answer: `Released`.
     Release {
         /// Which.
@@ -462,6 +474,8 @@ pub enum What {
     Ready,
     /// It serves no more, though it runs.
     Unhealthy,
+    /// It was told to read its configuration again.
+    Reloaded,
     /// Its tree is told to end.
     Stopping,
     /// Its main process ended.
@@ -496,6 +510,7 @@ impl fmt::Display for What {
             What::Started => "started",
             What::Ready => "ready",
             What::Unhealthy => "unhealthy",
+            What::Reloaded => "reloaded",
             What::Stopping => "stopping",
             What::Exited => "exited",
             What::Ended => "ended",

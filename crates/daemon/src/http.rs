@@ -58,9 +58,10 @@ async fn change(
         "ensure" => Verb::Ensure,
         "stop" => Verb::Stop,
         "restart" => Verb::Restart,
+        "reload" => Verb::Reload,
         other => {
             let problem = Problem::new(Code::Usage, format!("no such action: {other}"));
-            return refuse(&problem.hint("start, ensure, stop and restart are"));
+            return refuse(&problem.hint("start, ensure, stop, restart and reload are"));
         }
     };
     match read(&body) {

@@ -94,4 +94,6 @@ pub enum Verb {
     Stop,
     /// End it and run it anew.
     Restart,
+    /// Have it read its own configuration again.
+    Reload,
 }

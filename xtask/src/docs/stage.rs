@@ -20,6 +20,7 @@ pub(super) enum Cue {
     NeedsFailed,
     Stop,
     Restart,
+    Reload,
     Granted,
     Held,
     ClaimFailed,
@@ -54,13 +55,14 @@ pub(super) enum Cue {
 }
 
 /// Every cue and how the page calls it, in the order of the core's list of events.
-pub(super) const CUES: [(Cue, &str); 37] = [
+pub(super) const CUES: [(Cue, &str); 38] = [
     (Cue::Start(IfHeld::StandBy), "StartAsked"),
     (Cue::Defer, "StartDeferred"),
     (Cue::NeedsMet, "NeedsMet"),
     (Cue::NeedsFailed, "NeedsFailed"),
     (Cue::Stop, "StopAsked"),
     (Cue::Restart, "RestartAsked"),
+    (Cue::Reload, "ReloadAsked"),
     (Cue::Granted, "ClaimGranted"),
     (Cue::Held, "ClaimHeld"),
     (Cue::ClaimFailed, "ClaimFailed"),
@@ -181,6 +183,7 @@ impl Stage {
                 | Effect::StopTree { .. }
                 | Effect::KillTree { .. }
                 | Effect::Sweep { .. }
+                | Effect::Reload { .. }
                 | Effect::Release { .. } => {}
             }
         }
@@ -225,6 +228,7 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         Cue::NeedsFailed => Event::NeedsFailed { why: words() },
         Cue::Stop => Event::StopAsked { cause: user() },
         Cue::Restart => Event::RestartAsked { cause: user() },
+        Cue::Reload => Event::ReloadAsked { cause: user() },
         Cue::Granted => Event::ClaimGranted { ask: ids.claim_ask, claim: ids.claim },
         Cue::Held => Event::ClaimHeld { ask: ids.claim_ask, by: words() },
         Cue::ClaimFailed => Event::ClaimFailed { ask: ids.claim_ask, why: words() },
@@ -280,6 +284,7 @@ mod tests {
             Event::NeedsFailed { .. } => "NeedsFailed",
             Event::StopAsked { .. } => "StopAsked",
             Event::RestartAsked { .. } => "RestartAsked",
+            Event::ReloadAsked { .. } => "ReloadAsked",
             Event::ClaimGranted { .. } => "ClaimGranted",
             Event::ClaimHeld { .. } => "ClaimHeld",
             Event::ClaimFailed { .. } => "ClaimFailed",
@@ -311,6 +316,6 @@ mod tests {
             names.push(name);
         }
         names.dedup();
-        assert_eq!(names.len(), 25, "every event once, in the order of the core's list: {names:?}");
+        assert_eq!(names.len(), 26, "every event once, in the order of the core's list: {names:?}");
     }
 }

@@ -14,7 +14,8 @@ const HEAD: &str = "\
 # States and events
 
 What an instance does with every event in every situation. Not written by hand: the core itself was brought into each
-situation and given each event. The example service listens on one port; the jobs have none.
+situation and given each event. The example server listens on one port, the worker with READY=1 has a readiness and a
+liveness probe that fail at the first failure; the jobs have neither.
 
 - **then** is the word that people see afterwards, **wanted** what is asked for, **claim** whether it holds it.
 - **deadline** is when it goes on by itself if nothing else happens (`DeadlinePassed`); without one it rests, or waits
@@ -146,6 +147,7 @@ fn order(effect: &Effect) -> String {
         Effect::Tell { .. } => "Tell".to_owned(),
         Effect::StopTree { .. } => "StopTree".to_owned(),
         Effect::KillTree { .. } => "KillTree".to_owned(),
+        Effect::Reload { .. } => "Reload".to_owned(),
         Effect::Sweep { .. } => "Sweep".to_owned(),
         Effect::Release { claim: ClaimId(id) } if *id == u64::MAX => "Release (of that claim)".to_owned(),
         Effect::Release { .. } => "Release".to_owned(),

@@ -163,6 +163,14 @@ impl Instance {
         }
     }
 
+    /// Only what lives can read anything again.
+    pub(super) fn reload_asked(&mut self, cause: Cause, effects: &mut Vec<Effect>) {
+        if let (Some(Life::Up { run }), Some(claim), Some(_)) = (self.state.life(), self.claim, self.pid) {
+            effects.push(Effect::Reload { claim, run });
+            self.tell(What::Reloaded, |note| note.cause = Some(cause), effects);
+        }
+    }
+
     /// Wanted from now on. What does not live yet will be started because of it.
     fn want_up(&mut self, cause: &Cause, effects: &mut Vec<Effect>) {
         let is_up = matches!(self.state.life(), Some(Life::Up { .. }));

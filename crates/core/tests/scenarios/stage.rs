@@ -77,6 +77,7 @@ impl Stage {
             }
             "start" => self.project.start(now, at, cause, if_held, &mut orders),
             "stop" => self.project.stop(now, at, cause, &mut orders),
+            "reload" => self.project.handle(now, at, Event::ReloadAsked { cause }, &mut orders),
             "restart" => self.project.restart(now, at, cause, &mut orders),
             _ => {
                 let event = self.event(&command)?;
@@ -235,6 +236,9 @@ impl Stage {
             }
             Effect::Sweep { claim, run, grace } => {
                 format!("sweep {name} run {} under claim {}, grace {grace:?}", nth(run), claim.0)
+            }
+            Effect::Reload { claim, run } => {
+                format!("reload {name} run {} under claim {}", nth(run), claim.0)
             }
             Effect::Release { claim } => format!("release {name} claim {}", claim.0),
         }

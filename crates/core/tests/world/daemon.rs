@@ -98,7 +98,7 @@ impl World {
     fn perform_one(&mut self, at: usize, effect: Effect) {
         let soon = |event| (at, event);
         match effect {
-            Effect::Record { .. } | Effect::Tell { .. } | Effect::Probe { .. } => {}
+            Effect::Record { .. } | Effect::Tell { .. } | Effect::Probe { .. } | Effect::Reload { .. } => {}
             Effect::AskClaim { ask } => self.ask_claim(at, ask),
             Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
             Effect::Spawn { claim, run, .. } => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use soloist_api::error::{Code, Problem};
 use soloist_api::request::{Change, Down, DownAnswer, Up, UpAnswer};
 use soloist_api::status::{ServiceStatus, Status};
-use soloist_core::event::{Cause, IfHeld, Wanted};
+use soloist_core::event::{Cause, Event, IfHeld, Wanted};
 use soloist_core::plan::Kind;
 use soloist_core::project::Orders;
 use soloist_core::state::Word;
@@ -105,7 +105,7 @@ impl Driver {
                     change.timeout_ms.map_or_else(|| self.patience(at, verb), Duration::from_millis);
                 let goal = match verb {
                     Verb::Stop => Goal::Down { at, reply },
-                    Verb::Start | Verb::Restart => Goal::Up { at, or_elsewhere: false, reply },
+                    Verb::Start | Verb::Restart | Verb::Reload => Goal::Up { at, or_elsewhere: false, reply },
                     Verb::Ensure => Goal::Up { at, or_elsewhere: true, reply },
                 };
                 self.waiters.push(Waiter { until: now() + patience, goal });
@@ -128,7 +128,7 @@ impl Driver {
         }
         let run = runs::place_of(&self.layout, name);
         let left = leftovers::abandoned(&self.layout, name);
-        if verb != Verb::Stop {
+        if !matches!(verb, Verb::Stop | Verb::Reload) {
             self.reload()?;
         }
         let at = match (self.project.position(name), &run) {
@@ -144,7 +144,7 @@ impl Driver {
                 Verb::Stop => return Ok(Begun::Elsewhere(place)),
                 // Exactly one runs, and that was all that was asked for.
                 Verb::Ensure => return self.status_by_name(name).map(|status| Begun::Is(Box::new(status))),
-                Verb::Start | Verb::Restart => {}
+                Verb::Start | Verb::Restart | Verb::Reload => {}
             }
         }
         if let (Verb::Stop, Some(place)) = (verb, left.filter(|_| self.is_quiet(at))) {
@@ -156,6 +156,14 @@ impl Driver {
             Verb::Start | Verb::Ensure => self.project.start(now(), at, cause, IfHeld::Refuse, &mut orders),
             Verb::Stop => self.project.stop(now(), at, cause, &mut orders),
             Verb::Restart => self.project.restart(now(), at, cause, &mut orders),
+            Verb::Reload => {
+                self.project.handle(now(), at, Event::ReloadAsked { cause }, &mut orders);
+                if orders.is_empty() {
+                    return Err(Problem::new(Code::NotRunning, format!("{name} does not run")));
+                }
+                self.perform(orders);
+                return Ok(Begun::Is(Box::new(self.status_at(at))));
+            }
         }
         self.perform(orders);
         Ok(Begun::Waits(at))
@@ -251,7 +259,9 @@ impl Driver {
         let plan = &self.services[at].declared.plan;
         match verb {
             Verb::Stop => plan.stop_grace * 2 + Duration::from_secs(20),
-            Verb::Start | Verb::Ensure | Verb::Restart => plan.ready_timeout.max(PATIENCE) + plan.stop_grace,
+            Verb::Start | Verb::Ensure | Verb::Restart | Verb::Reload => {
+                plan.ready_timeout.max(PATIENCE) + plan.stop_grace
+            }
         }
     }
 

@@ -87,6 +87,10 @@ impl Driver {
                     Err(e) => self.log.say(&format!("no guard could be started to end leftovers: {e}")),
                 }
             }
+            Effect::Reload { claim, run: _ } => {
+                let signal = self.services[at].declared.program.reload_signal;
+                self.order(claim, &Order::Signal { signal });
+            }
             Effect::Release { claim } => self.release(claim),
         }
     }

@@ -1,11 +1,18 @@
 //! The closed lists of what can happen (events: facts, in the past) and of what can be ordered (effects).
 
+mod ended;
+mod note;
+mod notice;
+
 use std::fmt;
 use std::time::Duration;
 
 use crate::id::{AskId, ClaimId, Print, RunId};
-use crate::plan::{OverMemory, Plan};
 use crate::time::Time;
+
+pub use ended::{Diagnosis, Ended, Exit};
+pub use note::{Note, What};
+pub use notice::{Notice, Said, Watchdog};
 
 /// Everything that can happen to an instance.
 #[derive(Clone, Debug, PartialEq)]
@@ -344,24 +351,6 @@ impl fmt::Display for Cause {
     }
 }
 
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// With this code.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Exit::Code(code) => write!(f, "exit code {code}"),
-            Exit::Signal(signal) => write!(f, "signal {signal}"),
-        }
-    }
-}
-
 /// How the ports look while our tree runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listening {
@@ -391,217 +380,5 @@ impl fmt::Display for ProbeKind {
             ProbeKind::Readiness => "readiness",
             ProbeKind::Liveness => "liveness",
         })
-    }
-}
-
-/// What a service says of itself, in the words of sd_notify(3). What was not said is none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Notice {
-    /// `READY=1`.
-    pub is_ready: bool,
-    /// `RELOADING=1`, until the next `READY=1`.
-    pub is_reloading: bool,
-    /// `STOPPING=1`.
-    pub is_stopping: bool,
-    /// `MAINPID=`, verified to be of the tree.
-    pub main: Option<u32>,
-    /// `WATCHDOG=`.
-    pub watchdog: Option<Watchdog>,
-    /// `WATCHDOG_USEC=`; zero turns it off.
-    pub watchdog_every: Option<Duration>,
-    /// `EXTEND_TIMEOUT_USEC=`.
-    pub extend: Option<Duration>,
-    /// What it shows to people.
-    pub said: Said,
-}
-
-/// What a service shows of itself to people.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
-    /// `STATUS=`: one line.
-    pub status: Option<String>,
-    /// `X_SOLOIST_STATE=`: a word of its own, such as `scraping`.
-    pub state: Option<String>,
-    /// `X_SOLOIST_PROGRESS=`, such as `12/50`.
-    pub progress: Option<String>,
-}
-
-/// `WATCHDOG=` of sd_notify(3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Watchdog {
-    /// `1`: alive.
-    Alive,
-    /// `trigger`: as if it had been silent for too long.
-    Trigger,
-}
-
-/// What the last words of a run tell about its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnosis {
-    /// In words: `port 8001 is taken by pid 17 (python server.py)`.
-    pub words: String,
-    /// Trying again cannot help as long as nobody changes something.
-    pub is_final: bool,
-}
-
-/// One line of the history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// What happened.
-    pub what: What,
-    /// To which run.
-    pub run: Option<RunId>,
-    /// Why.
-    pub cause: Option<Cause>,
-    /// How it ended.
-    pub exit: Option<Exit>,
-    /// How long it took, or how long the delay is.
-    pub span: Option<Duration>,
-    /// More, in words.
-    pub words: Option<String>,
-}
-
-/// What can happen, as the history tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// Somebody wants it up.
-    WantedUp,
-    /// Somebody wants it down.
-    WantedDown,
-    /// Its program executes.
-    Started,
-    /// It serves; `span` is how long that took.
-    Ready,
-    /// It serves no more, though it runs.
-    Unhealthy,
-    /// It was told to read its configuration again.
-    Reloaded,
-    /// Its tree is told to end.
-    Stopping,
-    /// Its main process ended.
-    Exited,
-    /// Its tree is empty; `span` is how long the run took.
-    Ended,
-    /// It did not start.
-    NotStarted,
-    /// It is tried again after `span`.
-    Restarting,
-    /// It is tried no more.
-    Failed,
-    /// A start was refused, and it is wanted no more.
-    Refused,
-    /// Somebody else holds its claim.
-    Standby,
-    /// Somebody else is on its ports.
-    Conflict,
-    /// A job's turn was left out.
-    Skipped,
-    /// A new daemon has taken it over alive.
-    Adopted,
-    /// Its guard was killed.
-    GuardLost,
-}
-
-impl fmt::Display for What {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            What::WantedUp => "wanted-up",
-            What::WantedDown => "wanted-down",
-            What::Started => "started",
-            What::Ready => "ready",
-            What::Unhealthy => "unhealthy",
-            What::Reloaded => "reloaded",
-            What::Stopping => "stopping",
-            What::Exited => "exited",
-            What::Ended => "ended",
-            What::NotStarted => "not-started",
-            What::Restarting => "restarting",
-            What::Failed => "failed",
-            What::Refused => "refused",
-            What::Standby => "standby",
-            What::Conflict => "conflict",
-            What::Skipped => "skipped",
-            What::Adopted => "adopted",
-            What::GuardLost => "guard-lost",
-        })
-    }
-}
-
-/// How a run ended that nobody asked to end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// Its main process ended.
-    Exited(Exit),
-    /// It never started.
-    NotStarted {
-        /// Why, in words.
-        why: String,
-        /// Trying again cannot help.
-        is_final: bool,
-    },
-    /// It did not get ready in time, and we stopped it.
-    NotReady,
-    /// Its startup or liveness probe failed, and we stopped it: why, in words.
-    Unhealthy(String),
-    /// It missed its watchdog, and we stopped it.
-    Watchdog,
-    /// It ran for too long, and we stopped it.
-    Overtime,
-    /// It used too much memory, and we stopped it: how much, in words.
-    OverMemory(String),
-    /// Its guard was killed; how it ended is not known.
-    Unseen,
-}
-
-impl Ended {
-    /// Whether it ended as it should.
-    pub fn is_success(&self, plan: &Plan) -> bool {
-        matches!(self, Ended::Exited(Exit::Code(code)) if plan.success_codes.contains(code))
-    }
-
-    /// Whether another try is known to end the same. 126 and 127 are a shell's words for "not executable" and "not
-    /// found" (POSIX XCU 2.8.2).
-    pub fn is_final(&self, plan: &Plan) -> bool {
-        match self {
-            Ended::Exited(Exit::Code(126 | 127)) => true,
-            Ended::Exited(Exit::Code(code)) => plan.prevent_codes.contains(code),
-            Ended::NotStarted { is_final, .. } => *is_final,
-            Ended::OverMemory(_) => plan.over_memory == OverMemory::Stop,
-            Ended::Exited(Exit::Signal(_))
-            | Ended::NotReady
-            | Ended::Unhealthy(_)
-            | Ended::Watchdog
-            | Ended::Overtime
-            | Ended::Unseen => false,
-        }
-    }
-
-    /// Whether it ended by no exit code of its own (systemd.service(5): unclean signal, timeout, watchdog).
-    pub fn is_abnormal(&self) -> bool {
-        match self {
-            Ended::Exited(Exit::Code(_)) | Ended::NotStarted { .. } => false,
-            Ended::Exited(Exit::Signal(_))
-            | Ended::NotReady
-            | Ended::Unhealthy(_)
-            | Ended::Watchdog
-            | Ended::Overtime
-            | Ended::OverMemory(_)
-            | Ended::Unseen => true,
-        }
-    }
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Ended::Exited(exit) => write!(f, "ended with {exit}"),
-            Ended::NotStarted { why, .. } => f.write_str(why),
-            Ended::NotReady => f.write_str("was not ready in time"),
-            Ended::Unhealthy(why) => f.write_str(why),
-            Ended::Watchdog => f.write_str("missed its watchdog"),
-            Ended::Overtime => f.write_str("ran for longer than it may"),
-            Ended::OverMemory(what) => write!(f, "used more memory than it may: {what}"),
-            Ended::Unseen => f.write_str("its guard was killed"),
-        }
     }
 }

@@ -1,0 +1,90 @@
+//! A line of the history: what happened, told by the machine that made it happen.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Cause, Exit};
+use crate::id::RunId;
+
+/// One line of the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// What happened.
+    pub what: What,
+    /// To which run.
+    pub run: Option<RunId>,
+    /// Why.
+    pub cause: Option<Cause>,
+    /// How it ended.
+    pub exit: Option<Exit>,
+    /// How long it took, or how long the delay is.
+    pub span: Option<Duration>,
+    /// More, in words.
+    pub words: Option<String>,
+}
+
+/// What can happen, as the history tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Somebody wants it up.
+    WantedUp,
+    /// Somebody wants it down.
+    WantedDown,
+    /// Its program executes.
+    Started,
+    /// It serves; `span` is how long that took.
+    Ready,
+    /// It serves no more, though it runs.
+    Unhealthy,
+    /// It was told to read its configuration again.
+    Reloaded,
+    /// Its tree is told to end.
+    Stopping,
+    /// Its main process ended.
+    Exited,
+    /// Its tree is empty; `span` is how long the run took.
+    Ended,
+    /// It did not start.
+    NotStarted,
+    /// It is tried again after `span`.
+    Restarting,
+    /// It is tried no more.
+    Failed,
+    /// A start was refused, and it is wanted no more.
+    Refused,
+    /// Somebody else holds its claim.
+    Standby,
+    /// Somebody else is on its ports.
+    Conflict,
+    /// A job's turn was left out.
+    Skipped,
+    /// A new daemon has taken it over alive.
+    Adopted,
+    /// Its guard was killed.
+    GuardLost,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            What::WantedUp => "wanted-up",
+            What::WantedDown => "wanted-down",
+            What::Started => "started",
+            What::Ready => "ready",
+            What::Unhealthy => "unhealthy",
+            What::Reloaded => "reloaded",
+            What::Stopping => "stopping",
+            What::Exited => "exited",
+            What::Ended => "ended",
+            What::NotStarted => "not-started",
+            What::Restarting => "restarting",
+            What::Failed => "failed",
+            What::Refused => "refused",
+            What::Standby => "standby",
+            What::Conflict => "conflict",
+            What::Skipped => "skipped",
+            What::Adopted => "adopted",
+            What::GuardLost => "guard-lost",
+        })
+    }
+}

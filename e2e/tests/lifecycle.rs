@@ -73,6 +73,24 @@ fn is_rfc3339(text: &str) -> bool {
 }
 
 #[test]
+fn each_of_many_that_start_at_once_holds_its_own_claim_and_no_other() {
+    const COUNT: usize = 40;
+    let sleeps = quoted(&puppet(&[] as &[&str]));
+    let one = |at: usize| format!("[services.s{at}]\ncommand = {sleeps}\n");
+    let project = Project::new(&(0..COUNT).map(one).collect::<String>());
+    project.soloist(&["up", "-d"]).expect(0);
+    // While all others live, the claim of a stopped one is free for anybody: no other guard shares it.
+    for name in ["s0", "s7", "s38"] {
+        project.soloist(&["stop", name]).expect(0);
+        project.soloist(&["run", name, "--", "true"]).expect(0);
+    }
+    let alive = project.status().services.iter().filter(|s| s.state == "ready").count();
+    assert_eq!(alive, COUNT - 3);
+    project.soloist(&["down"]).expect(0);
+    project.wait_until_nothing_lives(LIMIT);
+}
+
+#[test]
 fn what_it_depends_on_is_ready_first() {
     let project = Project::empty();
     let port = free_port();

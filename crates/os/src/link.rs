@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
@@ -58,6 +59,22 @@ impl Link {
         }
     }
 
+    /// As `send`, but waits for a busy reader, at most until `limit` has passed (`TimedOut`).
+    pub fn send_within(
+        &self,
+        bytes: &[u8],
+        fds: &[BorrowedFd<'_>],
+        limit: std::time::Duration,
+    ) -> io::Result<()> {
+        let end = std::time::Instant::now() + limit;
+        loop {
+            match self.send(bytes, fds) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.wait(PollFlags::OUT, end)?,
+                other => return other,
+            }
+        }
+    }
+
     /// The next message; `None` at the end of the link. Never blocks: `WouldBlock` if there is none yet.
     pub fn receive(&self) -> io::Result<Option<Message>> {
         let mut bytes = [0u8; MESSAGE_MAX];
@@ -87,22 +104,22 @@ impl Link {
         let end = std::time::Instant::now() + limit;
         loop {
             match self.receive() {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.wait(PollFlags::IN, end)?,
                 other => return other,
             }
-            let left = end.saturating_duration_since(std::time::Instant::now());
-            if left.is_zero() {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
-            }
-            let mut fds = [rustix::event::PollFd::new(&self.0, rustix::event::PollFlags::IN)];
-            let timeout = rustix::event::Timespec {
-                tv_sec: left.as_secs() as i64,
-                tv_nsec: left.subsec_nanos().into(),
-            };
-            match rustix::event::poll(&mut fds, Some(&timeout)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(e) => return Err(e.into()),
-            }
+        }
+    }
+
+    /// Waits until it is ready for this, or at least something has happened; `TimedOut` at the end.
+    fn wait(&self, what: PollFlags, end: std::time::Instant) -> io::Result<()> {
+        let left = end.saturating_duration_since(std::time::Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
+        }
+        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&self.0, what)], Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(e) => Err(e.into()),
         }
     }
 

@@ -59,6 +59,7 @@ macro_rules! has_the_shape {
         let _: fn(&Traces) -> Vec<Survivor> = sweep::survivors;
         let _: fn(&Traces, i32, Duration) -> Swept = sweep::end;
         let _: fn(u32) -> Stuck = sweep::stuck;
+        let _: fn() -> std::collections::HashSet<std::path::PathBuf> = sweep::marked_claims;
         let _: fn(&[u32]) -> io::Result<Vec<u32>> = sweep::orphans;
 
         let _: fn() -> io::Result<()> = tree::become_subreaper;

@@ -175,7 +175,9 @@ macro_rules! unbuilt {
         }
 
         pub mod sweep {
+            use std::collections::HashSet;
             use std::io;
+            use std::path::PathBuf;
             use std::time::Duration;
 
             use crate::survivor::{Stuck, Survivor, Swept, Traces};
@@ -193,6 +195,11 @@ macro_rules! unbuilt {
             /// What is known of a process that does not die.
             pub fn stuck(pid: u32) -> Stuck {
                 Stuck { pid, state: '?', wait_channel: None }
+            }
+
+            /// The claims that processes say they belong to: nothing is known.
+            pub fn marked_claims() -> HashSet<PathBuf> {
+                HashSet::new()
             }
 
             /// Children of this process that are not in `known`.

@@ -39,7 +39,7 @@ pub enum Outcome {
 }
 
 /// A guard forked by the zygote: obeys its daemon, never returns.
-pub fn guard(assignment: Assignment, claim: Claim, daemon: Link, zygote: u32) -> ! {
+pub fn guard(assignment: Assignment, claim: Claim, daemon: Link, zygote: Zygote) -> ! {
     crate::name_process("soloist-guard");
     let _ = rustix::process::setsid();
     // The zygote's memory, a standard input of /dev/null and the daemon's log as output: all shared, nothing to undo.
@@ -87,6 +87,16 @@ fn terminal() -> Option<OwnedFd> {
     let is_foreground = rustix::termios::isatty(input)
         && rustix::termios::tcgetpgrp(input).is_ok_and(|group| group == rustix::process::getpgrp());
     is_foreground.then(|| input.try_clone_to_owned().ok()).flatten()
+}
+
+/// Our parent, and what it has seen for us.
+#[derive(Clone, Copy, Debug)]
+pub struct Zygote {
+    /// It inherits what other guards leave.
+    pub pid: u32,
+    /// Since the claim was taken it has looked at every process: none carries the claim's cookie, and it has inherited
+    /// nobody.
+    pub is_unmarked: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,8 +152,8 @@ struct Body {
     stop_signal: i32,
     stop_grace: Duration,
     released: bool,
-    /// Our parent, which inherits what other guards leave; none in the foreground.
-    zygote: Option<u32>,
+    /// None in the foreground.
+    zygote: Option<Zygote>,
     swept: bool,
     /// A daemon has seen the run ready.
     was_ready: bool,
@@ -154,7 +164,7 @@ struct Body {
 }
 
 impl Body {
-    fn new(assignment: Assignment, claim: Claim, mode: Mode, zygote: Option<u32>) -> io::Result<Body> {
+    fn new(assignment: Assignment, claim: Claim, mode: Mode, zygote: Option<Zygote>) -> io::Result<Body> {
         let strangers = if mode == Mode::Foreground { sweep::orphans(&[])? } else { Vec::new() };
         tree::become_subreaper()?;
         let mut caught = vec![libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::cgroup::Leaf;
@@ -179,6 +180,13 @@ fn orphans_of(traces: &Traces) -> Vec<u32> {
             .is_ok_and(|name| ["soloist-guard", "soloist-zygote"].contains(&name.trim_end()))
     };
     process::children(zygote).into_iter().filter(|pid| !is_guard(*pid)).collect()
+}
+
+/// The claims that processes say they belong to, by their cookies: one look at all processes, for many guards that are
+/// about to start. As a survivor may hand on to a child and end while we look, we look twice.
+pub fn marked_claims() -> HashSet<PathBuf> {
+    let look = || process::pids().unwrap_or_default().into_iter().filter_map(process::cookie_of);
+    look().chain(look()).collect()
 }
 
 /// Children of this process that are not in `known`; what it had before it became a guard.

@@ -103,8 +103,11 @@ impl Body {
         }
         // Under a claim that excludes nobody, the tree that is found may be the rightful holder's.
         self.check_claim()?;
-        let traces = traces(&self.assignment, self.zygote);
-        let is_over = traces.record.as_ref().is_some_and(|r| r.ended || r.guard.boot != self.me.boot);
+        let traces = traces(&self.assignment, self.zygote.map(|zygote| zygote.pid));
+        let is_over = match &traces.record {
+            Some(record) => record.ended || record.guard.boot != self.me.boot,
+            None => self.zygote.is_some_and(|zygote| zygote.is_unmarked),
+        };
         self.swept = true;
         if is_over {
             return Ok(0);

@@ -2,15 +2,24 @@
 //! Owns the file's format and its errors. It starts nothing and decides nothing: what a declaration means for
 //! a decision is said by `soloist_core::plan`, and how a program is spawned is the spawner's matter.
 
+mod accounts;
 mod check;
 mod command;
 mod declared;
 mod diagnostic;
+mod draft;
 mod duration;
+mod env_file;
 mod error;
 mod fingerprint;
+mod instances;
+mod limits;
+mod needs;
+mod probes;
 mod program;
+mod question;
 mod read;
+mod setting;
 mod settings;
 mod suggest;
 #[cfg(test)]
@@ -109,14 +118,15 @@ impl Config {
             return Err(ConfigError::faulty(file_name, text, problems.finish()));
         }
         let document = read::document(tree.get_ref(), &root, changes, &mut problems);
-        check::across(&document.drafts, &mut problems);
+        check::across(&document, &mut problems);
         let problems = problems.finish();
         if !problems.is_empty() {
             return Err(ConfigError::faulty(file_name, text, problems));
         }
+        let instances = document.instances();
         let project = document.project.unwrap_or_else(|| folder_name(&root));
-        let declared = document.drafts.into_iter().map(read::Draft::into_declared).collect();
-        Ok(Config { project, root, declared, strategy: Strategy::default() })
+        let declared = document.drafts.into_iter().map(|draft| draft.into_declared(&instances)).collect();
+        Ok(Config { project, root, declared, strategy: document.strategy })
     }
 
     /// The instances of a declared service or job: its one, or one a key.

@@ -18,6 +18,11 @@ pub fn my_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// Our effective group.
+pub fn my_gid() -> u32 {
+    rustix::process::getegid().as_raw()
+}
+
 /// One process of one boot. Portable between our own processes as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {

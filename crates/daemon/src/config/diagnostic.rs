@@ -78,9 +78,12 @@ impl<'t> Problems<'t> {
         self.text
     }
 
-    /// Sorts the problems by place and fills in lines and columns.
+    /// Sorts the problems by place, drops repetitions, and fills in lines and columns.
     pub(super) fn finish(mut self) -> Vec<Problem> {
-        self.list.sort_by_key(|problem| problem.span.start);
+        // A keyed declaration is read once a key; what is wrong for all of them is told once.
+        let place = |problem: &Problem| (problem.span.start, problem.span.end);
+        self.list.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.message.cmp(&b.message)));
+        self.list.dedup_by(|a, b| place(a) == place(b) && a.message == b.message);
         // Positions are counted once over the sorted list; a broken file can have as many problems as bytes.
         let (mut line, mut line_start, mut seen) = (1, 0, 0);
         for problem in &mut self.list {

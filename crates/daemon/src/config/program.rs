@@ -9,9 +9,15 @@ use toml::de::DeValue;
 
 use super::command::{self, Fault, Sign};
 use super::diagnostic::{Problems, Span, quoted};
+use super::instances::Site;
 use super::tree::{Value, integer};
 
-pub(super) fn argv(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Vec<String>> {
+pub(super) fn argv(value: &Value<'_>, site: Site<'_>, problems: &mut Problems<'_>) -> Option<Vec<String>> {
+    let words = words(value, problems)?;
+    Some(words.iter().map(|word| site.fill(word)).collect())
+}
+
+fn words(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Vec<String>> {
     let words = match value.tree {
         DeValue::String(_) => return split(value, value.word(problems)?, problems),
         DeValue::Array(list) => value.entries(list),
@@ -25,23 +31,23 @@ pub(super) fn argv(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Vec
     match words.first() {
         // Entries that are no words were reported one by one; only a list without any is an empty command.
         None if value.tree.as_array().is_some_and(|list| list.is_empty()) => {
-            report_empty(value.span.clone(), problems)
+            report_empty(value, value.span.clone(), problems)
         }
-        Some((program, span)) if program.trim().is_empty() => report_empty(span.clone(), problems),
+        Some((program, span)) if program.trim().is_empty() => report_empty(value, span.clone(), problems),
         _ => {}
     }
     Some(words.into_iter().map(|(word, _)| word.to_owned()).collect())
 }
 
-fn report_empty(span: Span, problems: &mut Problems<'_>) {
-    problems.add(span, "the command is empty", "name the program: `command = [\"./api\", \"serve\"]`");
+fn report_empty(value: &Value<'_>, span: Span, problems: &mut Problems<'_>) {
+    problems.add(span, "the command is empty", format!("name the program: `{}`", value.example));
 }
 
 fn split(value: &Value<'_>, text: &str, problems: &mut Problems<'_>) -> Option<Vec<String>> {
     let fault = match command::split(text) {
         Ok(words) if words.first().is_some_and(|program| !program.trim().is_empty()) => return Some(words),
         Ok(_) | Err(Fault::Empty) => {
-            report_empty(value.span.clone(), problems);
+            report_empty(value, value.span.clone(), problems);
             return None;
         }
         Err(fault) => fault,
@@ -76,10 +82,11 @@ fn split(value: &Value<'_>, text: &str, problems: &mut Problems<'_>) -> Option<V
                 }
                 Sign::Home => format!("{found} in a command means the home folder only in a shell"),
             };
+            let key = value.example.split(' ').next().unwrap_or_default();
             let is_short = text.len() <= 80 && !text.contains(char::is_control);
             let script = if is_short { format!("{text:?}") } else { "\"…\"".to_owned() };
             let help = format!(
-                "no shell is run; to have one, write `command = [\"sh\", \"-c\", {script}]`; \
+                "no shell is run; to have one, write `{key} = [\"sh\", \"-c\", {script}]`; \
                  to pass the sign on as it is, put it in single quotes"
             );
             problems.add(place(&at), message, help).label("no shell is run");
@@ -89,26 +96,26 @@ fn split(value: &Value<'_>, text: &str, problems: &mut Problems<'_>) -> Option<V
 }
 
 /// The folder to run in; it must be there.
-pub(super) fn dir(value: &Value<'_>, root: &Path, problems: &mut Problems<'_>) -> Option<PathBuf> {
-    let dir = value.word(problems)?;
+pub(super) fn dir(value: &Value<'_>, site: Site<'_>, problems: &mut Problems<'_>) -> Option<PathBuf> {
+    let dir = site.fill(value.word(problems)?);
     if dir.is_empty() {
         problems.add(value.span.clone(), "`dir` is empty", "write `dir = \".\"` for the project's folder");
         return None;
     }
-    let path = tidy(&root.join(dir));
+    let path = tidy(&site.root.join(&dir));
     let shown = path.display();
     let (message, help) = match fs::metadata(&path) {
         Ok(found) if found.is_dir() => return Some(path),
         Ok(_) => (
-            format!("{} is not a folder", quoted(dir)),
+            format!("{} is not a folder", quoted(&dir)),
             format!("{shown} is a file; name the folder it is in"),
         ),
         Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => (
-            format!("the folder {} does not exist", quoted(dir)),
+            format!("the folder {} does not exist", quoted(&dir)),
             format!("create {shown}, or correct the path; it is taken from the project's folder"),
         ),
         Err(reason) => {
-            (format!("the folder {} cannot be opened: {reason}", quoted(dir)), format!("check {shown}"))
+            (format!("the folder {} cannot be opened: {reason}", quoted(&dir)), format!("check {shown}"))
         }
     };
     problems.add(value.span.clone(), message, help);
@@ -116,13 +123,13 @@ pub(super) fn dir(value: &Value<'_>, root: &Path, problems: &mut Problems<'_>) -
 }
 
 /// The file that takes the pid; it need not be there.
-pub(super) fn pid_file(value: &Value<'_>, root: &Path, problems: &mut Problems<'_>) -> Option<PathBuf> {
-    let file = value.word(problems)?;
-    let path = tidy(&root.join(file));
+pub(super) fn pid_file(value: &Value<'_>, site: Site<'_>, problems: &mut Problems<'_>) -> Option<PathBuf> {
+    let file = site.fill(value.word(problems)?);
+    let path = tidy(&site.root.join(&file));
     if file.is_empty() || file.ends_with('/') || path.is_dir() {
-        let message = match file {
+        let message = match file.as_str() {
             "" => "`pid-file` is empty".to_owned(),
-            _ => format!("{} is a folder, but the pid goes into a file", quoted(file)),
+            _ => format!("{} is a folder, but the pid goes into a file", quoted(&file)),
         };
         problems.add(value.span.clone(), message, "name the file: `pid-file = \"api.pid\"`");
         return None;
@@ -130,7 +137,11 @@ pub(super) fn pid_file(value: &Value<'_>, root: &Path, problems: &mut Problems<'
     Some(path)
 }
 
-pub(super) fn env(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<BTreeMap<String, String>> {
+pub(super) fn env(
+    value: &Value<'_>,
+    site: Site<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<BTreeMap<String, String>> {
     let mut env = BTreeMap::new();
     for field in value.table(problems)? {
         let name = field.key;
@@ -146,7 +157,7 @@ pub(super) fn env(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<BTre
             continue;
         }
         if let Some(text) = variable(&field.value.example("env = { NAME = \"value\" }"), problems) {
-            env.insert(name.to_owned(), text);
+            env.insert(name.to_owned(), site.fill(&text));
         }
     }
     Some(env)

@@ -1,11 +1,11 @@
-//! Reads the values that are soloist's own: ports, restart rules, exit codes, signal, scope.
+//! Reads the values that are soloist's own: ports, restart rules, exit codes, signals, words of a choice.
 //! One function a key; each returns the value or `None` after saying what is wrong with it.
 
 use std::time::Duration;
 
 use soloist_core::plan::{Backoff, Restart, RestartLimit};
 
-use super::Scope;
+use super::declared::HUP;
 use super::diagnostic::{Problems, Span, quoted};
 use super::duration::{self, Zero};
 use super::suggest;
@@ -13,12 +13,17 @@ use super::tree::{Field, Value};
 
 const BACKOFF_KEYS: &[&str] = &["first", "max", "reset-after"];
 const LIMIT_KEYS: &[&str] = &["count", "period"];
-const RESTARTS: &[&str] = &["no", "on-failure", "on-failure:3", "always"];
-const SCOPES: &[&str] = &["project", "machine"];
+const RESTARTS: &[(&str, Restart)] = &[
+    ("no", Restart::No),
+    ("on-failure", Restart::OnFailure(None)),
+    ("on-failure:3", Restart::OnFailure(Some(3))),
+    ("always", Restart::Always),
+    // A stop that was asked for is kept by each of them.
+    ("unless-stopped", Restart::Always),
+    ("on-success", Restart::OnSuccess),
+    ("on-abnormal", Restart::OnAbnormal),
+];
 const SIGNALS: &[&str] = &["TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "KILL"];
-
-/// The polite signal of a program that asks for no other.
-pub(super) const TERM: i32 = 15;
 
 /// The two signals whose numbers differ between systems.
 const USR: (i32, i32) =
@@ -33,29 +38,24 @@ pub(super) fn ports(value: &Value<'_>, problems: &mut Problems<'_>) -> Vec<(u16,
     entries.iter().filter_map(|entry| Some((port(entry, problems)?, entry.span.clone()))).collect()
 }
 
-pub(super) fn exit_codes(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Vec<i32>> {
-    let entries = value.list(problems)?;
-    if entries.is_empty() {
+pub(super) fn success_codes(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Vec<i32>> {
+    if value.tree.as_array().is_some_and(|list| list.is_empty()) {
         let help = "name at least one code, or leave the key out for `[0]`";
         problems.add(value.span.clone(), format!("{} is empty: no run could succeed", value.called), help);
         return None;
     }
+    exit_codes(value, problems)
+}
+
+pub(super) fn exit_codes(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Vec<i32>> {
+    let entries = value.list(problems)?;
     let codes = entries.iter().filter_map(|entry| entry.whole("an exit code", 0, 255, problems));
     Some(codes.filter_map(|code| i32::try_from(code).ok()).collect())
 }
 
 pub(super) fn restart(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Restart> {
-    let word = value.string(problems)?;
-    match word {
-        "no" => return Some(Restart::No),
-        "on-failure" => return Some(Restart::OnFailure(None)),
-        "always" => return Some(Restart::Always),
-        _ => {}
-    }
-    let Some(number) = word.strip_prefix("on-failure:") else {
-        let message = format!("{} is not a restart rule", quoted(word));
-        problems.add(value.span.clone(), message, suggest::help(word, RESTARTS));
-        return None;
+    let Some(number) = value.tree.as_str().and_then(|word| word.strip_prefix("on-failure:")) else {
+        return choice(value, "a restart rule", RESTARTS, problems);
     };
     match number.parse::<u32>() {
         Ok(0) => {
@@ -70,6 +70,23 @@ pub(super) fn restart(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<
             None
         }
     }
+}
+
+/// One of some words; `as_what` says what they are, as in "a scope".
+pub(super) fn choice<T: Copy>(
+    value: &Value<'_>,
+    as_what: &str,
+    words: &[(&str, T)],
+    problems: &mut Problems<'_>,
+) -> Option<T> {
+    let word = value.string(problems)?;
+    let found = words.iter().find(|(known, _)| *known == word).map(|(_, meant)| *meant);
+    if found.is_none() {
+        let known: Vec<_> = words.iter().map(|(known, _)| *known).collect();
+        let message = format!("{} is not {as_what}", quoted(word));
+        problems.add(value.span.clone(), message, suggest::help(word, &known));
+    }
+    found
 }
 
 pub(super) fn backoff(value: &Value<'_>, standard: Backoff, problems: &mut Problems<'_>) -> Option<Backoff> {
@@ -139,26 +156,14 @@ pub(super) fn restart_limit(
     Some(limit)
 }
 
-pub(super) fn scope(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Scope> {
-    let word = value.string(problems)?;
-    match word {
-        "project" => Some(Scope::Project),
-        "machine" => Some(Scope::Machine),
-        _ => {
-            let message = format!("{} is not a scope", quoted(word));
-            problems.add(value.span.clone(), message, suggest::help(word, SCOPES));
-            None
-        }
-    }
-}
-
-pub(super) fn stop_signal(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<i32> {
+/// `purpose` says what it is for, as in "stop with".
+pub(super) fn signal(value: &Value<'_>, purpose: &str, problems: &mut Problems<'_>) -> Option<i32> {
     let word = value.string(problems)?;
     let name = word.strip_prefix("SIG").unwrap_or(word);
     let number = match name {
-        "TERM" => TERM,
+        "TERM" => 15,
         "INT" => 2,
-        "HUP" => 1,
+        "HUP" => HUP,
         "QUIT" => 3,
         "USR1" => USR.0,
         "USR2" => USR.1,
@@ -166,7 +171,7 @@ pub(super) fn stop_signal(value: &Value<'_>, problems: &mut Problems<'_>) -> Opt
         _ => {
             let upper = name.to_uppercase();
             let upper = upper.strip_prefix("SIG").unwrap_or(&upper);
-            let message = format!("{} is not a signal to stop with", quoted(word));
+            let message = format!("{} is not a signal to {purpose}", quoted(word));
             problems.add(value.span.clone(), message, suggest::help(upper, SIGNALS));
             return None;
         }

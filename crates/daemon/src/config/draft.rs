@@ -1,0 +1,237 @@
+//! Reads one declaration: which keys it may have, and where the value of each goes.
+//! The values themselves are read by the other files here; `check.rs` compares declarations.
+
+use std::collections::BTreeMap;
+
+use soloist_core::plan::{Kind, Need, OverMemory, Plan, Restart};
+
+use super::accounts::Accounts;
+use super::diagnostic::{Problems, Span, quoted};
+use super::instances::Site;
+use super::needs::Named;
+use super::probes::{self, Asked, Which};
+use super::setting::{misplaced, setting};
+use super::settings::choice;
+use super::tree::{Field, Value};
+use super::{Declared, Program, env_file, program};
+
+const SHARED_KEYS: &[&str] = &[
+    "command",
+    "instances",
+    "dir",
+    "env",
+    "env-file",
+    "user",
+    "group",
+    "umask",
+    "nice",
+    "rlimits",
+    "memory-max",
+    "memory-action",
+    "cpu-max",
+    "max-runtime",
+    "stop-signal",
+    "stop-grace",
+    "stop-command",
+    "on-daemon-exit",
+    "success-exit-codes",
+    "depends-on",
+    "scope",
+    "pid-file",
+];
+pub(super) const SERVICE_KEYS: &[&str] = &[
+    "port",
+    "ports",
+    "restart",
+    "restart-prevent-exit-codes",
+    "restart-limit",
+    "backoff",
+    "ready-timeout",
+    "startup",
+    "readiness",
+    "liveness",
+    "watchdog",
+    "reload-signal",
+];
+pub(super) const JOB_KEYS: &[&str] = &["every"];
+
+const MEMORY_ACTIONS: &[(&str, OverMemory)] = &[("restart", OverMemory::Restart), ("stop", OverMemory::Stop)];
+
+/// A declaration, of a keyed one an instance, and the places of what must fit with other declarations.
+pub(super) struct Draft {
+    pub(super) name: String,
+    pub(super) service: String,
+    pub(super) key: Option<String>,
+    pub(super) name_span: Span,
+    pub(super) section: Section,
+    pub(super) plan: Plan,
+    pub(super) program: Program,
+    pub(super) ports: Vec<(u16, Span)>,
+    pub(super) needs: Vec<Named>,
+    pub(super) pid_file_span: Option<Span>,
+}
+
+/// Where a declaration stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Services,
+    Jobs,
+}
+
+impl Section {
+    /// What one of them is called.
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            Section::Services => "service",
+            Section::Jobs => "job",
+        }
+    }
+
+    pub(super) fn keys(self) -> Vec<&'static str> {
+        let own = match self {
+            Section::Services => SERVICE_KEYS,
+            Section::Jobs => JOB_KEYS,
+        };
+        SHARED_KEYS.iter().chain(own).copied().collect()
+    }
+}
+
+impl Draft {
+    /// A need of a service is a need of each of its instances.
+    pub(super) fn into_declared(self, instances: &BTreeMap<String, Vec<String>>) -> Declared {
+        let ports = self.ports.into_iter().map(|(port, _)| port).collect();
+        let needs = self.needs.into_iter().flat_map(|Named { on, until, .. }| {
+            let all = instances.get(&on).cloned().unwrap_or_else(|| vec![on]);
+            all.into_iter().map(move |on| Need { on, until })
+        });
+        Declared {
+            name: self.name,
+            service: self.service,
+            key: self.key,
+            plan: Plan { ports, needs: needs.collect(), ..self.plan },
+            program: self.program,
+        }
+    }
+}
+
+/// What can be read only when the other keys are known.
+#[derive(Default)]
+struct Later<'a> {
+    probes: Vec<(Which, Span, Value<'a>)>,
+    user: Option<Value<'a>>,
+    group: Option<Value<'a>>,
+    memory_action: Option<Span>,
+    from_files: BTreeMap<String, String>,
+}
+
+/// Reads a declaration at its site.
+pub(super) fn read(
+    section: Section,
+    declared: &Field<'_>,
+    site: Site<'_>,
+    problems: &mut Problems<'_>,
+) -> Draft {
+    let service = declared.key.to_owned();
+    let mut draft = Draft {
+        name: site.key.map_or_else(|| service.clone(), |key| format!("{service}@{key}")),
+        service,
+        key: site.key.map(str::to_owned),
+        name_span: declared.key_span.clone(),
+        section,
+        plan: match section {
+            Section::Services => Plan::default(),
+            Section::Jobs => {
+                Plan { kind: Kind::Job { every: None }, restart: Restart::No, ..Plan::default() }
+            }
+        },
+        program: Program { dir: program::tidy(site.root), ..Program::default() },
+        ports: Vec::new(),
+        needs: Vec::new(),
+        pid_file_span: None,
+    };
+    let mut later = Later::default();
+    let mut has_command = false;
+    let mut port_span: Option<Span> = None;
+    for Field { key, key_span, value } in declared.value.table(problems).unwrap_or_default() {
+        has_command |= key == "command";
+        if matches!(key, "port" | "ports") && section == Section::Services {
+            if let Some(first) = port_span.replace(key_span.clone()) {
+                let help = "keep `ports`, with the one for $PORT first";
+                problems
+                    .add(key_span, "`port` and `ports` are both declared", help)
+                    .other(first, "the other one");
+                continue;
+            }
+        } else if misplaced(section, &declared.key_span, key, &key_span, &value, problems) {
+            continue;
+        }
+        match key {
+            "user" => later.user = Some(value),
+            "group" => later.group = Some(value),
+            "startup" | "readiness" | "liveness" => {
+                later.probes.extend(Which::named(key).map(|which| (which, key_span, value)));
+            }
+            "memory-action" => {
+                let value = value.example("memory-action = \"restart\"");
+                if let Some(action) = choice(&value, "a memory action", MEMORY_ACTIONS, problems) {
+                    draft.plan.over_memory = action;
+                    later.memory_action = Some(key_span);
+                }
+            }
+            "env-file" => {
+                later.from_files = env_file::variables(&value.example("env-file = \".env\""), site, problems);
+            }
+            _ => setting(&mut draft, site, key, value, problems),
+        }
+    }
+    if !has_command {
+        let message = format!("the {} {} has no command", section.noun(), quoted(declared.key));
+        let help = "say what to run: `command = [\"./api\", \"serve\"]`";
+        problems.add(declared.key_span.clone(), message, help).label("`command` is missing");
+    }
+    complete(&mut draft, later, declared, site, problems);
+    draft
+}
+
+fn complete(
+    draft: &mut Draft,
+    later: Later<'_>,
+    declared: &Field<'_>,
+    site: Site<'_>,
+    problems: &mut Problems<'_>,
+) {
+    for (which, key_span, value) in later.probes {
+        let Some(asked) = probes::read(which, key_span, value, &draft.ports, site, problems) else {
+            continue;
+        };
+        let checks = &mut draft.program.checks;
+        let (probe, check) = match asked {
+            Asked::Nothing => continue,
+            Asked::Notify => {
+                draft.plan.notifies = true;
+                continue;
+            }
+            Asked::Check(probe, check) => (Some(probe), Some(check)),
+        };
+        match which {
+            Which::Startup => (draft.plan.startup, checks.startup) = (probe, check),
+            Which::Readiness => (draft.plan.readiness, checks.readiness) = (probe, check),
+            Which::Liveness => (draft.plan.liveness, checks.liveness) = (probe, check),
+        }
+    }
+    let limits = &mut draft.program.limits;
+    if later.user.is_some() || later.group.is_some() {
+        let found = Accounts::of_system().identity(later.user.as_ref(), later.group.as_ref(), problems);
+        if let Some(found) = found {
+            (limits.user, limits.group, limits.groups) = (found.user, found.group, found.groups);
+        }
+    }
+    let has_memory_max = declared.value.tree.as_table().is_some_and(|table| table.contains_key("memory-max"));
+    if let Some(span) = later.memory_action.filter(|_| !has_memory_max) {
+        let help = "say how much it may use: `memory-max = \"512MiB\"`";
+        problems.add(span, "`memory-action` is declared without `memory-max`", help);
+    }
+    let mut env = later.from_files;
+    env.append(&mut draft.program.env);
+    draft.program.env = env;
+}

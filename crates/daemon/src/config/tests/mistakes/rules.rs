@@ -1,0 +1,113 @@
+//! Mistakes in ports, in rules of restart and stop, and in durations.
+
+use super::check;
+
+#[test]
+fn ports() {
+    check(
+        "[services.a]\ncommand = 'a'\n",
+        &[
+            ("port = 0", (3, 8), "`0` is not a port", "a port is a number from 1 to 65535"),
+            ("port = 70000", (3, 8), "`70000` is not a port", "from 1 to 65535"),
+            ("port = -1", (3, 8), "`-1` is not a port", "from 1 to 65535"),
+            ("port = 99999999999999999999", (3, 8), "is not a port", "from 1 to 65535"),
+            ("port = '9000'", (3, 8), "`port` is a string, but it must be a whole number", "port = 9000"),
+            ("port = 9000.0", (3, 8), "`port` is a number with a fraction", "port = 9000"),
+            ("port = [9000]", (3, 8), "`port` is a list", "ports = [9000, 9001]"),
+            (
+                "ports = 9000",
+                (3, 9),
+                "`ports` is a whole number, but it must be a list",
+                "ports = [9000, 9001]",
+            ),
+            ("ports = [9000, 'x']", (3, 16), "an entry of `ports` is a string", "ports = [9000, 9001]"),
+            ("ports = [9000, 9001, 9000]", (3, 22), "port 9000 is declared twice by `a`", "take one"),
+            ("port = 1\nports = [2]", (4, 1), "`port` and `ports` are both declared", "keep `ports`"),
+            (
+                "port = 1\n[services.b]\ncommand = 'b'\nport = 1",
+                (6, 8),
+                "port 1 is declared by `a` and by `b`",
+                "another",
+            ),
+            ("prot = 1", (3, 1), "no key `prot`", "did you mean `port`?"),
+            (
+                "every = '6s'",
+                (3, 1),
+                "`every` belongs to jobs",
+                "a service runs on; declare it under [jobs.a]",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn rules_of_restart_and_stop() {
+    check(
+        "[services.a]\ncommand = 'a'\n",
+        &[
+            ("restart = 'allways'", (3, 11), "`allways` is not a restart rule", "did you mean `always`?"),
+            ("restart = 'never'", (3, 11), "`never` is not a restart rule", "did you mean `no`?"),
+            ("restart = true", (3, 11), "`restart` is a boolean, but it must be a string", "\"on-failure\""),
+            ("restart = 'on-failure:x'", (3, 11), "`x` is not a number of restarts", "on-failure:3"),
+            ("restart = 'on-failure:-1'", (3, 11), "`-1` is not a number of restarts", "on-failure:3"),
+            ("restart = 'on-failure:'", (3, 11), "`` is not a number of restarts", "on-failure:3"),
+            ("restart = 'on-failure:0'", (3, 11), "would never restart", "restart = \"no\""),
+            ("stop-signal = 'TREM'", (3, 15), "`TREM` is not a signal", "did you mean `TERM`?"),
+            ("stop-signal = 'sigint'", (3, 15), "`sigint` is not a signal", "did you mean `INT`?"),
+            ("stop-signal = 15", (3, 15), "`stop-signal` is a whole number", "\"TERM\""),
+            ("success-exit-codes = [256]", (3, 23), "`256` is not an exit code", "from 0 to 255"),
+            ("success-exit-codes = 0", (3, 22), "must be a list", "success-exit-codes = [0]"),
+            ("success-exit-codes = []", (3, 22), "no run could succeed", "at least one"),
+            ("backoff = '1s'", (3, 11), "`backoff` is a string, but it must be a table", "backoff = {"),
+            ("backoff = { frist = '1s' }", (3, 13), "backoff has no key `frist`", "did you mean `first`?"),
+            (
+                "backoff = { first = '2s', max = '1s' }",
+                (3, 21),
+                "2s, is longer than the longest, 1s",
+                "raise",
+            ),
+            ("backoff = { first = '2m' }", (3, 21), "2m, is longer than the longest, 1m", "raise"),
+            ("backoff = { max = '1ms' }", (3, 19), "1s, is longer than the longest, 1ms", "lower"),
+            ("backoff = { first = '0s' }", (3, 21), "`first` is zero", "first = \"1s\""),
+            (
+                "restart-limit = { number = 1 }",
+                (3, 19),
+                "restart-limit has no key `number`",
+                "known are `count`",
+            ),
+            ("restart-limit = { count = 0 }", (3, 27), "`0` is not a count of restarts", "from 1"),
+            ("restart-limit = { period = '0s' }", (3, 28), "`period` is zero", "10m"),
+        ],
+    );
+}
+
+#[test]
+fn durations() {
+    check(
+        "[jobs.a]\ncommand = 'a'\n",
+        &[
+            ("every = '0s'", (3, 9), "`every` is zero", "every = \"6s\""),
+            ("every = 6", (3, 9), "`every` is a number without a unit", "\"6s\""),
+            ("every = 1.5", (3, 9), "`every` is a number without a unit", "\"1.5s\""),
+            ("every = '6'", (3, 9), "`every` is a number without a unit", "\"6s\""),
+            ("every = -6", (3, 9), "`every` is negative: `-6`", "every = \"6s\""),
+            ("every = '-6s'", (3, 9), "`every` is negative: `-6s`", "`\"6s\"`"),
+            ("every = '6 parsecs'", (3, 9), "not a duration: `6 parsecs`", "units are ms, s, m, h, d"),
+            ("every = ''", (3, 9), "not a duration: ``", "every = \"6s\""),
+            ("every = 'soon'", (3, 9), "not a duration: `soon`", "every = \"6s\""),
+            ("every = '18446744073709551615s 1000ms'", (3, 9), "is not a duration", "units"),
+            ("every = '99999999999y'", (3, 9), "`every` is too long", "ten years"),
+            ("every = '11y'", (3, 9), "`every` is too long", "ten years"),
+            (
+                "every = true",
+                (3, 9),
+                "`every` is a boolean, but it must be a string with a duration",
+                "every = \"6s\"",
+            ),
+            ("stop-grace = 5", (3, 14), "`stop-grace` is a number without a unit", "\"5s\""),
+            ("evry = '6s'", (3, 1), "a job has no key `evry`", "did you mean `every`?"),
+            ("port = 9000", (3, 1), "`port` belongs to services", "[services.a]"),
+            ("restart = 'no'", (3, 1), "`restart` belongs to services", "a job runs and ends"),
+        ],
+    );
+}

@@ -18,7 +18,7 @@ const UNITS: &[(&str, u64)] = &[
 ];
 
 /// The names of setrlimit(2) in lower case, without `RLIMIT_`.
-const RLIMITS: &[&str] = &[
+pub(super) const RLIMITS: &[&str] = &[
     "as",
     "core",
     "cpu",

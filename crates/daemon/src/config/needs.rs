@@ -9,7 +9,7 @@ use super::instances::Site;
 use super::settings::choice;
 use super::tree::{Field, Value};
 
-const CONDITIONS: &[(&str, Condition)] = &[
+pub(super) const CONDITIONS: &[(&str, Condition)] = &[
     ("ready", Condition::Ready),
     ("started", Condition::Started),
     ("completed", Condition::Completed),

@@ -13,7 +13,7 @@ use super::{Check, program};
 
 /// Where a service is asked that names no host.
 const HERE: &str = "127.0.0.1";
-const HTTP_KEYS: &[&str] = &["path", "port", "host", "headers"];
+pub(super) const HTTP_KEYS: &[&str] = &["path", "port", "host", "headers"];
 
 /// `kind` is one of those that a probe may ask.
 pub(super) fn read(

@@ -15,7 +15,7 @@ use super::tree::{Field, Value, fields};
 use super::{KeyChanges, suggest};
 
 const TOP_KEYS: &[&str] = &["project", "services", "jobs"];
-const PROJECT_KEYS: &[&str] = &["name", "strategy"];
+pub(super) const PROJECT_KEYS: &[&str] = &["name", "strategy"];
 const STRATEGIES: &[(&str, Strategy)] = &[
     ("one-for-one", Strategy::OneForOne),
     ("rest-for-one", Strategy::RestForOne),

@@ -11,9 +11,9 @@ use super::duration::{self, Zero};
 use super::suggest;
 use super::tree::{Field, Value};
 
-const BACKOFF_KEYS: &[&str] = &["first", "max", "reset-after"];
-const LIMIT_KEYS: &[&str] = &["count", "period"];
-const RESTARTS: &[(&str, Restart)] = &[
+pub(super) const BACKOFF_KEYS: &[&str] = &["first", "max", "reset-after"];
+pub(super) const LIMIT_KEYS: &[&str] = &["count", "period"];
+pub(super) const RESTARTS: &[(&str, Restart)] = &[
     ("no", Restart::No),
     ("on-failure", Restart::OnFailure(None)),
     ("on-failure:3", Restart::OnFailure(Some(3))),

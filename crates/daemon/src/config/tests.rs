@@ -9,6 +9,8 @@ use soloist_core::plan::{Backoff, Condition, Kind, Need, Plan, Restart, RestartL
 use super::*;
 
 mod mistakes;
+mod more;
+mod page;
 
 fn ready(on: &str) -> Need {
     Need { on: on.to_owned(), until: Condition::Ready }
@@ -219,6 +221,12 @@ fn no_bytes_make_it_panic() {
         "[services.db]\n",
         "[[services]]\n",
         "depends-on = [\"api\"]\n",
+        "depends-on = { api = \"started\" }\n",
+        "instances = [\"a\", \"b\"]\n",
+        "readiness.http = \"http://[::1\"\n",
+        "liveness.log = \"(\"\n",
+        "{instance}",
+        "@",
         "port = 5432\n",
         "$",
         "&&",
@@ -230,8 +238,10 @@ fn no_bytes_make_it_panic() {
     ];
     let folder = folder();
     let mut dice = Dice(7);
-    for _ in 0..4_000 {
-        let mut bytes = GOOD.as_bytes().to_vec();
+    let example = page::example();
+    for number in 0..6_000 {
+        let text = if number % 2 == 0 { GOOD } else { &example };
+        let mut bytes = text.as_bytes().to_vec();
         for _ in 0..=dice.below(4) {
             let at = dice.below(bytes.len());
             match dice.below(5) {

@@ -1,0 +1,42 @@
+//! `docs/soloist.toml.md`, the page of all keys, against what is read.
+
+use std::fs;
+
+use super::super::draft::Section;
+use super::super::probes::Which;
+use super::super::*;
+use super::folder;
+
+pub(super) fn page() -> String {
+    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/soloist.toml.md")).expect("the page")
+}
+
+pub(super) fn example() -> String {
+    let page = page();
+    let (_, rest) = page.split_once("```toml\n").expect("it has an example");
+    rest.split_once("```").expect("it ends").0.to_owned()
+}
+
+#[test]
+fn every_key_is_on_its_page() {
+    let page = page();
+    let keys = Section::Services.keys().into_iter().chain(Section::Jobs.keys());
+    let probes = [Which::Startup, Which::Readiness, Which::Liveness].into_iter().flat_map(Which::keys);
+    let tables = [read::PROJECT_KEYS, settings::BACKOFF_KEYS, settings::LIMIT_KEYS];
+    let tables = tables.into_iter().chain([question::HTTP_KEYS, limits::RLIMITS]).flatten().copied();
+    for key in keys.chain(probes).chain(tables) {
+        assert!(page.contains(&format!("`{key}`")), "`{key}` is not on the page");
+    }
+    let conditions = needs::CONDITIONS.iter().map(|(word, _)| word);
+    for word in settings::RESTARTS.iter().map(|(word, _)| word).chain(conditions) {
+        assert!(page.contains(&format!("`\"{word}\"`")), "{word} is not on the page");
+    }
+}
+
+#[test]
+fn its_example_is_good() {
+    let folder = folder();
+    let config =
+        Config::parse(&example(), folder.path(), FILE_NAME).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.declared.len(), 6);
+}

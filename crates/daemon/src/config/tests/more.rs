@@ -356,7 +356,7 @@ fn the_print_of_a_declaration_is_the_same_in_every_version() {
         ("readiness = 'notify'\nwatchdog = '30s'\non-daemon-exit = 'stop'", 0xa3f5_1e38_9716_e3e5),
         (
             "memory-max = '1GiB'\ncpu-max = 1.5\nnice = 5\numask = '027'\nrlimits = { nofile = 9, core = 0 }",
-            0x0,
+            0xfd4c_adfd_13b8_75f2,
         ),
     ];
     for (lines, expected) in pinned {

@@ -106,3 +106,45 @@ fn environment(
 fn variable(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn an_order_carries_what_is_declared() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        std::fs::write(folder.path().join(".env"), "A=file\nB=file\nSOLOIST_INSTANCE=lie\n").expect("a file");
+        let text = "[services.s]\ncommand = './s'\ninstances = ['x-y']\nport = { 'x-y' = 7 }\nenv-file = '.env'\n\
+                    env = { B = 'own' }\nstop-command = './drain'\nwatchdog = '30s'\non-daemon-exit = 'stop'\n\
+                    memory-max = '1MiB'\n";
+        let config =
+            Config::parse(text, folder.path(), "soloist.toml").unwrap_or_else(|error| panic!("{error}"));
+        let declared = &config.declared[0];
+        let place = Place { base: folder.path().to_owned(), instance: declared.name.clone() };
+        let order =
+            run_order(&declared.name, "1".to_owned(), &declared.plan, &declared.program, &place, None);
+        let path = |name: &str| folder.path().join(name).to_str().map(str::to_owned).expect("plain letters");
+        assert_eq!(order.program.argv, [path("s")]);
+        assert_eq!(order.stop_command, Some(vec![path("drain")]));
+        assert_eq!(order.watchdog_usec, Some(30_000_000));
+        assert_eq!(order.on_daemon_exit, soloist_os::guard::OnDaemonExit::Stop);
+        assert_eq!(order.limits.memory_max, Some(1 << 20));
+        assert_eq!(order.print, Some(declared.print().0));
+        let variable = |name: &str| {
+            let found = order.program.env.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        for (name, value) in [
+            ("A", "file"),
+            ("B", "own"),
+            ("PORT", "7"),
+            ("SOLOIST_PORT_S_X_Y", "7"),
+            ("SOLOIST_SERVICE", "s@x-y"),
+            ("SOLOIST_INSTANCE", "x-y"),
+        ] {
+            assert_eq!(variable(name), Some(value), "{name}");
+        }
+    }
+}

@@ -68,6 +68,11 @@ impl<'t> Problems<'t> {
         &mut self.list[at]
     }
 
+    /// How many there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.list.len()
+    }
+
     /// The text at a place, as the file has it.
     pub(super) fn source(&self, span: &Span) -> &'t str {
         self.text.get(span.clone()).unwrap_or_default()

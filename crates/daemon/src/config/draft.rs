@@ -121,6 +121,8 @@ struct Later<'a> {
     user: Option<Value<'a>>,
     group: Option<Value<'a>>,
     memory_action: Option<Span>,
+    /// There is a port, but it could not be read.
+    is_port_lost: bool,
     from_files: BTreeMap<String, String>,
 }
 
@@ -166,6 +168,11 @@ pub(super) fn read(
             continue;
         }
         match key {
+            "port" | "ports" => {
+                let told = problems.count();
+                setting(&mut draft, site, key, value, problems);
+                later.is_port_lost = problems.count() > told;
+            }
             "user" => later.user = Some(value),
             "group" => later.group = Some(value),
             "startup" | "readiness" | "liveness" => {
@@ -200,8 +207,10 @@ fn complete(
     site: Site<'_>,
     problems: &mut Problems<'_>,
 ) {
+    // A port that was complained about is not said to be missing too; the file is refused anyway.
+    let first_port = draft.ports.first().map(|(port, _)| *port).or(later.is_port_lost.then_some(1));
     for (which, key_span, value) in later.probes {
-        let Some(asked) = probes::read(which, key_span, value, &draft.ports, site, problems) else {
+        let Some(asked) = probes::read(which, key_span, value, first_port, site, problems) else {
             continue;
         };
         let checks = &mut draft.program.checks;

@@ -148,7 +148,8 @@ fn soft_and_hard(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<(u64,
         let both = rlimit(value, problems)?;
         return Some((both, both));
     }
-    let (mut soft, mut hard): (Option<(u64, Span)>, Option<(u64, Span)>) = (None, None);
+    let mut soft: Option<(u64, Span)> = None;
+    let mut hard: Option<(u64, Span)> = None;
     for field in value.table(problems)? {
         let value = field.value.example(value.example);
         match field.key {

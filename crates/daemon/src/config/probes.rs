@@ -70,13 +70,13 @@ pub(super) fn read(
     which: Which,
     key_span: Span,
     value: Value<'_>,
-    ports: &[(u16, Span)],
+    first_port: Option<u16>,
     site: Site<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Asked> {
     let value = value.example(which.example());
     if let (Which::Readiness, DeValue::String(word)) = (which, value.tree) {
-        return shorthand(word, &value, ports, problems);
+        return shorthand(word, &value, first_port, problems);
     }
     let mut probe = Probe::default();
     let mut found: Option<(Span, Option<Asked>)> = None;
@@ -98,9 +98,8 @@ pub(super) fn read(
         } else {
             let check = match key {
                 "notify" => is_true(&value, problems).then_some(Asked::Notify),
-                _ => {
-                    question::read(key, value, ports, site, problems).map(|check| Asked::Check(probe, check))
-                }
+                _ => question::read(key, value, first_port, site, problems)
+                    .map(|check| Asked::Check(probe, check)),
             };
             found = Some((key_span, check));
         }
@@ -135,12 +134,12 @@ fn name(which: Which) -> &'static str {
 fn shorthand(
     word: &str,
     value: &Value<'_>,
-    ports: &[(u16, Span)],
+    first_port: Option<u16>,
     problems: &mut Problems<'_>,
 ) -> Option<Asked> {
     let help = match word {
         "notify" => return Some(Asked::Notify),
-        "port" if !ports.is_empty() => return Some(Asked::Nothing),
+        "port" if first_port.is_some() => return Some(Asked::Nothing),
         "port" => {
             let help = "declare it: `port = 9000`";
             problems.add(value.span.clone(), "`readiness` is `port`, but there is no port", help);

@@ -19,12 +19,12 @@ pub(super) const HTTP_KEYS: &[&str] = &["path", "port", "host", "headers"];
 pub(super) fn read(
     kind: &str,
     value: Value<'_>,
-    ports: &[(u16, Span)],
+    first_port: Option<u16>,
     site: Site<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Check> {
     match kind {
-        "http" => http(&value.example("http = \"/health\""), ports, site, problems),
+        "http" => http(&value.example("http = \"/health\""), first_port, site, problems),
         "tcp" => tcp(&value.example("tcp = 5432"), site, problems),
         "exec" => {
             let value = value.example("exec = [\"pg_isready\", \"-q\"]");
@@ -36,18 +36,18 @@ pub(super) fn read(
 
 fn http(
     value: &Value<'_>,
-    ports: &[(u16, Span)],
+    first_port: Option<u16>,
     site: Site<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Check> {
     match value.tree {
         DeValue::String(text) if text.starts_with('/') => {
             let path = path(value, site, problems)?;
-            let port = first_port(&value.span, ports, problems)?;
+            let port = of_service(first_port, &value.span, problems)?;
             Some(Check::Http { host: HERE.to_owned(), port, path, headers: Vec::new() })
         }
         DeValue::String(text) => address(&site.fill(text), &value.span, problems),
-        DeValue::Table(_) => parts(value, ports, site, problems),
+        DeValue::Table(_) => parts(value, first_port, site, problems),
         _ => {
             value.wrong_type("a string or a table", problems);
             None
@@ -55,13 +55,12 @@ fn http(
     }
 }
 
-fn first_port(span: &Span, ports: &[(u16, Span)], problems: &mut Problems<'_>) -> Option<u16> {
-    let first = ports.first().map(|(port, _)| *port);
-    if first.is_none() {
+fn of_service(first_port: Option<u16>, span: &Span, problems: &mut Problems<'_>) -> Option<u16> {
+    if first_port.is_none() {
         let help = "declare `port` for the service, or write `http = \"http://127.0.0.1:9000/health\"`";
         problems.add(span.clone(), "`http` has no port, and neither has the service", help);
     }
-    first
+    first_port
 }
 
 fn path(value: &Value<'_>, site: Site<'_>, problems: &mut Problems<'_>) -> Option<String> {
@@ -106,7 +105,7 @@ fn address(text: &str, span: &Span, problems: &mut Problems<'_>) -> Option<Check
 
 fn parts(
     value: &Value<'_>,
-    ports: &[(u16, Span)],
+    first_port: Option<u16>,
     site: Site<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Check> {
@@ -127,7 +126,7 @@ fn parts(
     }
     let port = match asked_port {
         Some(port) => port,
-        None => first_port(&value.span, ports, problems)?,
+        None => of_service(first_port, &value.span, problems)?,
     };
     Some(Check::Http { host: asked_host?, port, path: asked_path?, headers: asked_headers })
 }

@@ -152,6 +152,21 @@ fn http_and_tcp() {
 }
 
 #[test]
+fn a_port_that_is_wrong_is_not_missing_too() {
+    check(
+        "[services.a]\ncommand = 'a'\nreadiness.http = '/'\n",
+        &[
+            ("port = 0", (4, 8), "`0` is not a port", "from 1 to 65535"),
+            ("ports = ['x']", (4, 10), "an entry of `ports` is a string", "ports = [9000, 9001]"),
+        ],
+    );
+    check(
+        "[services.a]\ncommand = 'a'\nports = []\nreadiness.",
+        &[("http = '/'", (4, 18), "`http` has no port, and neither has the service", "declare `port`")],
+    );
+}
+
+#[test]
 fn exec_and_log() {
     check(
         "[services.a]\ncommand = 'a'\nreadiness.",

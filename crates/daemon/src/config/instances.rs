@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Problems, Span, plain, quoted};
 use super::read::{NAME_RULE, name_fault};
@@ -94,27 +94,30 @@ pub(super) fn port(value: &Value<'_>, site: Site<'_>, problems: &mut Problems<'_
         problems.add(value.span.clone(), "`port` is a list, but it must be a whole number", help);
         return None;
     }
-    let (Some(keys), Some(key), DeValue::Table(_)) = (site.keys, site.key, value.tree) else {
+    let (Some(keys), Some(key), DeValue::Table(table)) = (site.keys, site.key, value.tree) else {
         return settings::port(value, problems).map(|port| (port, value.span.clone()));
     };
-    let known: Vec<_> = keys.declared.iter().chain(&keys.present).map(String::as_str).collect();
-    let mut found = None;
-    for field in value.table(problems)? {
-        if !known.contains(&field.key) {
-            let message = format!("there is no instance {}", quoted(field.key));
-            problems
-                .add(field.key_span, message, suggest::help(field.key, &known))
-                .label("not in `instances`");
-        } else if field.key == key {
-            found = Some(field.value.example("port = { antica = 8001, bona = 8002 }"));
-        }
+    if keys.present.first().is_none_or(|first| first == key) {
+        unknown_keys(table, keys, problems);
     }
-    let Some(found) = found else {
+    let Some(found) = table.get(key) else {
         let message = format!("the instance {} has no port", quoted(key));
         problems.add(value.span.clone(), message, format!("give it one: `{} = 9000`", plain(key)));
         return None;
     };
-    settings::port(&found, problems).map(|port| (port, found.span))
+    let example = "port = { antica = 8001, bona = 8002 }";
+    let value = Value { tree: found.get_ref(), span: found.span(), called: quoted(key), example };
+    settings::port(&value, problems).map(|port| (port, value.span))
+}
+
+/// A key that was removed since may keep its port.
+fn unknown_keys(table: &DeTable<'_>, keys: &Keys, problems: &mut Problems<'_>) {
+    let known: Vec<_> = keys.declared.iter().chain(&keys.present).map(String::as_str).collect();
+    for key in table.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
+        let message = format!("there is no instance {}", quoted(key.get_ref()));
+        let help = suggest::help(key.get_ref(), &known);
+        problems.add(key.span(), message, help).label("not in `instances`");
+    }
 }
 
 fn is_fit(service: &str, key: &str, span: &Span, problems: &mut Problems<'_>) -> bool {

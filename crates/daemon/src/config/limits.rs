@@ -37,9 +37,13 @@ pub(super) const RLIMITS: &[&str] = &[
     "stack",
 ];
 
+/// How a size is written.
+const SIZE: &str = "write it like `memory-max = \"512MiB\"`; units are KiB, MiB, GiB and KB, MB, GB";
+
 /// Bytes.
 pub(super) fn memory(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<u64> {
-    const HELP: &str = "write it like `memory-max = \"512MiB\"`; units are KiB, MiB, GiB and KB, MB, GB";
+    // Above, no fraction is exact any more; no machine has so much.
+    const MOST: f64 = (1_u64 << 52) as f64;
     let text = match value.tree {
         DeValue::String(text) => text.trim(),
         DeValue::Integer(_) | DeValue::Float(_) => problems.source(&value.span),
@@ -48,42 +52,46 @@ pub(super) fn memory(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<u
             return None;
         }
     };
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit = text.get(digits.len()..).unwrap_or_default();
-    let is_number = !digits.is_empty() && digits.trim_end().chars().all(|c| c.is_ascii_digit() || c == '.');
-    let number = digits.trim_end().parse::<f64>().ok().filter(|number| is_number && number.is_finite());
-    let fault = match (number, UNITS.iter().find(|(name, _)| *name == unit)) {
-        (Some(number), Some((_, size))) => {
-            let bytes = number * *size as f64;
-            // Above, no whole number of bytes is exact any more; no machine has so much.
-            if (1.0..=(1_u64 << 52) as f64).contains(&bytes) {
-                return Some(bytes as u64);
-            }
-            problems.add(value.span.clone(), format!("{} is no size for a memory", quoted(text)), HELP);
-            return None;
-        }
-        (Some(_), None) if unit.is_empty() => "the unit is missing".to_owned(),
-        (Some(_), None) => {
-            let help = match UNITS.iter().find(|(name, _)| {
-                name.replace('i', "").eq_ignore_ascii_case(unit)
-                    || name.eq_ignore_ascii_case(unit)
-                    || name.get(..1).is_some_and(|letter| letter.eq_ignore_ascii_case(unit))
-            }) {
-                Some((meant, _)) => format!("did you mean `\"{digits}{meant}\"`?"),
-                None => HELP.to_owned(),
-            };
-            let message = format!("{} is no unit of memory", quoted(unit));
-            problems.add(value.span.clone(), message, help);
-            return None;
-        }
-        (None, _) => "a number and a unit are expected".to_owned(),
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic()).trim_end();
+    let unit = text.get(digits.len()..).unwrap_or_default().trim_start();
+    let Some(number) = decimal(digits) else {
+        let message = format!("{} is not a size: {}", value.called, quoted(text));
+        problems.add(value.span.clone(), message, SIZE).label("a number and a unit are expected");
+        return None;
     };
-    let message = match number {
-        Some(_) => format!("{} is a number without a unit", value.called),
-        None => format!("{} is not a size: {}", value.called, quoted(text)),
+    let Some((_, size)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+        no_unit(value, digits, unit, problems);
+        return None;
     };
-    problems.add(value.span.clone(), message, HELP).label(fault);
-    None
+    let bytes = number * *size as f64;
+    if !(1.0..=MOST).contains(&bytes) {
+        problems.add(value.span.clone(), format!("{} is no size for a memory", quoted(text)), SIZE);
+        return None;
+    }
+    Some(bytes as u64)
+}
+
+/// `512M` is 512 MiB for systemd and 512 MB for Kubernetes: nothing is taken for granted.
+fn no_unit(value: &Value<'_>, digits: &str, unit: &str, problems: &mut Problems<'_>) {
+    if unit.is_empty() {
+        let message = format!("{} is a number without a unit", value.called);
+        problems.add(value.span.clone(), message, SIZE).label("the unit is missing");
+        return;
+    }
+    let is_near = |name: &str| {
+        [name, &name.replace('i', ""), &name[..1]].iter().any(|near| near.eq_ignore_ascii_case(unit))
+    };
+    let help = match UNITS.iter().find(|(name, _)| is_near(name)) {
+        Some((meant, _)) => format!("did you mean `\"{digits}{meant}\"`?"),
+        None => SIZE.to_owned(),
+    };
+    problems.add(value.span.clone(), format!("{} is no unit of memory", quoted(unit)), help);
+}
+
+/// Digits and a point, without sign and exponent.
+fn decimal(text: &str) -> Option<f64> {
+    let is_plain = text.chars().all(|letter| letter.is_ascii_digit() || letter == '.');
+    text.parse::<f64>().ok().filter(|number| is_plain && number.is_finite())
 }
 
 /// CPUs, a fraction is part of one.
@@ -91,11 +99,7 @@ pub(super) fn cpu(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<f64>
     const LEAST: f64 = 0.01;
     const MOST: f64 = 4096.0;
     let found = match value.tree {
-        DeValue::String(text) => text
-            .strip_suffix('%')
-            .filter(|digits| digits.chars().all(|letter| letter.is_ascii_digit() || letter == '.'))
-            .and_then(|digits| digits.parse::<f64>().ok())
-            .map(|percent| percent / 100.0),
+        DeValue::String(text) => text.strip_suffix('%').and_then(decimal).map(|percent| percent / 100.0),
         DeValue::Integer(_) | DeValue::Float(_) => number(value),
         _ => {
             value.wrong_type("a number or a string with a percentage", problems);

@@ -262,7 +262,10 @@ impl Instance {
             }
             State::Looking { .. } => self.look(now, effects),
             State::Freeing { .. } => self.free(now, effects),
-            State::Spawning { .. } => self.stop_tree(now, Why::Ended(Ended::NotReady), effects),
+            State::Spawning { .. } => {
+                let ended = Ended::NotReady("its guard did not start it in time".to_owned());
+                self.stop_tree(now, Why::Ended(ended), effects);
+            }
             State::Probing { .. } => self.gate_deadline(now, effects),
             State::Stopping { run, why, .. } => {
                 let (run, why) = (*run, why.clone());

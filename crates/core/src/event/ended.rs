@@ -43,8 +43,8 @@ pub enum Ended {
         /// Trying again cannot help.
         is_final: bool,
     },
-    /// It did not get ready in time, and we stopped it.
-    NotReady,
+    /// It did not get ready in time, and we stopped it: what was missing, in words.
+    NotReady(String),
     /// Its startup or liveness probe failed, and we stopped it: why, in words.
     Unhealthy(String),
     /// It missed its watchdog, and we stopped it.
@@ -72,7 +72,7 @@ impl Ended {
             Ended::NotStarted { is_final, .. } => *is_final,
             Ended::OverMemory(_) => plan.over_memory == OverMemory::Stop,
             Ended::Exited(Exit::Signal(_))
-            | Ended::NotReady
+            | Ended::NotReady(_)
             | Ended::Unhealthy(_)
             | Ended::Watchdog
             | Ended::Overtime
@@ -85,7 +85,7 @@ impl Ended {
         match self {
             Ended::Exited(Exit::Code(_)) | Ended::NotStarted { .. } => false,
             Ended::Exited(Exit::Signal(_))
-            | Ended::NotReady
+            | Ended::NotReady(_)
             | Ended::Unhealthy(_)
             | Ended::Watchdog
             | Ended::Overtime
@@ -100,8 +100,7 @@ impl fmt::Display for Ended {
         match self {
             Ended::Exited(exit) => write!(f, "ended with {exit}"),
             Ended::NotStarted { why, .. } => f.write_str(why),
-            Ended::NotReady => f.write_str("was not ready in time"),
-            Ended::Unhealthy(why) => f.write_str(why),
+            Ended::NotReady(why) | Ended::Unhealthy(why) => f.write_str(why),
             Ended::Watchdog => f.write_str("missed its watchdog"),
             Ended::Overtime => f.write_str("ran for longer than it may"),
             Ended::OverMemory(what) => write!(f, "used more memory than it may: {what}"),

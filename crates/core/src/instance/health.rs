@@ -21,16 +21,15 @@ impl Instance {
 
     /// It executes: to the first gate that it has.
     pub(super) fn enter(&mut self, now: Time, run: RunId, effects: &mut Vec<Effect>) {
-        // Kubernetes gives a startup probe its own patience: so many tries, so far apart.
-        let patience = self.plan.startup.map_or(Duration::ZERO, |probe| {
-            probe.initial_delay + probe.period.saturating_mul(probe.failure_threshold)
-        });
-        let give_up_at = now + self.plan.ready_timeout.max(patience);
-        let first = match self.plan.startup {
-            Some(probe) => Some(Gate::Startup(Tries::new(now + probe.initial_delay))),
-            None => self.gate_of_ports(now),
+        let (first, patience) = match self.plan.startup {
+            // As in Kubernetes its patience is its own: so many tries, so far apart.
+            Some(probe) => (
+                Some(Gate::Startup(Tries::new(now + probe.initial_delay))),
+                probe.initial_delay + probe.period.saturating_mul(probe.failure_threshold),
+            ),
+            None => (self.gate_of_ports(now), self.plan.ready_timeout),
         };
-        self.go_through(now, run, first, give_up_at, effects);
+        self.go_through(now, run, first, now + patience, effects);
     }
 
     fn gate_of_ports(&self, now: Time) -> Option<Gate> {
@@ -68,13 +67,14 @@ impl Instance {
     /// The gate is passed: to the next, or to ready.
     pub(super) fn pass(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let State::Probing { run, ref gate, give_up_at } = self.state else { return };
-        let next = match gate {
-            Gate::Startup(_) => self.gate_of_ports(now),
-            Gate::Ports(_) => self.gate_of_notice(now),
+        let (next, give_up_at) = match gate {
+            Gate::Startup(_) => (self.gate_of_ports(now), now + self.plan.ready_timeout),
+            Gate::Ports(_) => (self.gate_of_notice(now), give_up_at),
             Gate::Notice => {
-                self.plan.readiness.map(|probe| Gate::Readiness(Tries::new(now + probe.initial_delay)))
+                let first = |probe: Probe| Gate::Readiness(Tries::new(now + probe.initial_delay));
+                (self.plan.readiness.map(first), give_up_at)
             }
-            Gate::Readiness(_) => None,
+            Gate::Readiness(_) => (None, give_up_at),
         };
         self.go_through(now, run, next, give_up_at, effects);
     }
@@ -318,8 +318,8 @@ impl Instance {
             let after = now.since(self.since).as_secs_f64();
             let said = format!("not ready after {after:.0} s: {gate}{last}");
             self.refusal = Some(Refusal::NotReady(said.clone()));
-            self.note = Some(said);
-            return self.stop_tree(now, Why::Ended(Ended::NotReady), effects);
+            self.note = Some(said.clone());
+            return self.stop_tree(now, Why::Ended(Ended::NotReady(said)), effects);
         }
         match gate {
             Gate::Startup(tries) | Gate::Readiness(tries) => match tries.overdue(now) {

@@ -142,8 +142,9 @@ impl Instance {
             };
             return self.release(now, rest, effects);
         }
-        let hopeless =
-            diagnosis.filter(|found| found.is_final && healthy_for.is_none()).map(|found| found.words);
+        // Without a gate a run is ready as soon as it executes: that alone shows nothing.
+        let has_served = healthy_for.is_some_and(|span| span >= self.plan.backoff.reset_after);
+        let hopeless = diagnosis.filter(|found| found.is_final && !has_served).map(|found| found.words);
         let fall = Fall { ended: &ended, ready_for: healthy_for, hopeless };
         let verdict = self.restarts.judge(&self.plan, fall, now, &mut self.random);
         let words = match verdict {

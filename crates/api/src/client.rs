@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 
 use crate::error::{Code, Problem};
 use crate::event::{Cutter, Event};
-use crate::request::{Change, Down, DownAnswer, Up, UpAnswer};
+use crate::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer};
 use crate::status::{ServiceStatus, Status};
 
 /// Speaks to one daemon.
@@ -52,6 +52,12 @@ impl Client {
     /// Starts services; returns at once with what it set in motion.
     pub async fn up(&self, up: &Up) -> Result<UpAnswer, Problem> {
         self.request(Method::POST, "/api/v1/up", Some(up)).await
+    }
+
+    /// Adds and removes instances of a keyed service; returns at once with what it set in motion.
+    pub async fn instances(&self, service: &str, change: &Instances) -> Result<UpAnswer, Problem> {
+        let path = format!("/api/v1/services/{}/instances", escape(service));
+        self.request(Method::POST, &path, Some(change)).await
     }
 
     /// Stops services, and the daemon with the last; returns when they are verified stopped.

@@ -23,7 +23,7 @@ pub struct Up {
 }
 
 /// The answer to it: what it set in motion. Events tell how it goes on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpAnswer {
     /// Started by this request.
     pub started: Vec<String>,
@@ -35,6 +35,19 @@ pub struct UpAnswer {
     /// Stopped, because they are declared no more.
     #[serde(default)]
     pub removed: Vec<String>,
+}
+
+/// The body of `POST /api/v1/services/{name}/instances`: the keys of a keyed service change, and stay so. The answer
+/// is that of `up`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Instances {
+    /// Keys to have an instance each, which is started.
+    pub add: Vec<String>,
+    /// Keys whose instances are stopped and declared no more.
+    pub remove: Vec<String>,
+    /// Who asks, in words.
+    pub who: Option<String>,
 }
 
 /// The body of `POST /api/v1/down`.

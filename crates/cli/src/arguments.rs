@@ -60,6 +60,17 @@ pub enum Verb {
         #[arg(required = true)]
         names: Vec<String>,
     },
+    /// Show the instances of a keyed service, add some and take some away
+    Instances {
+        /// Which service
+        service: String,
+        /// A key to have an instance, which is started
+        #[arg(long, value_name = "KEY")]
+        add: Vec<String>,
+        /// A key whose instance is stopped, and started no more
+        #[arg(long, value_name = "KEY")]
+        remove: Vec<String>,
+    },
     /// Say what is true of every service, or of one
     Status {
         /// Only this one; the exit code then tells its state

@@ -8,7 +8,7 @@ use soloist_api::request::{Down, DownAnswer};
 use soloist_api::status::Status;
 use soloist_daemon::Layout;
 use soloist_daemon::config::Config;
-use soloist_daemon::{runs, serve};
+use soloist_daemon::{keys, runs, serve};
 use tokio::runtime::Runtime;
 
 use crate::printer::Printer;
@@ -29,16 +29,12 @@ impl Project {
 
     /// Its checked configuration.
     pub fn config(&self) -> Result<Config, Problem> {
-        Config::load(&self.layout.root).map_err(|e| Problem::new(Code::BadConfig, e.to_string()))
+        keys::config(&self.layout).map_err(|e| Problem::new(Code::BadConfig, e.to_string()))
     }
 
     /// Its checked configuration; one that declares nothing if there is none.
     pub fn config_or_empty(&self) -> Result<Config, Problem> {
-        match Config::load(&self.layout.root) {
-            Err(e) if e.is_missing() => Ok(Config::empty(&self.layout.root)),
-            Err(e) => Err(Problem::new(Code::BadConfig, e.to_string())),
-            Ok(config) => Ok(config),
-        }
+        keys::config_or_empty(&self.layout)
     }
 
     /// Its daemon, started if need be. What a new one has to say is said.

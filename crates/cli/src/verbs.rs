@@ -3,6 +3,7 @@
 mod cleanup;
 mod down;
 mod free;
+mod instances;
 mod logs;
 mod run;
 mod services;
@@ -35,6 +36,9 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
         Verb::Reload { names } => runtime()?.block_on(services::change(&project, printer, "reload", &names)),
         Verb::Status { name, json } => {
             runtime()?.block_on(status::status(&project, printer, name.as_deref(), json))
+        }
+        Verb::Instances { service, add, remove } => {
+            runtime()?.block_on(instances::instances(&project, printer, &service, add, remove))
         }
         Verb::Free { port, force } => runtime()?.block_on(free::free(&project, printer, port, force)),
         Verb::Cleanup { dry_run, json } => {

@@ -31,6 +31,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use soloist_core::plan::Strategy;
 use toml::de::DeTable;
 
@@ -59,7 +60,8 @@ pub struct Config {
 }
 
 /// Keys that were added to and removed from a keyed service since its file was written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct KeyChanges {
     /// Instances beside those of the file.
     pub added: Vec<String>,

@@ -162,6 +162,9 @@ impl Driver {
             Input::Get { name, reply } => drop(reply.send(self.status_by_name(&name))),
             Input::Change { name, verb, change, reply } => self.change(name, verb, change, reply),
             Input::Up { up, reply } => drop(reply.send(self.up(up))),
+            Input::Instances { service, change, reply } => {
+                drop(reply.send(self.instances(&service, change)));
+            }
             Input::Down { down, reply } => self.down(down, reply),
             Input::Subscribe { reply } => drop(reply.send(Ok(self.events.subscribe()))),
         }

@@ -25,6 +25,7 @@ pub async fn serve(listener: UnixListener, inbox: Inbox, end: oneshot::Receiver<
         .route("/livez", get(|| async { Json(serde_json::json!({ "status": "alive" })) }))
         .route("/api/v1/services", get(list))
         .route("/api/v1/services/{name}", get(service))
+        .route("/api/v1/services/{name}/instances", post(instances))
         .route("/api/v1/services/{name}/{verb}", post(change))
         .route("/api/v1/up", post(up))
         .route("/api/v1/down", post(down))
@@ -66,6 +67,13 @@ async fn change(
     };
     match read(&body) {
         Ok(change) => ask(&inbox, |reply| Input::Change { name, verb, change, reply }).await,
+        Err(problem) => refuse(&problem),
+    }
+}
+
+async fn instances(State(inbox): State<Inbox>, Path(service): Path<String>, body: Bytes) -> Answer {
+    match read(&body) {
+        Ok(change) => ask(&inbox, |reply| Input::Instances { service, change, reply }).await,
         Err(problem) => refuse(&problem),
     }
 }

@@ -2,7 +2,7 @@
 
 use soloist_api::error::Problem;
 use soloist_api::event::Event as ApiEvent;
-use soloist_api::request::{Change, Down, DownAnswer, Up, UpAnswer};
+use soloist_api::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer};
 use soloist_api::status::{ServiceStatus, Status};
 use soloist_core::event::Event;
 use soloist_core::id::ClaimId;
@@ -66,6 +66,15 @@ pub enum Input {
     Up {
         /// Which.
         up: Up,
+        /// Where the answer goes.
+        reply: Reply<UpAnswer>,
+    },
+    /// A client changes the keys of a keyed service.
+    Instances {
+        /// Its name.
+        service: String,
+        /// Which.
+        change: Instances,
         /// Where the answer goes.
         reply: Reply<UpAnswer>,
     },

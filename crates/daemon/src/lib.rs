@@ -8,6 +8,7 @@ mod driver;
 pub mod foreground;
 mod http;
 mod inbox;
+pub mod keys;
 mod ledger;
 pub mod leftovers;
 pub mod links;

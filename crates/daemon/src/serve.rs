@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::driver::Driver;
 use crate::ledger::Ledger;
 use crate::service::RUN_VARIABLES;
-use crate::{convert, http};
+use crate::{convert, http, keys};
 
 /// The argument by which the binary knows that it is to be a daemon.
 pub const DAEMON_ARGUMENT: &str = "__daemon";
@@ -86,7 +86,7 @@ fn serve(root: &Path) -> Result<(), Problem> {
     // A claim and a link for each service; they themselves get the limit we were given.
     let given = soloist_os::raise_descriptor_limit();
     let (ledger, said) = Ledger::open(&layout.ledger());
-    let config = match Config::load(&layout.root) {
+    let config = match keys::config(&layout) {
         Ok(config) => config,
         // Services that run must be taken over whatever the file says now; starting anything will say what is wrong.
         Err(e) => {

@@ -67,6 +67,11 @@ impl Layout {
         self.state().join("ledger.json")
     }
 
+    /// Keys that were added to and taken from keyed services at run time.
+    pub fn keys(&self) -> PathBuf {
+        self.state().join("keys.json")
+    }
+
     /// What an instance writes.
     pub fn log(&self, instance: &str) -> PathBuf {
         self.state().join("logs").join(format!("{instance}.log"))

@@ -3,6 +3,7 @@
 use soloist_api::error::{Code, Problem};
 use soloist_api::request::Change;
 use soloist_api::status::ServiceStatus;
+use soloist_daemon::config::Config;
 use soloist_daemon::{leftovers, runs};
 
 use crate::printer::Printer;
@@ -18,7 +19,7 @@ pub async fn change(
     // A faulty file is told before anything is started, the daemon included.
     let config = project.config_or_empty()?;
     let mut code = 0;
-    for name in names {
+    for name in &expanded(&config, names) {
         let is_known = config.declared.iter().any(|d| d.name == *name)
             || runs::place_of(&project.layout, name).is_some()
             || project.layout.place(name).record().exists();
@@ -41,11 +42,22 @@ pub async fn change(
     Ok(code)
 }
 
+/// A keyed service's name stands for all its instances.
+fn expanded(config: &Config, names: &[String]) -> Vec<String> {
+    let of = |name: &String| -> Vec<String> {
+        let instances: Vec<String> = config.instances_of(name).map(|d| d.name.clone()).collect();
+        if instances.is_empty() { vec![name.clone()] } else { instances }
+    };
+    names.iter().flat_map(of).collect()
+}
+
 /// Stops each; without a daemon there are only runs to stop.
 pub async fn stop(project: &Project, printer: &Printer, names: &[String]) -> Result<i32, Problem> {
     let daemon = project.living_daemon().await?;
+    // A faulty file must not keep anybody from stopping.
+    let names = project.config_or_empty().map_or_else(|_| names.to_vec(), |config| expanded(&config, names));
     let mut code = 0;
-    for name in names {
+    for name in &names {
         let result = match &daemon {
             Some(client) => client
                 .change(name, "stop", &Change { who: Some(who("stop")), timeout_ms: None })

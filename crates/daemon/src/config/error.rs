@@ -42,7 +42,7 @@ impl ConfigError {
         ConfigError(Box::new(Fault::Missing { folder: root.display().to_string() }))
     }
 
-    pub(super) fn unreadable(path: &Path, reason: &io::Error) -> Self {
+    pub(crate) fn unreadable(path: &Path, reason: &io::Error) -> Self {
         let advice = match reason.kind() {
             io::ErrorKind::NotFound => "check the path given with -C",
             io::ErrorKind::PermissionDenied => "give yourself leave to read it, or run as its owner",

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use soloist_api::error::{Code, Problem};
-use soloist_api::request::{Change, Down, DownAnswer, Up, UpAnswer};
+use soloist_api::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer};
 use soloist_api::status::{ServiceStatus, Status};
 use soloist_core::event::{Cause, Event, IfHeld, Wanted};
 use soloist_core::plan::Kind;
@@ -17,7 +17,7 @@ use super::{Driver, now};
 use crate::config::Config;
 use crate::convert;
 use crate::inbox::{Reply, Verb};
-use crate::{leftovers, runs};
+use crate::{keys, leftovers, runs};
 
 /// How long a client waits if it does not say.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -216,6 +216,33 @@ impl Driver {
         Ok(answer)
     }
 
+    /// Adds and removes instances of a keyed service. Those that are new are started, those that are gone stopped.
+    pub(super) fn instances(&mut self, service: &str, change: Instances) -> Result<UpAnswer, Problem> {
+        if self.is_ending {
+            return Err(ending());
+        }
+        let config = keys::change(&self.layout, service, &change.add, &change.remove)?;
+        self.declare(&config);
+        let cause = Cause::User(change.who.unwrap_or_else(|| "a client".to_owned()));
+        let name = |key: &String| format!("{service}@{key}");
+        let at = |key: &String| self.project.position(&name(key));
+        let added: Vec<usize> = change.add.iter().filter_map(at).collect();
+        let removed: Vec<usize> = change.remove.iter().filter_map(at).collect();
+        let mut answer = UpAnswer::default();
+        let mut orders = Orders::new();
+        for at in added {
+            let is_new = self.project.up(now(), at, cause.clone(), &mut orders);
+            let list = if is_new { &mut answer.started } else { &mut answer.already };
+            list.push(self.project.name(at).to_owned());
+        }
+        let declared: Vec<usize> =
+            config.declared.iter().filter_map(|d| self.project.position(&d.name)).collect();
+        let gone = self.project.reconcile(now(), &declared, Some(&removed), &mut orders);
+        answer.removed = gone.into_iter().map(|at| self.project.name(at).to_owned()).collect();
+        self.perform(orders);
+        Ok(answer)
+    }
+
     pub(super) fn down(&mut self, down: Down, reply: Reply<DownAnswer>) {
         let mut of = Vec::new();
         for name in &down.names {
@@ -246,11 +273,7 @@ impl Driver {
 
     /// Reads soloist.toml again: what people changed since counts from the next start on.
     fn reload(&mut self) -> Result<Config, Problem> {
-        let config = match Config::load(&self.layout.root) {
-            Ok(config) => config,
-            Err(e) if e.is_missing() => Config::empty(&self.layout.root),
-            Err(e) => return Err(Problem::new(Code::BadConfig, e.to_string())),
-        };
+        let config = keys::config_or_empty(&self.layout)?;
         self.declare(&config);
         Ok(config)
     }

@@ -67,16 +67,26 @@ fn table(printer: &Printer, status: &Status) {
             service.restarts,
             last(service)
         ));
-        if !is_well(service)
-            && let Some(note) = &service.note
-        {
-            printer.line(&printer.tone(&format!("{:width$}  {note}", ""), Tone::Faint));
+        let note = service.note.clone().filter(|_| !is_well(service));
+        let stale = service.stale.then(|| "soloist.toml has changed; `soloist up` takes it in".to_owned());
+        for line in [says(service), note, stale].into_iter().flatten() {
+            printer.line(&printer.tone(&format!("{:width$}  {line}", ""), Tone::Faint));
         }
     }
 }
 
 fn is_well(service: &ServiceStatus) -> bool {
     matches!(service.state.as_str(), "ready" | "running" | "scheduled" | "completed" | "stopped")
+}
+
+/// What a living service says of itself: `scraping 12/50: page 12 of Antica`.
+fn says(service: &ServiceStatus) -> Option<String> {
+    service.pid?;
+    let said = &service.said;
+    let words: Vec<&str> = [&said.state, &said.progress].into_iter().flatten().map(String::as_str).collect();
+    let parts = [words.join(" "), said.status.clone().unwrap_or_default()];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    (!parts.is_empty()).then(|| parts.join(": "))
 }
 
 fn last(service: &ServiceStatus) -> String {
@@ -101,6 +111,8 @@ fn detail(printer: &Printer, s: &ServiceStatus) {
     row("state", &format!("{}, wanted {}", printer.state(&s.state, 0), s.wanted));
     row("pid", &s.pid.map(|pid| pid.to_string()).unwrap_or_default());
     row("since", &s.since.map(|at| format!("{} ({} ago)", runs::short(at), ago(at))).unwrap_or_default());
+    row("says", &says(s).unwrap_or_default());
+    row("cause", s.cause.as_deref().unwrap_or_default());
     row("run", s.run_id.as_deref().unwrap_or_default());
     row("restarts", &s.restarts.to_string());
     let urls: Vec<String> = s.ports.iter().map(|port| format!("http://localhost:{port}")).collect();

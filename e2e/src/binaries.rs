@@ -12,6 +12,8 @@ pub struct Binaries {
     pub soloist: PathBuf,
     /// The obedient and disobedient child.
     pub puppet: PathBuf,
+    /// What a pipe tells it to do, it does.
+    pub actor: PathBuf,
 }
 
 /// Builds `soloist` and `puppet` into the target folder, and with the profile, of the running test; the second call
@@ -56,7 +58,7 @@ fn build() -> Result<Binaries, String> {
         let found = named.find_map(|message| message["executable"].as_str().map(PathBuf::from));
         found.ok_or_else(|| format!("cargo built no program `{name}`"))
     };
-    Ok(Binaries { soloist: built("soloist")?, puppet: built("puppet")? })
+    Ok(Binaries { soloist: built("soloist")?, puppet: built("puppet")?, actor: built("actor")? })
 }
 
 /// What the path of a test tells: `target[/triple]/folder of the profile/deps/test-hash`.

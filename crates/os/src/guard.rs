@@ -5,6 +5,7 @@
 //! thing it does on its own is to end a tree that lost its main process when nobody is there to give orders.
 
 pub mod body;
+pub(crate) mod notify;
 mod output;
 pub mod zygote;
 

@@ -120,6 +120,11 @@ impl Place {
     pub fn socket(&self) -> PathBuf {
         self.base.join("guards").join(format!("{}.sock", self.instance))
     }
+
+    /// Where the guard hears what the tree says of itself (sd_notify(3)).
+    pub fn notify(&self) -> PathBuf {
+        self.base.join("guards").join(format!("{}.notify", self.instance))
+    }
 }
 
 /// The user's machine-wide state folder.

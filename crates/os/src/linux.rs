@@ -3,6 +3,7 @@
 
 pub mod cgroup;
 mod handle;
+pub mod notify;
 pub mod ports;
 mod process;
 pub mod signals;

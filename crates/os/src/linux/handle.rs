@@ -2,7 +2,7 @@
 //! number that could have been given to another.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -47,15 +47,53 @@ impl Handle {
     }
 
     /// How it ended (PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux 6.15). The kernel fills it in when the parent reaps.
-    #[allow(unsafe_code)]
     pub fn exit(&self) -> Option<Exit> {
+        let info = self.info(libc::PIDFD_INFO_EXIT)?;
+        (info.mask & u64::from(libc::PIDFD_INFO_EXIT) != 0).then(|| Exit::from_wait_status(info.exit_code))
+    }
+
+    /// Whether its number may be another's by now.
+    pub fn is_reaped(&self) -> bool {
+        // Signal 0 reaches nobody and asks whether there is somebody; a zombie still is.
+        self.test().is_err_and(|e| e.raw_os_error() == Some(libc::ESRCH))
+    }
+
+    /// The id of its cgroup v2 folder, also once it was reaped (Linux 6.15).
+    pub fn cgroup(&self) -> Option<u64> {
+        let info = self.info(libc::PIDFD_INFO_CGROUPID)?;
+        (info.mask & u64::from(libc::PIDFD_INFO_CGROUPID) != 0).then_some(info.cgroupid)
+    }
+
+    #[allow(unsafe_code)]
+    fn test(&self) -> io::Result<()> {
+        let none = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: an open pidfd, no signal, no information and no flags: the kernel reads none of our memory.
+        let answer =
+            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), 0, none, 0) };
+        if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    #[allow(unsafe_code)]
+    fn info(&self, mask: libc::c_uint) -> Option<libc::pidfd_info> {
         // SAFETY: all-zero bytes are a valid `pidfd_info`: it is a plain struct of integers.
         let mut info: libc::pidfd_info = unsafe { std::mem::zeroed() };
-        info.mask = libc::PIDFD_INFO_EXIT as _;
+        info.mask = mask.into();
         // SAFETY: the descriptor is an open pidfd, and `info` is a live, writable struct of just the size that the
         // request number encodes; the kernel writes at most that much.
         let answer = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::PIDFD_GET_INFO as _, &raw mut info) };
-        let told = answer == 0 && info.mask & (libc::PIDFD_INFO_EXIT as u64) != 0;
-        told.then(|| Exit::from_wait_status(info.exit_code))
+        (answer == 0).then_some(info)
+    }
+}
+
+impl From<OwnedFd> for Handle {
+    fn from(pidfd: OwnedFd) -> Handle {
+        Handle(pidfd)
+    }
+}
+
+/// Readable once it has ended.
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

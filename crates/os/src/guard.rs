@@ -187,6 +187,9 @@ pub struct Past {
     pub was_stopped: bool,
     /// What it used.
     pub usage: Usage,
+    /// The length of its log before it wrote anything.
+    #[serde(default)]
+    pub log_at: Option<u64>,
 }
 
 /// Orders to a guard.

@@ -13,4 +13,4 @@ pub mod sweep;
 pub mod tree;
 
 pub use handle::Handle;
-pub use process::{boot_id, cookie_of, parent_of, pid_namespace, stat};
+pub use process::{boot_id, command, cookie_of, parent_of, pid_namespace, stat, zombie_exit};

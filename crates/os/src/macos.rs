@@ -7,6 +7,7 @@ crate::unbuilt::unbuilt! {
     identity: "process identity needs proc_pidinfo",
     handle: "process events need kqueue EVFILT_PROC",
     leaf: "there are no cgroups, a tree is held by its session",
+    notify: "who sent a datagram needs a connected socket, there is no SO_PASSCRED",
     signals: "signals as events need kqueue EVFILT_SIGNAL",
     spawn: "starting a program needs a fork without clone3 and close_range",
     tree: "a tree without a subreaper needs its session, a snapshot of parents and the cookie",

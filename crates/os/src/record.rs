@@ -58,7 +58,10 @@ pub struct Record {
     /// What it used.
     #[serde(default)]
     pub usage: Usage,
-    /// The last runs before it, oldest first, for a daemon that did not hear of them.
+    /// The length of its log before it wrote anything.
+    #[serde(default)]
+    pub log_at: Option<u64>,
+    /// The last runs that are over, oldest first, for a daemon that did not hear of them.
     #[serde(default)]
     pub past: Vec<Past>,
     /// Whether the tree of `run_id` was seen empty: if not, and its guard is gone, there may be survivors.
@@ -184,6 +187,7 @@ mod tests {
             cause: String::new(),
             print: None,
             usage: Usage::default(),
+            log_at: None,
             past: Vec::new(),
             ended: true,
         }

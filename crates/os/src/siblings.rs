@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::guard::notify::Datagram;
 use crate::identity::Exit;
 use crate::ports::{Listener, Socket};
 use crate::program::{Program, SpawnError, Step};
@@ -24,6 +25,7 @@ macro_rules! has_the_shape {
     ($platform:ident) => {{
         use crate::$platform::Handle;
         use crate::$platform::cgroup::Leaf;
+        use crate::$platform::notify::Receiver;
         use crate::$platform::signals::Signals;
         use crate::$platform::spawn::{Surroundings, spawn};
         use crate::$platform::{self as platform, ports, sweep, tree};
@@ -34,17 +36,30 @@ macro_rules! has_the_shape {
         let _: fn(u32) -> Option<PathBuf> = platform::cookie_of;
         let _: fn(u32) -> Option<u32> = platform::parent_of;
 
-        is_told::<Handle>();
+        let _: fn(u32) -> Vec<String> = platform::command;
+        let _: fn(u32) -> Option<Exit> = platform::zombie_exit;
+
+        is_a_descriptor::<Handle>();
         let _: fn(u32) -> io::Result<Handle> = Handle::open;
         let _: fn(&Handle, i32) -> io::Result<()> = Handle::signal;
         let _: fn(&Handle, Duration) -> io::Result<bool> = Handle::wait;
         let _: fn(&Handle) -> Option<Exit> = Handle::exit;
+        let _: fn(&Handle) -> bool = Handle::is_reaped;
+        let _: fn(&Handle) -> Option<u64> = Handle::cgroup;
 
         is_told::<Leaf>();
         let _: fn(&str) -> io::Result<Leaf> = Leaf::make;
         let _: fn(&Leaf) -> &Path = Leaf::path;
         let _: fn(&Leaf) -> io::Result<()> = Leaf::kill;
+        let _: fn(&Leaf) -> Option<u64> = Leaf::id;
+        let _: fn(&Leaf) -> Option<u64> = Leaf::peak_kib;
+        let _: fn(&Leaf) -> Option<Duration> = Leaf::cpu;
         let _: fn(&Leaf) = Leaf::remove;
+
+        is_a_descriptor::<Receiver>();
+        let _: fn(&Path) -> io::Result<Receiver> = Receiver::bind;
+        let _: fn(&Receiver) -> &str = Receiver::address;
+        let _: fn(&Receiver) -> Option<Datagram> = Receiver::receive;
 
         is_a_descriptor::<Signals>();
         let _: fn(&[i32]) -> io::Result<Signals> = Signals::catch;
@@ -66,6 +81,8 @@ macro_rules! has_the_shape {
         let _: fn(&mut Vec<Reaped>) -> bool = tree::reap;
         let _: fn(u32) -> Vec<u32> = tree::descendants;
         let _: fn(u32, &[u32], i32, Option<u32>) -> usize = tree::signal_descendants;
+        let _: fn(u32, &[u32], i32, u32) -> usize = tree::signal_group;
+        let _: fn(u32, u32, &[u32]) -> bool = tree::is_descendant;
         let _: fn(u32) -> bool = tree::is_stopped;
 
         let _: fn(u16) -> io::Result<Vec<Socket>> = ports::sockets;
@@ -85,17 +102,18 @@ fn every_platform_has_the_same_shape() {
 macro_rules! refuses {
     ($platform:ident, $system:literal) => {{
         use crate::$platform::spawn::{Surroundings, spawn};
-        use crate::$platform::{self as platform, cgroup, ports, signals, sweep, tree};
+        use crate::$platform::{self as platform, cgroup, notify, ports, signals, sweep, tree};
 
         let me = std::process::id();
         let traces = Traces { claim: "claim".into(), record: None, zygote: Some(me), spare: vec![] };
         let begins = concat!("soloist is not built for ", $system, " yet: ");
-        let refusals: [Option<io::Error>; 11] = [
+        let refusals: [Option<io::Error>; 12] = [
             platform::stat(me).err(),
             platform::boot_id().err(),
             platform::pid_namespace().err(),
             platform::Handle::open(me).err(),
             cgroup::Leaf::make("leaf").err(),
+            notify::Receiver::bind(Path::new("socket")).err(),
             signals::Signals::catch(&[libc::SIGCHLD]).err(),
             sweep::orphans(&[]).err(),
             tree::become_subreaper().err(),
@@ -124,7 +142,11 @@ macro_rules! refuses {
         assert!(!tree::reap(&mut reaped) && reaped.is_empty());
         assert!(tree::descendants(1).is_empty());
         assert_eq!(tree::signal_descendants(1, &[], libc::SIGTERM, None), 0);
+        assert_eq!(tree::signal_group(1, &[], libc::SIGTERM, 1), 0);
+        assert!(!tree::is_descendant(me, 1, &[]));
         assert!(!tree::is_stopped(me));
+        assert_eq!(platform::command(me), [""; 0]);
+        assert_eq!(platform::zombie_exit(me), None);
     }};
 }
 

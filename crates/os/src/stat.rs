@@ -1,5 +1,7 @@
 //! What a system tells of one process: alive, or reaped. Asking is the duty of `linux/process.rs` and its siblings.
 
+use std::time::Duration;
+
 /// A process as it was at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Stat {
@@ -22,5 +24,15 @@ impl Stat {
     }
 }
 
-/// One reaped child: its pid and the status word of wait(2).
-pub type Reaped = (u32, i32);
+/// One reaped child.
+#[derive(Clone, Copy, Debug)]
+pub struct Reaped {
+    /// Its number, which is free again.
+    pub pid: u32,
+    /// The status word of wait(2).
+    pub status: i32,
+    /// The most memory it had, or one of those it had waited for.
+    pub peak_kib: u64,
+    /// CPU time, user and system, of it and of those it had waited for.
+    pub cpu: Duration,
+}

@@ -17,12 +17,14 @@ macro_rules! unbuilt {
         identity: $identity:literal,
         handle: $handle:literal,
         leaf: $leaf:literal,
+        notify: $notify:literal,
         signals: $signals:literal,
         spawn: $spawn:literal,
         tree: $tree:literal,
         ports: $ports:literal,
     ) => {
         use std::io;
+        use std::os::fd::{AsFd, BorrowedFd};
         use std::path::PathBuf;
         use std::time::Duration;
 
@@ -58,6 +60,16 @@ macro_rules! unbuilt {
             None
         }
 
+        /// The words of its command line: not to be seen.
+        pub fn command(_pid: u32) -> Vec<String> {
+            Vec::new()
+        }
+
+        /// How a process ended that its parent has not reaped: not to be seen.
+        pub fn zombie_exit(_pid: u32) -> Option<Exit> {
+            None
+        }
+
         /// A process held so that a signal can reach no other. There is none.
         #[derive(Debug)]
         pub enum Handle {}
@@ -82,11 +94,28 @@ macro_rules! unbuilt {
             pub fn exit(&self) -> Option<Exit> {
                 match *self {}
             }
+
+            /// Whether its number may be another's by now.
+            pub fn is_reaped(&self) -> bool {
+                match *self {}
+            }
+
+            /// What its tree is held by.
+            pub fn cgroup(&self) -> Option<u64> {
+                match *self {}
+            }
+        }
+
+        impl AsFd for Handle {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                match *self {}
+            }
         }
 
         pub mod cgroup {
             use std::io;
             use std::path::Path;
+            use std::time::Duration;
 
             /// What holds one tree together. There is none.
             #[derive(Debug)]
@@ -108,8 +137,58 @@ macro_rules! unbuilt {
                     match *self {}
                 }
 
+                /// Its number.
+                pub fn id(&self) -> Option<u64> {
+                    match *self {}
+                }
+
+                /// The most memory that was in it.
+                pub fn peak_kib(&self) -> Option<u64> {
+                    match *self {}
+                }
+
+                /// CPU time of all that were in it.
+                pub fn cpu(&self) -> Option<Duration> {
+                    match *self {}
+                }
+
                 /// Removes it.
                 pub fn remove(&self) {
+                    match *self {}
+                }
+            }
+        }
+
+        pub mod notify {
+            use std::io;
+            use std::os::fd::{AsFd, BorrowedFd};
+            use std::path::Path;
+
+            use crate::guard::notify::Datagram;
+
+            /// A socket on which a tree says how it fares. There is none.
+            #[derive(Debug)]
+            pub enum Receiver {}
+
+            impl Receiver {
+                /// Binds at `path`.
+                pub fn bind(_path: &Path) -> io::Result<Receiver> {
+                    Err(super::lacking($notify))
+                }
+
+                /// What senders are told.
+                pub fn address(&self) -> &str {
+                    match *self {}
+                }
+
+                /// The next message.
+                pub fn receive(&self) -> Option<Datagram> {
+                    match *self {}
+                }
+            }
+
+            impl AsFd for Receiver {
+                fn as_fd(&self) -> BorrowedFd<'_> {
                     match *self {}
                 }
             }
@@ -236,6 +315,16 @@ macro_rules! unbuilt {
                 _but_group: Option<u32>,
             ) -> usize {
                 0
+            }
+
+            /// Sends a signal to the descendants of one process group and says how many were reached: none.
+            pub fn signal_group(_root: u32, _spare: &[u32], _signal: i32, _group: u32) -> usize {
+                0
+            }
+
+            /// Whether a process descends from another: not to be seen.
+            pub fn is_descendant(_pid: u32, _root: u32, _spare: &[u32]) -> bool {
+                false
             }
 
             /// Whether a process was stopped by a signal.

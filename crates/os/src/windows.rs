@@ -8,6 +8,7 @@ crate::unbuilt::unbuilt! {
     identity: "process identity needs OpenProcess and GetProcessTimes",
     handle: "process events need a wait for the process handle",
     leaf: "a tree needs a Job Object instead of a cgroup",
+    notify: "sd_notify is spoken over a Unix socket",
     signals: "the polite stop needs a process that sends CTRL_C to the child's console",
     spawn: "starting a program needs CreateProcess into a Job Object",
     tree: "a tree needs a Job Object, kill on close and no breakaway",

@@ -2,8 +2,11 @@
 //! parent to the tree, writes the record, and ends when the tree is empty and nobody needs it any more. Starting is
 //! `body/start.rs`, stopping `body/stop.rs`.
 
+mod notify;
+mod past;
 pub(super) mod start;
 mod stop;
+mod terminal;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -67,7 +70,7 @@ pub fn guard(assignment: Assignment, claim: Claim, daemon: Link, zygote: Zygote)
 /// # Errors
 /// If the guard cannot be set up; nothing was started then.
 pub fn foreground(assignment: Assignment, claim: Claim, run: RunOrder) -> io::Result<Outcome> {
-    let terminal = terminal();
+    let terminal = terminal::ours();
     let mut body = Body::new(assignment, claim, Mode::Foreground, None)?;
     body.terminal = terminal;
     if let Err(failure) = body.spawn(run) {
@@ -79,14 +82,6 @@ pub fn foreground(assignment: Assignment, claim: Claim, run: RunOrder) -> io::Re
         Some(exit) => Ok(Outcome::Ended(exit)),
         None => Err(io::Error::other("the guard ended without an exit of its main process")),
     }
-}
-
-/// Our terminal, if we are its foreground: the program shall be it then, so that Ctrl+C and Ctrl+Z reach it.
-fn terminal() -> Option<OwnedFd> {
-    let input = rustix::stdio::stdin();
-    let is_foreground = rustix::termios::isatty(input)
-        && rustix::termios::tcgetpgrp(input).is_ok_and(|group| group == rustix::process::getpgrp());
-    is_foreground.then(|| input.try_clone_to_owned().ok()).flatten()
 }
 
 /// Our parent, and what it has seen for us.
@@ -111,7 +106,7 @@ enum Mode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tree {
     Empty,
-    /// The main process lives (or is not reaped yet, so its number is its own).
+    /// The main process lives (or is not reaped yet, so its number is its own; one that was named is pinned).
     Led {
         main: u32,
     },
@@ -159,6 +154,8 @@ struct Body {
     was_ready: bool,
     /// What the run said of itself.
     notice: Notice,
+    ear: notify::Ear,
+    meter: past::Meter,
     /// Children we had before we were a guard (`cmd & exec soloist run …`): not of our tree.
     strangers: Vec<u32>,
 }
@@ -195,6 +192,7 @@ impl Body {
             cause: String::new(),
             print: None,
             usage: Usage::default(),
+            log_at: None,
             past: Vec::new(),
         };
         Ok(Body {
@@ -222,6 +220,8 @@ impl Body {
             swept: false,
             was_ready: false,
             notice: Notice::default(),
+            ear: notify::Ear::default(),
+            meter: past::Meter::default(),
             strangers,
             assignment,
         })
@@ -230,7 +230,10 @@ impl Body {
     fn live(&mut self) {
         while !self.is_over() {
             let ready = self.wait();
-            if ready.signals {
+            if ready.notify {
+                self.hear(&[]);
+            }
+            if ready.signals || ready.named {
                 while let Some(signal) = self.signals.next() {
                     self.receive_signal(signal);
                 }
@@ -250,6 +253,7 @@ impl Body {
                 self.receive_orders(at);
             }
             self.keep_time();
+            self.tell_if_due();
         }
         self.finish();
     }
@@ -268,12 +272,14 @@ impl Body {
             Stop::Polite { kill_at } => kill_at,
             Stop::Killing { again_at, .. } => again_at,
         });
-        let deadline = [stop_at, self.write_by].into_iter().flatten().min();
+        let deadline = [stop_at, self.write_by, self.ear.due].into_iter().flatten().min();
         let timeout = deadline.map(|at| {
             let left = at.saturating_duration_since(Instant::now());
             Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() }
         });
         let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        fds.extend(self.ear.receiver().map(|r| PollFd::new(r, PollFlags::IN)));
+        fds.extend(self.ear.named().map(|main| PollFd::from_borrowed_fd(main, PollFlags::IN)));
         fds.extend(self.output.as_ref().map(|o| PollFd::from_borrowed_fd(o.pipe(), PollFlags::IN)));
         fds.extend(self.listener.as_ref().map(|l| PollFd::new(l, PollFlags::IN)));
         fds.extend(self.links.iter().map(|l| PollFd::new(l, PollFlags::IN)));
@@ -284,6 +290,8 @@ impl Body {
         let mut next = |present: bool| present && is_ready.next().unwrap_or(false);
         Ready {
             signals: next(true),
+            notify: next(self.ear.receiver().is_some()),
+            named: next(self.ear.named().is_some()),
             output: next(self.output.is_some()),
             listener: next(self.listener.is_some()),
             links: (0..self.links.len()).filter(|_| next(true)).collect(),
@@ -305,6 +313,9 @@ impl Body {
 
     /// To the main process's group. While it is not reaped its number is its own.
     fn signal_main(&self, signal: i32) {
+        if self.signal_named(signal) {
+            return;
+        }
         if let (Tree::Led { main }, Some(signal)) = (self.tree, Signal::from_named_raw(signal))
             && let Some(group) = i32::try_from(main).ok().and_then(Pid::from_raw)
         {
@@ -316,18 +327,22 @@ impl Body {
         self.follow_job_control();
         let mut reaped = Vec::new();
         let mut has_children = tree::reap(&mut reaped);
+        self.meter.count(&reaped, &self.strangers);
+        // Their last words: one of them may name another main process.
+        self.hear(&reaped);
         if has_children && !self.strangers.is_empty() {
-            self.strangers.retain(|pid| !reaped.iter().any(|(dead, _)| dead == pid));
+            self.strangers.retain(|pid| !reaped.iter().any(|dead| dead.pid == *pid));
             has_children = sweep::orphans(&self.strangers).is_ok_and(|children| !children.is_empty());
         }
         let exit = match self.tree {
             Tree::Led { main } => {
-                reaped.iter().find(|(pid, _)| *pid == main).map(|(_, s)| Exit::from_wait_status(*s))
+                let main = reaped.iter().find(|dead| dead.pid == main);
+                main.map(|main| Exit::from_wait_status(main.status)).or_else(|| self.named_exit())
             }
             _ => None,
         };
         if let (Some(exit), Tree::Led { main }) = (exit, self.tree) {
-            self.tree = Tree::Leaderless { group: main };
+            self.tree = Tree::Leaderless { group: self.part_with(main) };
             self.note_exit(exit, has_children);
         }
         if !has_children && self.tree != Tree::Empty {
@@ -344,6 +359,7 @@ impl Body {
         self.record.exit_ms = Some(clock::wall_ms());
         self.record.was_stopped = self.was_asked;
         let left = if has_children { tree::descendants(self.me.pid).len() } else { 0 };
+        self.tell_notice();
         self.report(&Report::MainExited { run_id: self.record.run_id.clone(), exit, left });
         if self.links.is_empty() || self.stop.is_some() {
             let _ = self.write_record();
@@ -370,14 +386,17 @@ impl Body {
         }
         self.remove_pid_file();
         self.record.ended = true;
+        self.close_accounts();
         if self.write_by.is_none() {
             let _ = self.write_record();
         }
         let killed = std::mem::take(&mut self.killed);
-        if killed && let Some(leaf) = self.leaf.take() {
-            // A killed leaf is of no further use (see `Leaf::make`); the next run gets a fresh one.
+        if self.is_spent(killed)
+            && let Some(leaf) = self.leaf.take()
+        {
             leaf.remove();
         }
+        self.tell_notice();
         self.report(&Report::Emptied {
             run_id: self.record.run_id.clone(),
             killed,
@@ -483,7 +502,7 @@ impl Body {
             print: self.record.print,
             past: self.record.past.clone(),
         };
-        if let (Some(link), Ok(bytes)) = (self.links.get(at), serde_json::to_vec(&status)) {
+        if let (Some(link), Some(bytes)) = (self.links.get(at), past::status_message(status)) {
             let _ = link.send(&bytes, &[self.claim.as_fd()]);
         }
     }
@@ -492,32 +511,6 @@ impl Body {
     fn report(&mut self, report: &Report) {
         let Ok(bytes) = serde_json::to_vec(report) else { return };
         self.links.retain(|link| link.send(&bytes, &[]).is_ok());
-    }
-
-    // ---- the terminal
-
-    /// Ctrl+Z stops the program; the shell waits for us, so we stop with it and go on with it.
-    fn follow_job_control(&self) {
-        let (Some(terminal), Tree::Led { main }) = (&self.terminal, self.tree) else { return };
-        // While we stop the tree, standing still is a step to its end and no wish of the person at the terminal.
-        if self.stop.is_some() || !tree::is_stopped(main) {
-            return;
-        }
-        self.give_back_terminal();
-        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
-        // Here we were continued. In the foreground again? Then the program is it.
-        if rustix::termios::tcgetpgrp(terminal).is_ok_and(|group| group == rustix::process::getpgrp())
-            && let Some(group) = i32::try_from(main).ok().and_then(Pid::from_raw)
-        {
-            let _ = rustix::termios::tcsetpgrp(terminal, group);
-        }
-        self.signal_main(libc::SIGCONT);
-    }
-
-    fn give_back_terminal(&self) {
-        if let Some(terminal) = &self.terminal {
-            let _ = rustix::termios::tcsetpgrp(terminal, rustix::process::getpgrp());
-        }
     }
 
     // ---- the end
@@ -537,6 +530,7 @@ impl Body {
         if let Some(leaf) = self.leaf.take() {
             leaf.remove();
         }
+        self.close_ear();
         if self.listener.take().is_some() {
             let _ = std::fs::remove_file(self.place.socket());
         }
@@ -546,6 +540,8 @@ impl Body {
 #[derive(Default)]
 struct Ready {
     signals: bool,
+    notify: bool,
+    named: bool,
     output: bool,
     listener: bool,
     links: Vec<usize>,

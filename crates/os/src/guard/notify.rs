@@ -127,7 +127,7 @@ pub(super) fn plain(text: &str) -> String {
             }
         };
         match opened {
-            Some('[') => drop(left.find(|c| ('\u{40}'..='\u{7e}').contains(c))),
+            Some('[') => _ = left.find(|c| ('\u{40}'..='\u{7e}').contains(c)),
             Some(']' | 'P' | 'X' | '^' | '_') => {
                 let mut before = ' ';
                 let is_end = |c: &char| {
@@ -135,7 +135,7 @@ pub(super) fn plain(text: &str) -> String {
                     before = *c;
                     is_end
                 };
-                drop(left.find(is_end));
+                _ = left.find(is_end);
             }
             _ => {}
         }
@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn what_is_unknown_or_out_of_form_is_left_out_and_the_rest_counts() {
-        let message = b"READY\nREADY=2\n=1\n\nX_SOLOIST_OTHER=1\nERRNO=2\nMAINPID=0\nMAINPID=-1\nMAINPID=4294967296\n\
+        let message =
+            b"READY\nREADY=2\n=1\n\nX_SOLOIST_OTHER=1\nERRNO=2\nMAINPID=0\nMAINPID=-1\nMAINPID=4294967296\n\
             WATCHDOG_USEC=+1\nWATCHDOG_USEC=\nEXTEND_TIMEOUT_USEC=1e9\n\xff\xfe=\xff\nWATCHDOG=2\nSTOPPING=1";
         assert_eq!(read(message), [Word::Stopping]);
     }

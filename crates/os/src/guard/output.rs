@@ -42,6 +42,11 @@ impl Output {
         self.end.as_fd()
     }
 
+    /// How long the log is now.
+    pub fn log_length(&self) -> Option<u64> {
+        self.log.metadata().ok().map(|found| found.len())
+    }
+
     /// What becomes readable when there is output.
     pub fn pipe(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()

@@ -52,7 +52,7 @@ pub fn live(daemon: OwnedFd) -> io::Result<()> {
         while signals.next().is_some() {}
         let mut reaped = Vec::new();
         tree::reap(&mut reaped);
-        guards.retain(|guard| !reaped.iter().any(|(dead, _)| dead == guard));
+        guards.retain(|guard| !reaped.iter().any(|dead| dead.pid == *guard));
         let mut requests: VecDeque<Message> = VecDeque::new();
         let has_ended = loop {
             match daemon.receive() {

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::layout::named;
 
@@ -55,6 +56,24 @@ impl Leaf {
     /// Ends every process in it and below it at once, forks under way included (Linux 5.14).
     pub fn kill(&self) -> io::Result<()> {
         fs::write(self.path.join("cgroup.kill"), "1")
+    }
+
+    /// The number by which the kernel tells it in `pidfd_info` (the inode of its folder).
+    pub fn id(&self) -> Option<u64> {
+        rustix::fs::fstat(&self.folder).ok().map(|found| found.st_ino)
+    }
+
+    /// The most memory that was in it at once, since it was made; `None` where that controller is not delegated.
+    pub fn peak_kib(&self) -> Option<u64> {
+        let bytes: u64 = fs::read_to_string(self.path.join("memory.peak")).ok()?.trim().parse().ok()?;
+        Some(bytes / 1024)
+    }
+
+    /// CPU time of all that were ever in it.
+    pub fn cpu(&self) -> Option<Duration> {
+        let text = fs::read_to_string(self.path.join("cpu.stat")).ok()?;
+        let used = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+        used.trim().parse().ok().map(Duration::from_micros)
     }
 
     /// Removes it with what a service may have made below it. Only an empty one goes.

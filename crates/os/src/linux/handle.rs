@@ -68,8 +68,7 @@ impl Handle {
     fn test(&self) -> io::Result<()> {
         let none = std::ptr::null::<libc::siginfo_t>();
         // SAFETY: an open pidfd, no signal, no information and no flags: the kernel reads none of our memory.
-        let answer =
-            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), 0, none, 0) };
+        let answer = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), 0, none, 0) };
         if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 

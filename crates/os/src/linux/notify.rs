@@ -139,7 +139,7 @@ fn take_control(header: &libc::msghdr, datagram: &mut Datagram) {
         let mut at = libc::CMSG_FIRSTHDR(header);
         while let Some(message) = at.as_ref() {
             let payload = libc::CMSG_DATA(at);
-            let length = message.cmsg_len as usize - libc::CMSG_LEN(0) as usize;
+            let length = bytes_of(message.cmsg_len).saturating_sub(bytes_of(libc::CMSG_LEN(0)));
             match (message.cmsg_level, message.cmsg_type) {
                 (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if length >= size_of::<libc::ucred>() => {
                     let sender = payload.cast::<libc::ucred>().read_unaligned();
@@ -164,6 +164,11 @@ fn take_control(header: &libc::msghdr, datagram: &mut Datagram) {
     }
 }
 
+/// C libraries differ in the type of this length.
+fn bytes_of(length: impl TryInto<usize>) -> usize {
+    length.try_into().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,7 +187,7 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(receiver.receive().is_none());
 
-        let (mut read, write) = std::io::pipe().unwrap();
+        let (mut read, write) = io::pipe().unwrap();
         let sender = UnixDatagram::unbound().unwrap();
         sender.connect(&path).unwrap();
         let fds = vec![write.as_fd(); 253];

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use crate::identity::Exit;
 use crate::stat::Stat;
 use crate::survivor::COOKIE;
 
@@ -44,6 +45,14 @@ pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     // state is field 3; the start time is field 22.
     let start = fields.nth(22 - 7)?.parse().ok()?;
     Some(Stat { state, parent, group, session, start })
+}
+
+/// How a zombie ended, that its parent has not reaped: field 52 of `/proc/PID/stat`. Told to its own user.
+pub fn zombie_exit(pid: u32) -> Option<Exit> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&text).filter(|stat| stat.state == 'Z')?;
+    let last = std::str::from_utf8(&text).ok()?.split_ascii_whitespace().next_back()?;
+    Some(Exit::from_wait_status(last.parse().ok()?))
 }
 
 /// The id of this boot.

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use rustix::process::{WaitOptions, WaitStatus};
+use std::time::Duration;
 
 use super::handle::Handle;
 use super::process;
@@ -18,20 +18,29 @@ pub fn become_subreaper() -> io::Result<()> {
 }
 
 /// Reaps every child that has ended, and says whether any child is left.
+#[allow(unsafe_code)]
 pub fn reap(reaped: &mut Vec<Reaped>) -> bool {
     loop {
-        // Any child: `waitpid(None)` of rustix would be our own process group only.
-        match rustix::process::wait(WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) => reaped.push((pid.as_raw_nonzero().get() as u32, status_word(status))),
-            Ok(None) => return true,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return false,
+        let mut status = 0;
+        // SAFETY: all-zero bytes are a valid `rusage`: integers.
+        let mut used: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: -1 asks for any child; the kernel writes to the two live variables only. rustix has no wait4(2).
+        match unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut used) } {
+            0 => return true,
+            pid if pid > 0 => reaped.push(Reaped {
+                pid: pid as u32,
+                status,
+                peak_kib: used.ru_maxrss as u64,
+                cpu: span(used.ru_utime) + span(used.ru_stime),
+            }),
+            _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            _ => return false,
         }
     }
 }
 
-fn status_word(status: WaitStatus) -> i32 {
-    status.as_raw()
+fn span(time: libc::timeval) -> Duration {
+    Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
 }
 
 /// All living descendants of a process, by walking down its children. What forks meanwhile may be missed: callers
@@ -57,13 +66,22 @@ pub fn descendants(root: u32) -> Vec<u32> {
 /// Between walking and signalling a descendant may die and its number may in theory be given away. A descendant that
 /// died is a zombie until its parent reaps it; to close even that gap each one is pinned and looked at again.
 pub fn signal_descendants(root: u32, spare: &[u32], signal: i32, but_group: Option<u32>) -> usize {
+    signal_those(root, spare, signal, |group| Some(group) != but_group)
+}
+
+/// The same for the descendants of one process group.
+pub fn signal_group(root: u32, spare: &[u32], signal: i32, group: u32) -> usize {
+    signal_those(root, spare, signal, |other| other == group)
+}
+
+fn signal_those(root: u32, spare: &[u32], signal: i32, is_meant: impl Fn(u32) -> bool) -> usize {
     let mut reached = 0;
     for pid in descendants(root) {
-        if spare.contains(&pid) || process::stat(pid).is_ok_and(|s| Some(s.group) == but_group) {
+        if spare.contains(&pid) || !process::stat(pid).is_ok_and(|s| is_meant(s.group)) {
             continue;
         }
         let Ok(handle) = Handle::open(pid) else { continue };
-        if is_descendant(pid, root) && handle.signal(signal).is_ok() {
+        if is_descendant(pid, root, &[]) && handle.signal(signal).is_ok() {
             reached += 1;
         }
     }
@@ -75,11 +93,14 @@ pub fn is_stopped(pid: u32) -> bool {
     process::stat(pid).is_ok_and(|s| s.state == 'T')
 }
 
-/// Whether the process with this number now descends from `root`.
-fn is_descendant(pid: u32, root: u32) -> bool {
+/// Whether the process with this number now, dead or alive, descends from `root`, and by none of `spare`.
+pub fn is_descendant(pid: u32, root: u32, spare: &[u32]) -> bool {
     let mut at = pid;
     // Chains are short; the bound is against a reading that changes under us.
     for _ in 0..1024 {
+        if spare.contains(&at) {
+            return false;
+        }
         match process::stat(at) {
             Ok(stat) if stat.parent == root => return true,
             Ok(stat) if stat.parent > 1 => at = stat.parent,

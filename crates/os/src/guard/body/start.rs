@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::past::Meter;
 use super::{Body, Mode, Tree};
 use crate::clock;
 use crate::guard::output::Output;
-use crate::guard::{Assignment, Notice, Report, RunOrder, SpawnFailure, Usage};
+use crate::guard::{Assignment, Report, RunOrder, SpawnFailure, Usage};
 use crate::identity::Identity;
 use crate::layout::Place;
 use crate::link::Listener;
@@ -22,7 +23,7 @@ use crate::record::Record;
 use crate::survivor::Traces;
 
 impl Body {
-    pub(super) fn spawn(&mut self, run: RunOrder) -> Result<(), SpawnFailure> {
+    pub(super) fn spawn(&mut self, mut run: RunOrder) -> Result<(), SpawnFailure> {
         if self.tree != Tree::Empty {
             return Err(SpawnFailure::Other("a run of this instance is alive; nothing was started".into()));
         }
@@ -45,6 +46,8 @@ impl Body {
         if let (None, Some(log)) = (&self.output, &run.log) {
             self.output = Some(Output::open(log).map_err(other)?);
         }
+        self.lend_ear(&mut run.program, run.watchdog_usec).map_err(other)?;
+        self.meter = Meter::default();
         self.stop_signal = run.stop_signal;
         self.stop_grace = grace;
         self.record.run_id = run.run_id;
@@ -58,6 +61,7 @@ impl Body {
         self.record.cause = run.cause;
         self.record.print = run.print;
         self.record.usage = Usage::default();
+        self.record.log_at = self.output.as_ref().and_then(Output::log_length);
         self.record.exit = None;
         self.record.exit_ms = None;
         self.record.was_stopped = false;
@@ -82,7 +86,6 @@ impl Body {
         self.tree = Tree::Led { main };
         self.was_asked = false;
         self.was_ready = false;
-        self.notice = Notice::default();
         // The child is not reaped yet, so this cannot name another, even if it has already ended.
         self.record.main = Identity::of(main).ok();
         let _ = self.write_record();
@@ -90,7 +93,7 @@ impl Body {
             self.report(&Report::Spawned {
                 run_id: self.record.run_id.clone(),
                 main: identity,
-                log_at: None,
+                log_at: self.record.log_at,
             });
         }
         Ok(())
@@ -104,6 +107,9 @@ impl Body {
         // Under a claim that excludes nobody, the tree that is found may be the rightful holder's.
         self.check_claim()?;
         let traces = traces(&self.assignment, self.zygote.map(|zygote| zygote.pid));
+        if let Some(before) = &traces.record {
+            self.inherit(before);
+        }
         let is_over = match &traces.record {
             Some(record) => record.ended || record.guard.boot != self.me.boot,
             None => self.zygote.is_some_and(|zygote| zygote.is_unmarked),

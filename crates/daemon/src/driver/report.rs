@@ -7,7 +7,7 @@ use soloist_os::Step;
 use soloist_os::guard::{Report, SpawnFailure};
 
 use super::Driver;
-use crate::convert::exit_to_core;
+use crate::convert::{exit_to_core, notice_to_core};
 use crate::links;
 use crate::runs::stuck_words;
 
@@ -47,7 +47,10 @@ impl Driver {
                 diagnosis: None,
             }),
             Report::Emptied { run_id, .. } => run_of(&run_id).map(|run| Event::TreeEmptied { run }),
-            Report::Notified { .. } | Report::OverMemory { .. } => None,
+            Report::Notified { run_id, notice, main } => {
+                run_of(&run_id).map(|run| Event::Notified { run, notice: notice_to_core(notice, main) })
+            }
+            Report::OverMemory { .. } => None,
             Report::Remark { words } => {
                 self.log.say(&words);
                 None

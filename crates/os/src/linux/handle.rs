@@ -60,7 +60,8 @@ impl Handle {
 
     /// The id of its cgroup v2 folder, also once it was reaped (Linux 6.15).
     pub fn cgroup(&self) -> Option<u64> {
-        let info = self.info(libc::PIDFD_INFO_CGROUPID)?;
+        // Of one that was reaped the kernel tells nothing to who does not ask for its end.
+        let info = self.info(libc::PIDFD_INFO_CGROUPID | libc::PIDFD_INFO_EXIT)?;
         (info.mask & u64::from(libc::PIDFD_INFO_CGROUPID) != 0).then_some(info.cgroupid)
     }
 

@@ -58,6 +58,7 @@ macro_rules! has_the_shape {
 
         is_a_descriptor::<Receiver>();
         let _: fn(&Path) -> io::Result<Receiver> = Receiver::bind;
+        let _: fn(&str) -> io::Result<Receiver> = Receiver::bind_abstract;
         let _: fn(&Receiver) -> &str = Receiver::address;
         let _: fn(&Receiver) -> Option<Datagram> = Receiver::receive;
 
@@ -107,13 +108,14 @@ macro_rules! refuses {
         let me = std::process::id();
         let traces = Traces { claim: "claim".into(), record: None, zygote: Some(me), spare: vec![] };
         let begins = concat!("soloist is not built for ", $system, " yet: ");
-        let refusals: [Option<io::Error>; 12] = [
+        let refusals: [Option<io::Error>; 13] = [
             platform::stat(me).err(),
             platform::boot_id().err(),
             platform::pid_namespace().err(),
             platform::Handle::open(me).err(),
             cgroup::Leaf::make("leaf").err(),
             notify::Receiver::bind(Path::new("socket")).err(),
+            notify::Receiver::bind_abstract("socket").err(),
             signals::Signals::catch(&[libc::SIGCHLD]).err(),
             sweep::orphans(&[]).err(),
             tree::become_subreaper().err(),

@@ -176,6 +176,11 @@ macro_rules! unbuilt {
                     Err(super::lacking($notify))
                 }
 
+                /// Binds at a name that is in no folder.
+                pub fn bind_abstract(_name: &str) -> io::Result<Receiver> {
+                    Err(super::lacking($notify))
+                }
+
                 /// What senders are told.
                 pub fn address(&self) -> &str {
                     match *self {}

@@ -6,15 +6,15 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::handle::Handle;
 use crate::guard::notify::Datagram;
 use crate::layout::named;
 use crate::link::with_short;
 
-/// The longest message; a longer one arrives cut. systemd takes 4 KiB.
-const MESSAGE_MAX: usize = 8192;
+/// The longest message; a longer one arrives cut. systemd takes as much (PIPE_BUF).
+const MESSAGE_MAX: usize = 4096;
 /// Room for credentials, a pidfd and as many descriptors as the kernel lets a message carry (253), in words of 8 bytes.
 const CONTROL_WORDS: usize = 160;
 /// An address holds at most 107 bytes and a zero (unix(7)).
@@ -34,20 +34,24 @@ pub struct Receiver {
 impl Receiver {
     /// Binds at `path` (0600), in place of whatever dead socket is there. Only the holder of the claim may call it.
     pub fn bind(path: &Path) -> io::Result<Receiver> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+        let socket = socket()?;
         match std::fs::remove_file(path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(named(e, "cannot remove", path)),
             _ => {}
         }
         // The mode of an unbound socket is the one its file gets.
         rustix::fs::fchmod(&socket, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)?;
-        rustix::net::sockopt::set_socket_passcred(&socket, true)?;
-        ask_for_pidfds(&socket);
         with_short(path, |address| rustix::net::bind(&socket, address).map_err(io::Error::from))
             .map_err(|e| named(e, "cannot listen at", path))?;
         let (address, folder) = address(path)?;
         Ok(Receiver { socket, address, _folder: folder })
+    }
+
+    /// Binds at a name that is in no folder (abstract, unix(7)), for senders of another user: they could not enter ours.
+    pub fn bind_abstract(name: &str) -> io::Result<Receiver> {
+        let socket = socket()?;
+        rustix::net::bind(&socket, &SocketAddrUnix::new_abstract_name(name.as_bytes())?)?;
+        Ok(Receiver { socket, address: format!("@{name}"), _folder: None })
     }
 
     /// What senders find as `NOTIFY_SOCKET`, valid as long as this process lives.
@@ -96,6 +100,14 @@ impl AsFd for Receiver {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+fn socket() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+    rustix::net::sockopt::set_socket_passcred(&socket, true)?;
+    ask_for_pidfds(&socket);
+    Ok(socket)
 }
 
 /// A sender that has died is known by its pidfd (Linux 6.5; since 6.16 also one that was reaped). Without them its pid
@@ -172,7 +184,7 @@ fn bytes_of(length: impl TryInto<usize>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix};
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
     use std::io::{IoSlice, Read};
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixDatagram;
@@ -216,6 +228,18 @@ mod tests {
         sender.send_to(&vec![b'x'; MESSAGE_MAX], &path).unwrap();
         assert!(receiver.receive().unwrap().is_cut);
         assert!(!receiver.receive().unwrap().is_cut);
+    }
+
+    #[test]
+    fn a_name_in_no_folder_is_reached_as_libraries_write_it() {
+        let name = format!("soloist-test-{:016x}", crate::random_u64());
+        let receiver = Receiver::bind_abstract(&name).unwrap();
+        let address = receiver.address().strip_prefix('@').unwrap();
+        let address = SocketAddrUnix::new_abstract_name(address.as_bytes()).unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        rustix::net::sendto(&sender, b"READY=1", SendFlags::empty(), &address).unwrap();
+        let datagram = receiver.receive().unwrap();
+        assert_eq!((datagram.bytes.as_slice(), datagram.pid), (b"READY=1".as_slice(), std::process::id()));
     }
 
     #[test]

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::{Body, Stop, Tree};
 use crate::guard::notify::{Datagram, Word, cut, plain, words};
-use crate::guard::{Notice, Report};
-use crate::identity::{Exit, Identity};
+use crate::guard::{Notice, Report, RunOrder};
+use crate::identity::{Exit, Identity, my_uid};
 use crate::platform::notify::Receiver;
 use crate::platform::{self, Handle, tree};
-use crate::program::Program;
 use crate::stat::Reaped;
 
 /// So many messages at a time, so that a flood of them starves neither orders nor output.
@@ -69,18 +68,28 @@ impl Ear {
 
 impl Body {
     /// Listens from now on, and tells the program where.
-    pub(super) fn lend_ear(&mut self, program: &mut Program, watchdog_usec: Option<u64>) -> io::Result<()> {
-        if self.ear.receiver.is_none() {
-            self.ear.receiver = Some(Receiver::bind(&self.place.notify())?);
-        }
-        self.ear = Ear { receiver: self.ear.receiver.take(), ..Ear::default() };
+    pub(super) fn lend_ear(&mut self, run: &mut RunOrder) -> io::Result<()> {
+        let is_foreign = run.limits.user.is_some_and(|user| user != my_uid());
+        let before = self.ear.receiver.take();
+        let receiver = match before.filter(|ear| ear.address().starts_with('@') == is_foreign) {
+            Some(receiver) => receiver,
+            None if is_foreign => {
+                let random = crate::random_u64();
+                Receiver::bind_abstract(&format!("soloist-{}-{random:016x}", self.assignment.instance))?
+            }
+            None => Receiver::bind(&self.place.notify())?,
+        };
+        // What was said before this run is nothing of this run.
+        _ = (0..MESSAGES_AT_END).take_while(|_| receiver.receive().is_some()).count();
+        self.ear = Ear { receiver: Some(receiver), ..Ear::default() };
         self.notice = Notice::default();
+        let program = &mut run.program;
         program.env.retain(|(name, _)| !VARIABLES.contains(&name.as_str()));
         let mut tell = |name: &str, value: String| program.env.push((name.to_owned(), value));
         if let Some(receiver) = &self.ear.receiver {
             tell("NOTIFY_SOCKET", receiver.address().to_owned());
         }
-        if let Some(usec) = watchdog_usec {
+        if let Some(usec) = run.watchdog_usec {
             tell("WATCHDOG_USEC", usec.to_string());
         }
         Ok(())
@@ -106,21 +115,20 @@ impl Body {
 
     fn heed(&mut self, message: &Datagram, dead: &[Reaped]) {
         if !self.is_of_tree(message, dead) {
-            let who = who(message.pid);
-            return self
-                .remark(Odd::Stranger, &format!("{who} is not of its tree; what it notifies is ignored"));
+            return self.remark(Odd::Stranger, || stranger(message.pid));
         }
         if message.is_cut {
-            let who = who(message.pid);
-            return self
-                .remark(Odd::TooLong, &format!("{who} sent a notify that is too long; it is ignored"));
+            let pid = message.pid;
+            let said = || format!("pid {pid} sent a notify that is too long; it is ignored");
+            return self.remark(Odd::TooLong, said);
         }
         let before = self.notice.clone();
         for word in words(&message.bytes) {
             match word {
                 Word::Main(pid) => self.follow(pid),
                 Word::Fdstore => {
-                    self.remark(Odd::Stored, "soloist stores no descriptors; what FDSTORE=1 sends is closed");
+                    let said = || "soloist stores no descriptors; what FDSTORE=1 sends is closed".to_owned();
+                    self.remark(Odd::Stored, said);
                 }
                 Word::ExtendUsec(usec) => self.extend_stop(Duration::from_micros(usec)),
                 _ => {}
@@ -171,7 +179,12 @@ impl Body {
 
     /// Tells what is not told yet. Without a daemon it is kept for the next one, who asks.
     pub(super) fn tell_notice(&mut self) {
-        if self.ear.due.take().is_none() || self.links.is_empty() {
+        if self.ear.due.take().is_none() {
+            return;
+        }
+        if self.links.is_empty() {
+            // It counts from the moment it was said.
+            self.notice.extend_usec = None;
             return;
         }
         self.ear.told = Some(Instant::now());
@@ -184,10 +197,10 @@ impl Body {
         self.notice.forget_the_moment();
     }
 
-    fn remark(&mut self, odd: Odd, words: &str) {
+    fn remark(&mut self, odd: Odd, words: impl FnOnce() -> String) {
         if !self.ear.remarked.contains(&odd) {
             self.ear.remarked.push(odd);
-            self.report(&Report::Remark { words: format!("{}: {words}", self.assignment.instance) });
+            self.report(&Report::Remark { words: format!("{}: {}", self.assignment.instance, words()) });
         }
     }
 
@@ -200,8 +213,8 @@ impl Body {
             return;
         }
         let Some((identity, named)) = self.verified(pid) else {
-            let said = format!("MAINPID={pid} names no living process of its tree and is ignored");
-            return self.remark(Odd::Main, &said);
+            let said = || format!("MAINPID={pid} names no living process of its tree and is ignored");
+            return self.remark(Odd::Main, said);
         };
         let old_group = self.ear.named.as_ref().map_or(main, |old| old.group);
         let has_missed_stop = self.stop.is_some() && named.group != old_group;
@@ -263,11 +276,14 @@ impl Body {
     }
 }
 
-/// A process for people; its command line is its own to write.
-fn who(pid: u32) -> String {
-    let command = plain(&platform::command(pid).join(" "));
-    match cut(&command, 200) {
-        "" | "[]" => format!("pid {pid}, which has ended,"),
-        command => format!("pid {pid} ({command})"),
+/// Who it is whose words are ignored, and why; its command line is its own to write.
+fn stranger(pid: u32) -> String {
+    if !platform::stat(pid).is_ok_and(|stat| !stat.is_dead()) {
+        return format!(
+            "pid {pid} has ended and cannot be known as one of its tree any more; what it notified is ignored \
+             (who waits for BARRIER=1 to be answered, as systemd-notify does, is always known)"
+        );
     }
+    let command = plain(&platform::command(pid).join(" "));
+    format!("pid {pid} ({}) is not of its tree; what it notifies is ignored", cut(&command, 200))
 }

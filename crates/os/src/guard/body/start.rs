@@ -46,7 +46,7 @@ impl Body {
         if let (None, Some(log)) = (&self.output, &run.log) {
             self.output = Some(Output::open(log).map_err(other)?);
         }
-        self.lend_ear(&mut run.program, run.watchdog_usec).map_err(other)?;
+        self.lend_ear(&mut run).map_err(other)?;
         self.meter = Meter::default();
         self.stop_signal = run.stop_signal;
         self.stop_grace = grace;

@@ -369,6 +369,33 @@ rest()
 }
 
 #[test]
+fn a_sign_of_life_without_a_daemon_does_not_hide_the_next_ones() {
+    let script = r#"
+talk = speaker()
+number = 0
+while True:
+    number += 1
+    say("WATCHDOG=1", talk)
+    note("signs", str(number))
+    time.sleep(0.02)
+"#;
+    let Some(project) = talker(script, "") else { return };
+    let signs = || wait_until_noted(&project, "signs").parse::<u32>().unwrap();
+    let daemon = project.status().daemon.expect("a daemon runs").pid;
+    let daemon = Identity::of(daemon).unwrap();
+    daemon.kill();
+    wait_until("the daemon is gone", LIMIT, || if daemon.is_alive() { Err("alive") } else { Ok(()) });
+    let before = signs();
+    wait_until("it has shown life to nobody", LIMIT, || match signs() {
+        now if now > before + 3 => Ok(()),
+        now => Err(now),
+    });
+    let link = Link::to_guard_of(&project);
+    let report = std::iter::repeat_with(|| link.report()).find(|report| report["report"] == "notified");
+    assert_eq!(report.unwrap()["notice"]["alive"], true);
+}
+
+#[test]
 fn a_main_process_outside_of_the_tree_is_refused() {
     let Some(project) =
         talker("say('MAINPID=1')\nsay('MAINPID=%d' % os.getppid())\nsay('STATUS=named')\nrest()", "")

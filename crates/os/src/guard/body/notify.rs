@@ -183,8 +183,10 @@ impl Body {
             return;
         }
         if self.links.is_empty() {
-            // It counts from the moment it was said.
-            self.notice.extend_usec = None;
+            // A sign of life and a wish for time count from the moment they come. That it gave itself up stays.
+            let trigger = self.notice.trigger;
+            self.notice.forget_the_moment();
+            self.notice.trigger = trigger;
             return;
         }
         self.ear.told = Some(Instant::now());
@@ -198,7 +200,7 @@ impl Body {
     }
 
     fn remark(&mut self, odd: Odd, words: impl FnOnce() -> String) {
-        if !self.ear.remarked.contains(&odd) {
+        if !self.links.is_empty() && !self.ear.remarked.contains(&odd) {
             self.ear.remarked.push(odd);
             self.report(&Report::Remark { words: format!("{}: {}", self.assignment.instance, words()) });
         }

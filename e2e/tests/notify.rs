@@ -333,6 +333,61 @@ fn the_end_of_an_old_main_process_is_no_exit_and_that_of_the_new_one_is() {
 }
 
 #[test]
+fn a_main_process_that_names_another_and_ends_at_once_hands_over() {
+    // As daemons do: the child is left to the guard.
+    let script = r#"
+child = os.fork()
+if child == 0:
+    rest()
+say("MAINPID=%d" % child)
+os._exit(3)
+"#;
+    let Some(project) = talker(script, "") else { return };
+    let first = project.guard("talker");
+    let main = wait_until("the child is the main process", LIMIT, || {
+        let status = Link::to_guard_of(&project).status();
+        let main = status["main"]["pid"].as_u64().and_then(|pid| Identity::of(u32::try_from(pid).ok()?));
+        main.filter(|main| Some(main.pid) == project.service("talker").pid && parent(*main) == first.pid)
+            .ok_or_else(|| format!("{status}\n{}", project.diary()))
+    });
+    let seen = project.service("talker");
+    assert_eq!((seen.restarts, seen.exit), (0, None), "{seen:?}");
+    assert!(main.kill());
+    wait_until("its end is an exit", LIMIT, || {
+        let record = project.record("talker").unwrap_or_default();
+        let past = record["past"][0]["exit"]["signal"].clone();
+        if past == 9 { Ok(()) } else { Err(record.to_string()) }
+    });
+}
+
+#[test]
+fn the_last_words_of_a_main_process_are_told_before_its_end() {
+    let script = r#"
+talk = speaker()
+say("STATUS=first", talk)
+while not os.path.exists("go on"):
+    time.sleep(0.01)
+say("STATUS=second", talk)
+say("STATUS=last words", talk)
+os._exit(3)
+"#;
+    let Some(project) = talker(script, "restart = \"no\"") else { return };
+    wait_until_said(&project, "status", "first");
+    let link = Link::to_guard_of(&project);
+    project.write("go on", "");
+    let mut said = serde_json::Value::Null;
+    loop {
+        let report = link.report();
+        match report["report"].as_str() {
+            Some("notified") => said = report["notice"]["status"].clone(),
+            Some("main-exited") => break,
+            _ => {}
+        }
+    }
+    assert_eq!(said, "last words");
+}
+
+#[test]
 fn a_new_main_process_that_is_no_child_of_the_guard_is_seen_to_end() {
     let Some(project) = talker(HANDOVER, "") else { return };
     let (first, second) = handed_over(&project);
@@ -467,6 +522,12 @@ fn an_idle_guard_wakes_up_for_nothing() {
         assert_eq!(seen(&project)["said"]["status"], "two");
     }
     assert_eq!(switches(), before);
+}
+
+fn parent(of: Identity) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", of.pid)).unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    fields.split_ascii_whitespace().nth(1).and_then(|pid| pid.parse().ok()).unwrap_or(0)
 }
 
 fn kernel() -> (u32, u32) {

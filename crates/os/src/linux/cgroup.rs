@@ -140,6 +140,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_leaf_counts_is_read_where_it_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let leaf = Leaf::open(folder.path()).unwrap();
+        assert_eq!((leaf.peak_kib(), leaf.cpu()), (None, None));
+        fs::write(folder.path().join("memory.peak"), "10485760\n").unwrap();
+        fs::write(folder.path().join("cpu.stat"), "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n")
+            .unwrap();
+        assert_eq!((leaf.peak_kib(), leaf.cpu()), (Some(10240), Some(Duration::from_micros(1500))));
+        assert_eq!(
+            leaf.id(),
+            Some(std::os::unix::fs::MetadataExt::ino(&fs::metadata(folder.path()).unwrap()))
+        );
+    }
+
+    #[test]
     fn the_v2_mount_is_found_beside_v1_controllers() {
         let v1 = "30 29 0:26 / /sys/fs/cgroup/cpu rw shared:9 - cgroup cgroup rw,cpu";
         let v2 = "42 29 0:38 / /sys/fs/cgroup/uni\\040fied rw shared:21 - cgroup2 cgroup2 rw";

@@ -111,6 +111,46 @@ rest()
 }
 
 #[test]
+fn a_service_is_ready_when_it_says_so_and_restarted_when_it_falls_silent() {
+    let script = r#"
+talk = speaker()
+note("watchdog", os.environ["WATCHDOG_USEC"])
+say("STATUS=not yet", talk)
+while not os.path.exists("go on"):
+    time.sleep(0.01)
+say("READY=1\nSTATUS=run %s" % os.environ["SOLOIST_RUN_ID"], talk)
+while not os.path.exists("be silent"):
+    say("WATCHDOG=1", talk)
+    time.sleep(0.05)
+os.remove("be silent")
+rest()
+"#;
+    let project = Project::empty();
+    if prepare(&project, script, "readiness = \"notify\"\nwatchdog = \"1s\"").is_none() {
+        return;
+    }
+    let mut up = project.spawn(&["up", "-d"]);
+    let seen = wait_until_said(&project, "status", "not yet");
+    assert_eq!((&seen["state"], &seen["ready"]), (&"starting".into(), &false.into()));
+    assert_eq!(up.ended(), None);
+    project.write("go on", "");
+    up.wait(LIMIT).expect(0);
+    let first = project.service("talker");
+    assert_eq!((first.state.as_str(), first.ready), ("ready", true));
+    assert_eq!(wait_until_noted(&project, "watchdog"), "1000000");
+    // Longer than its watchdog it lives by its signs of life.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(1500) {
+        assert_eq!(project.service("talker").run_id, first.run_id, "{}", project.diary());
+    }
+    project.write("be silent", "");
+    wait_until("it is restarted", LIMIT, || {
+        let seen = project.service("talker");
+        if seen.run_id != first.run_id && seen.ready { Ok(()) } else { Err(format!("{seen:?}")) }
+    });
+}
+
+#[test]
 fn a_socket_deeper_than_an_address_is_long_is_reached() {
     let above = Project::empty().without_soloist();
     let deep = above.folder().join("d".repeat(120));

@@ -14,6 +14,7 @@ pub mod project;
 pub mod puppet;
 pub mod skip;
 pub mod status;
+pub mod talker;
 pub mod wait;
 
 pub use background::Background;

@@ -1,99 +1,16 @@
-//! What a service says of itself (sd_notify(3)), from raw sockets: it is shown; strangers, floods and messages that are
-//! too long do no harm; barriers are answered; and who is named as main process is the one whose end counts.
+//! What a service says of itself (sd_notify(3)), from raw sockets: it is shown and decides when it is ready; strangers,
+//! floods and messages that are too long do no harm; barriers are answered; what runs used is told.
 
 #![cfg(target_os = "linux")]
 
-use std::os::fd::OwnedFd;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use e2e::{Identity, Project, program, quoted, skip_loudly, wait_until};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
-use rustix::process::Signal;
+use e2e::talker::{
+    Link, PRELUDE, diary_lines, prepare, python, seen, talker, wait_until_noted, wait_until_said,
+};
+use e2e::{Identity, Project, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// What every script begins with.
-const PRELUDE: &str = r#"
-import array, os, select, signal, socket, subprocess, sys, time
-
-def speaker():
-    address = os.environ["NOTIFY_SOCKET"]
-    assert address.startswith("/"), address
-    talk = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    talk.connect(address)
-    return talk
-
-def say(text, talk=None):
-    (talk or speaker()).send(text.encode())
-
-def note(name, text):
-    with open(name + ".part", "w") as file:
-        file.write(text)
-    os.rename(name + ".part", name)
-
-def rest():
-    while True:
-        time.sleep(60)
-"#;
-
-/// The interpreter itself: a version switcher in its place would be one more process.
-fn python() -> Option<String> {
-    let Some(found) = program("python3") else {
-        skip_loudly("python3 is not installed");
-        return None;
-    };
-    let output = Command::new(&found).args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
-    Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
-}
-
-/// A project whose service `talker` is this script, up; `settings` are lines of its section.
-fn talker(script: &str, settings: &str) -> Option<Project> {
-    let project = Project::empty();
-    prepare(&project, script, settings)?;
-    project.soloist(&["up", "-d"]).expect(0);
-    Some(project)
-}
-
-fn prepare(project: &Project, script: &str, settings: &str) -> Option<()> {
-    let python = python()?;
-    let file = project.write("talker.py", &format!("{PRELUDE}\n{script}")).display().to_string();
-    let command = quoted(&[python, file]);
-    project.write(
-        "soloist.toml",
-        &format!(
-            "[services.talker]\ncommand = {command}\nstop-grace = \"1s\"\nbackoff = {{ first = \"50ms\", max = \"50ms\" }}\n{settings}\n"
-        ),
-    );
-    Some(())
-}
-
-fn seen(project: &Project) -> serde_json::Value {
-    let status = project.soloist(&["status", "--json"]).json();
-    let services = status["services"].as_array().cloned().unwrap_or_default();
-    services.into_iter().find(|service| service["name"] == "talker").unwrap_or_default()
-}
-
-#[track_caller]
-fn wait_until_said(project: &Project, word: &str, value: &str) -> serde_json::Value {
-    wait_until(&format!("said.{word} is {value}"), LIMIT, || {
-        let seen = seen(project);
-        if seen["said"][word] == value { Ok(seen) } else { Err(format!("{seen}\n{}", project.diary())) }
-    })
-}
-
-#[track_caller]
-fn wait_until_noted(project: &Project, name: &str) -> String {
-    wait_until(&format!("{name} is written"), LIMIT, || match project.read(name) {
-        text if text.is_empty() => Err(project.diary()),
-        text => Ok(text),
-    })
-}
-
-fn diary_lines(project: &Project, words: &str) -> usize {
-    project.read(".soloist/daemon.log").lines().filter(|line| line.contains(words)).count()
-}
 
 #[test]
 fn what_a_service_says_is_shown() {
@@ -326,146 +243,6 @@ rest()
     assert_eq!(diary_lines(&project, "ignored"), 0, "{}", project.diary());
 }
 
-/// A main process that starts another one, names it, and lives on without waiting for it.
-const HANDOVER: &str = r#"
-if os.path.exists("second"):
-    say("STATUS=anew")
-    rest()
-second = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"], start_new_session=True)
-note("second", str(second.pid))
-say("MAINPID=%d\nSTATUS=handed over" % second.pid)
-rest()
-"#;
-
-fn handed_over(project: &Project) -> (Identity, Identity) {
-    let second: u32 = wait_until_noted(project, "second").parse().unwrap();
-    wait_until("the second is told as main process", LIMIT, || {
-        let (seen, record) = (seen(project), project.record("talker").unwrap_or_default());
-        match record["main"]["pid"] == second && seen["pid"] == second {
-            true => Ok(()),
-            false => Err(format!("{seen} {record}\n{}", project.diary())),
-        }
-    });
-    let pids = project.processes().into_iter().filter(|one| one.command().contains("talker.py"));
-    let first = pids.into_iter().next().expect("the first lives");
-    (first, Identity::of(second).expect("the second lives"))
-}
-
-#[test]
-fn the_end_of_an_old_main_process_is_no_exit_and_that_of_the_new_one_is() {
-    let Some(project) = talker(HANDOVER, "pid-file = \"talker.pid\"") else { return };
-    let (first, second) = handed_over(&project);
-    assert_eq!(project.read("talker.pid").trim(), second.pid.to_string());
-    let run = project.service("talker").run_id;
-    assert!(first.kill());
-    wait_until("the first is gone", LIMIT, || if first.is_alive() { Err("alive") } else { Ok(()) });
-    // What the guard learned by then is in its answer.
-    let status = Link::to_guard_of(&project).status();
-    assert_eq!(
-        (&status["exit"], status["main"]["pid"].as_u64()),
-        (&serde_json::Value::Null, Some(second.pid.into()))
-    );
-    let seen = project.service("talker");
-    assert_eq!((seen.run_id, seen.restarts, seen.pid), (run, 0, Some(second.pid)));
-
-    assert!(second.kill());
-    wait_until_said(&project, "status", "anew");
-    assert_eq!(project.service("talker").restarts, 1);
-    let record = project.record("talker").unwrap();
-    assert_eq!(record["past"][0]["exit"]["signal"], 9, "{record}");
-}
-
-#[test]
-fn a_main_process_that_names_another_and_ends_at_once_hands_over() {
-    // As daemons do: the child is left to the guard.
-    let script = r#"
-child = os.fork()
-if child == 0:
-    rest()
-say("MAINPID=%d" % child)
-os._exit(3)
-"#;
-    let Some(project) = talker(script, "") else { return };
-    let first = project.guard("talker");
-    let main = wait_until("the child is the main process", LIMIT, || {
-        let status = Link::to_guard_of(&project).status();
-        let main = status["main"]["pid"].as_u64().and_then(|pid| Identity::of(u32::try_from(pid).ok()?));
-        main.filter(|main| Some(main.pid) == project.service("talker").pid && parent(*main) == first.pid)
-            .ok_or_else(|| format!("{status}\n{}", project.diary()))
-    });
-    let seen = project.service("talker");
-    assert_eq!((seen.restarts, seen.exit), (0, None), "{seen:?}");
-    assert!(main.kill());
-    wait_until("its end is an exit", LIMIT, || {
-        let record = project.record("talker").unwrap_or_default();
-        let past = record["past"][0]["exit"]["signal"].clone();
-        if past == 9 { Ok(()) } else { Err(record.to_string()) }
-    });
-}
-
-#[test]
-fn the_last_words_of_a_main_process_are_told_before_its_end() {
-    let script = r#"
-talk = speaker()
-say("STATUS=first", talk)
-while not os.path.exists("go on"):
-    time.sleep(0.01)
-say("STATUS=second", talk)
-say("STATUS=last words", talk)
-os._exit(3)
-"#;
-    let Some(project) = talker(script, "restart = \"no\"") else { return };
-    wait_until_said(&project, "status", "first");
-    let link = Link::to_guard_of(&project);
-    project.write("go on", "");
-    let mut said = serde_json::Value::Null;
-    loop {
-        let report = link.report();
-        match report["report"].as_str() {
-            Some("notified") => said = report["notice"]["status"].clone(),
-            Some("main-exited") => break,
-            _ => {}
-        }
-    }
-    assert_eq!(said, "last words");
-}
-
-#[test]
-fn a_new_main_process_that_is_no_child_of_the_guard_is_seen_to_end() {
-    let Some(project) = talker(HANDOVER, "") else { return };
-    let (first, second) = handed_over(&project);
-    // The first never waits for it: it stays a zombie, and its end is known all the same.
-    assert!(second.signal(Signal::SEGV));
-    wait_until_said(&project, "status", "anew");
-    assert!(!first.is_alive(), "the tree of a run is empty before the next one");
-    let record = project.record("talker").unwrap();
-    assert_eq!(record["past"][0]["exit"]["signal"], 11, "{record}");
-}
-
-#[test]
-fn a_stop_goes_to_the_new_main_process_and_it_may_ask_for_more_time() {
-    let script = r#"
-if len(sys.argv) < 2:
-    subprocess.Popen([sys.executable, *sys.argv, "second"], start_new_session=True)
-    rest()
-def end(*_):
-    talk = speaker()
-    for _ in range(10):
-        say("STOPPING=1\nEXTEND_TIMEOUT_USEC=900000", talk)
-        time.sleep(0.2)
-    note("ended", "in order")
-    os._exit(0)
-signal.signal(signal.SIGTERM, end)
-say("MAINPID=%d\nSTATUS=second" % os.getpid())
-rest()
-"#;
-    let Some(project) = talker(script, "") else { return };
-    wait_until_said(&project, "status", "second");
-    let stop = project.soloist(&["stop", "talker"]).expect(0);
-    assert_eq!(project.read("ended"), "in order", "{stop}");
-    assert!(stop.took > Duration::from_secs(2) && stop.took < Duration::from_secs(6), "{stop}");
-}
-
 #[test]
 fn a_sign_of_life_without_a_daemon_does_not_hide_the_next_ones() {
     let script = r#"
@@ -494,20 +271,30 @@ while True:
 }
 
 #[test]
-fn a_main_process_outside_of_the_tree_is_refused() {
-    let Some(project) =
-        talker("say('MAINPID=1')\nsay('MAINPID=%d' % os.getppid())\nsay('STATUS=named')\nrest()", "")
-    else {
-        return;
-    };
-    let seen = wait_until_said(&project, "status", "named");
-    assert_eq!(seen["pid"], project.record("talker").unwrap()["main"]["pid"]);
-    assert_eq!(
-        diary_lines(&project, "MAINPID=1 names no living process of its tree"),
-        1,
-        "{}",
-        project.diary()
-    );
+fn the_last_words_of_a_main_process_are_told_before_its_end() {
+    let script = r#"
+talk = speaker()
+say("STATUS=first", talk)
+while not os.path.exists("go on"):
+    time.sleep(0.01)
+say("STATUS=second", talk)
+say("STATUS=last words", talk)
+os._exit(3)
+"#;
+    let Some(project) = talker(script, "restart = \"no\"") else { return };
+    wait_until_said(&project, "status", "first");
+    let link = Link::to_guard_of(&project);
+    project.write("go on", "");
+    let mut said = serde_json::Value::Null;
+    loop {
+        let report = link.report();
+        match report["report"].as_str() {
+            Some("notified") => said = report["notice"]["status"].clone(),
+            Some("main-exited") => break,
+            _ => {}
+        }
+    }
+    assert_eq!(said, "last words");
 }
 
 #[test]
@@ -567,50 +354,8 @@ fn an_idle_guard_wakes_up_for_nothing() {
     assert_eq!(switches(), before);
 }
 
-fn parent(of: Identity) -> u32 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", of.pid)).unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    fields.split_ascii_whitespace().nth(1).and_then(|pid| pid.parse().ok()).unwrap_or(0)
-}
-
 fn kernel() -> (u32, u32) {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut numbers = release.split('.').map(|part| part.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
-}
-
-// ---- the guard's own words
-
-/// A link to the guard, as a daemon has one.
-struct Link(OwnedFd);
-
-impl Link {
-    #[track_caller]
-    fn to_guard_of(project: &Project) -> Link {
-        let path = project.path(".soloist/guards/talker.sock");
-        wait_until("the guard answers", LIMIT, || {
-            let flags = SocketFlags::CLOEXEC;
-            let link = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-            rustix::net::connect(&link, &SocketAddrUnix::new(path.as_str())?)?;
-            Ok::<_, rustix::io::Errno>(Link(link))
-        })
-    }
-
-    /// The next report.
-    #[track_caller]
-    fn report(&self) -> serde_json::Value {
-        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
-        let limit = Timespec { tv_sec: 30, tv_nsec: 0 };
-        assert_eq!(poll(&mut fds, Some(&limit)), Ok(1), "the guard says nothing");
-        let mut bytes = [0u8; 8192];
-        let (length, _) = rustix::net::recv(&self.0, &mut bytes, RecvFlags::empty()).unwrap();
-        serde_json::from_slice(&bytes[..length]).unwrap_or_else(|e| panic!("{e} in {length} bytes"))
-    }
-
-    /// What the guard answers when it is asked how things stand.
-    #[track_caller]
-    fn status(&self) -> serde_json::Value {
-        rustix::net::send(&self.0, br#"{"order":"status"}"#, SendFlags::NOSIGNAL).unwrap();
-        std::iter::repeat_with(|| self.report()).find(|report| report["report"] == "status").unwrap()
-    }
 }

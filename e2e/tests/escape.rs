@@ -131,6 +131,27 @@ fn no_process_of_a_run_whose_guard_was_killed_escapes_stop() {
     run.wait(LIMIT);
 }
 
+/// It lets go of its link as a guard does whose tree is empty.
+#[test]
+fn no_process_of_a_run_whose_guard_is_killed_while_it_is_asked_to_stop_escapes() {
+    let _alone = alone();
+    let stage = Stage::new();
+    let mut run = stage.run();
+    let guard = stage.project.guard("artists");
+    assert!(guard.signal(rustix::process::Signal::STOP));
+    let mut stop = stage.project.spawn(&["stop", "artists"]);
+    let at = format!("/proc/{}/wchan", stop.pid());
+    wait_until("it waits for the answer", LIMIT, || {
+        let sleeps_in = std::fs::read_to_string(&at).unwrap_or_default();
+        if sleeps_in.contains("poll") { Ok(()) } else { Err(sleeps_in) }
+    });
+    assert!(guard.kill());
+    stop.wait(LIMIT).expect(0);
+    let left = stage.project.beacon().living();
+    assert!(left.is_empty(), "{left:?}");
+    run.wait(LIMIT);
+}
+
 #[test]
 fn no_process_escapes_stop_after_the_guard_and_the_daemon_were_killed() {
     let _alone = alone();

@@ -15,6 +15,7 @@ use soloist_os::record::{Holder, Record, all};
 use crate::config::{Config, Declared, Scope};
 use crate::convert;
 use crate::ledger::Ledger;
+use crate::leftovers;
 use crate::ports;
 
 /// Every instance of this project that a living `run` holds.
@@ -78,10 +79,26 @@ fn tell(record: &Record, place: &Place) -> ServiceStatus {
     }
 }
 
-/// Stops a run, with the grace it was started with, and returns when its guard has let the claim go: then its tree is
-/// empty.
+/// How long a guard that let go of its link may take to be gone.
+const GUARD_END_LIMIT: Duration = Duration::from_secs(1);
+
+/// Stops a run, with the grace it was started with, and returns when its tree is empty.
 pub fn stop(place: &Place) -> Result<(), Problem> {
     let Some(record) = Record::read(&place.record()) else { return Ok(()) };
+    ask_to_stop(place, &record)?;
+    // A guard that is killed while it is asked lets go of its link as well, but its tree lives, and its record says so.
+    let is_left = Record::read(&place.record()).is_some_and(|now| now.guard == record.guard && !now.ended);
+    if !is_left {
+        return Ok(());
+    }
+    if let Some(guard) = record.guard.pin() {
+        guard.wait(GUARD_END_LIMIT)?;
+    }
+    leftovers::end_abandoned(place)
+}
+
+/// Returns when its guard has let the claim go.
+fn ask_to_stop(place: &Place, record: &Record) -> Result<(), Problem> {
     let link = match Link::connect(&place.socket()) {
         Ok(link) => link,
         // It ended in this moment.

@@ -5,6 +5,7 @@
 //! thing it does on its own is to end a tree that lost its main process when nobody is there to give orders.
 
 pub mod body;
+mod keeper;
 pub(crate) mod notify;
 mod output;
 pub mod zygote;
@@ -212,7 +213,8 @@ pub enum Order {
     },
     /// Kill the tree now.
     Kill,
-    /// Send this signal to the main process's group.
+    /// Send this signal to the main process alone, as systemd does for a reload: its workers may not know the signal,
+    /// and would end of it (gunicorn's do of SIGHUP). A shell in between must hand it on, or `exec` the program.
     Signal {
         /// Its number.
         signal: i32,
@@ -223,6 +225,16 @@ pub enum Order {
     Release,
     /// Remember for the next daemon that the run was seen ready.
     Remember,
+    /// Run a probe in the tree, as the run is: environment, folder, limits, user. Answer: `ExecEnded`, once all that the
+    /// probe started is gone. At most four at once. Since protocol 2.
+    Exec {
+        /// The question.
+        id: u64,
+        /// Its command.
+        argv: Vec<String>,
+        /// After this it has failed and is killed.
+        timeout_ms: u64,
+    },
 }
 
 /// What a guard reports. Facts, sent to every link.
@@ -288,6 +300,16 @@ pub enum Report {
         run_id: String,
         /// So much.
         kib: u64,
+        /// So much it may.
+        #[serde(default)]
+        max_kib: u64,
+    },
+    /// A probe of `Exec` is over.
+    ExecEnded {
+        /// Which.
+        id: u64,
+        /// Why it failed, in words, if it did: `exit code 3: ` and the last line of its output, `timed out after 1 s`.
+        outcome: Result<(), String>,
     },
     /// Worth a line in the daemon's log: a stranger's notify, a limit that cannot be set.
     Remark {
@@ -369,13 +391,19 @@ pub fn order(link: &Link, order: &Order, fds: &[BorrowedFd<'_>]) -> io::Result<(
 
 /// Says `Spawn` with its memory file.
 pub fn order_spawn(link: &Link, run: &RunOrder) -> io::Result<()> {
-    use std::io::{Seek, Write};
     use std::os::fd::AsFd;
+    order(link, &Order::Spawn, &[memory_of(run)?.as_fd()])
+}
+
+/// A run's order in a memory file, as it travels.
+fn memory_of(run: &RunOrder) -> io::Result<std::fs::File> {
+    use std::io::{Seek, Write};
     let memory = rustix::fs::memfd_create("soloist-run", rustix::fs::MemfdFlags::CLOEXEC)?;
     let mut file = std::fs::File::from(memory);
     file.write_all(&serde_json::to_vec(run).map_err(io::Error::other)?)?;
+    // For guards of before protocol 2, which read from where the file stands.
     file.rewind()?;
-    order(link, &Order::Spawn, &[file.as_fd()])
+    Ok(file)
 }
 
 /// Reads a report; what a newer guard says and we do not know is no error, but nothing.

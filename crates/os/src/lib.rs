@@ -1,6 +1,7 @@
 //! Acts. What soloist does to the operating system: claims, guards, process trees, identity, ports. It decides nothing
 //! and knows no configuration. All unsafe code of the project is here, each block with the reason why it is sound.
 
+pub mod bounds;
 pub mod claim;
 pub mod clock;
 pub mod guard;

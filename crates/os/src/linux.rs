@@ -1,8 +1,10 @@
 //! Linux: what the portable files of this crate ask of the kernel. The siblings `macos.rs` and `windows.rs` have the
 //! same functions.
 
+pub mod bounds;
 pub mod cgroup;
 mod handle;
+pub mod limits;
 pub mod notify;
 pub mod ports;
 mod process;

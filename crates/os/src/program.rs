@@ -39,10 +39,39 @@ pub enum Step {
     /// Writing its PID file.
     #[serde(rename = "pid-file")]
     PidFile,
+    /// Setting what it may use (setrlimit(2)).
+    Rlimit,
+    /// Setting its niceness.
+    Nice,
+    /// Setting its umask.
+    Umask,
+    /// Taking its further groups.
+    Groups,
+    /// Taking its group.
+    Group,
+    /// Becoming its user.
+    User,
     /// Entering its folder.
     Folder,
     /// Executing the program.
     Exec,
+}
+
+impl Step {
+    /// All of them, in the order in which they are taken.
+    pub const ALL: [Step; 11] = [
+        Step::Fork,
+        Step::Descriptors,
+        Step::PidFile,
+        Step::Rlimit,
+        Step::Nice,
+        Step::Umask,
+        Step::Groups,
+        Step::Group,
+        Step::User,
+        Step::Folder,
+        Step::Exec,
+    ];
 }
 
 impl SpawnError {
@@ -68,6 +97,35 @@ impl std::fmt::Display for SpawnError {
             }
             (Step::Exec, _) => write!(f, "cannot execute {}: {cause}", self.object),
             (Step::PidFile, _) => write!(f, "cannot write the PID file {}: {cause}", self.object),
+            (Step::Rlimit, libc::ENOENT) => write!(
+                f,
+                "there is no limit `{}`; getrlimit(2) knows as, core, cpu, data, fsize, locks, memlock, msgqueue, nice, \
+                 nofile, nproc, rss, rtprio, rttime, sigpending, stack",
+                self.object
+            ),
+            (Step::Rlimit, libc::EINVAL) => {
+                write!(f, "cannot set the limit {}: it is above its own upper limit", self.object)
+            }
+            (Step::Rlimit, _) => write!(f, "cannot set the limit {}: {cause}", self.object),
+            (Step::Nice, libc::EINVAL) => {
+                write!(f, "cannot set the niceness {}: it goes from -20 to 19", self.object)
+            }
+            (Step::Nice, _) => {
+                write!(f, "cannot set the niceness {}: {cause}; below our own only root may", self.object)
+            }
+            (Step::Umask, _) => {
+                write!(f, "cannot set the umask {}: it goes from 000 to 777", self.object)
+            }
+            (Step::Groups, libc::EPERM) => {
+                write!(f, "cannot take the groups [{}]: only root may", self.object)
+            }
+            (Step::Groups, _) => write!(f, "cannot take the groups [{}]: {cause}", self.object),
+            (Step::Group, libc::EPERM) => {
+                write!(f, "cannot take the group {}: only root may", self.object)
+            }
+            (Step::Group, _) => write!(f, "cannot take the group {}: {cause}", self.object),
+            (Step::User, libc::EPERM) => write!(f, "cannot run as user {}: only root may", self.object),
+            (Step::User, _) => write!(f, "cannot run as user {}: {cause}", self.object),
             (Step::Folder, _) => write!(f, "cannot enter the folder {}: {cause}", self.object),
             // No fork(2) answers so: a platform that is not built yet does, and says what it lacks.
             (Step::Fork, libc::ENOTSUP) => f.write_str(&self.object),

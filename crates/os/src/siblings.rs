@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::bounds::{Bounded, OomCount};
+use crate::guard::Limits;
 use crate::guard::notify::Datagram;
 use crate::identity::Exit;
 use crate::ports::{Listener, Socket};
@@ -27,8 +29,8 @@ macro_rules! has_the_shape {
         use crate::$platform::cgroup::Leaf;
         use crate::$platform::notify::Receiver;
         use crate::$platform::signals::Signals;
-        use crate::$platform::spawn::{Surroundings, spawn};
-        use crate::$platform::{self as platform, ports, sweep, tree};
+        use crate::$platform::spawn::{Surroundings, close_all_but, spawn};
+        use crate::$platform::{self as platform, bounds, ports, sweep, tree};
 
         let _: fn(u32) -> io::Result<Stat> = platform::stat;
         let _: fn() -> io::Result<String> = platform::boot_id;
@@ -55,6 +57,12 @@ macro_rules! has_the_shape {
         let _: fn(&Leaf) -> Option<u64> = Leaf::peak_kib;
         let _: fn(&Leaf) -> Option<Duration> = Leaf::cpu;
         let _: fn(&Leaf) = Leaf::remove;
+        let _: fn(&str, &Limits) -> io::Result<Leaf> = Leaf::make_for;
+        let _: fn(&Leaf, &Limits) -> Bounded = Leaf::bound;
+        let _: fn(&Leaf) -> OomCount = Leaf::oom;
+        let _: fn(&Leaf, u32) -> bool = Leaf::holds;
+        let _: fn(&Leaf) -> RawFd = Leaf::fd;
+        let _: fn(&[u32], u64) -> u64 = bounds::memory_kib;
 
         is_a_descriptor::<Receiver>();
         let _: fn(&Path) -> io::Result<Receiver> = Receiver::bind;
@@ -67,10 +75,12 @@ macro_rules! has_the_shape {
         let _: fn(&Signals) -> Option<i32> = Signals::next;
 
         let whole = |leaf: Option<&'static Leaf>, fd: Option<BorrowedFd<'static>>, detached: bool| {
-            let _ = Surroundings { leaf, output: fd, detached, terminal: fd, pid_file: None };
+            let limits = &Limits::default();
+            let _ = Surroundings { leaf, output: fd, detached, terminal: fd, pid_file: None, limits };
         };
         whole(None, None, true);
         let _: fn(&Program, &Surroundings<'_>) -> Result<u32, SpawnError> = spawn;
+        let _: fn(&[RawFd]) = close_all_but;
 
         let _: fn(&Traces) -> Vec<Survivor> = sweep::survivors;
         let _: fn(&Traces, i32, Duration) -> Swept = sweep::end;
@@ -84,6 +94,8 @@ macro_rules! has_the_shape {
         let _: fn(u32, &[u32], i32, Option<u32>) -> usize = tree::signal_descendants;
         let _: fn(u32, &[u32], i32, u32) -> usize = tree::signal_group;
         let _: fn(u32, u32, &[u32]) -> bool = tree::is_descendant;
+        let _: fn(u32, &[u32]) = tree::kill_descendants;
+        let _: fn(i32) -> io::Result<()> = tree::hear_parent_end;
         let _: fn(u32) -> bool = tree::is_stopped;
 
         let _: fn(u16) -> io::Result<Vec<Socket>> = ports::sockets;
@@ -103,12 +115,12 @@ fn every_platform_has_the_same_shape() {
 macro_rules! refuses {
     ($platform:ident, $system:literal) => {{
         use crate::$platform::spawn::{Surroundings, spawn};
-        use crate::$platform::{self as platform, cgroup, notify, ports, signals, sweep, tree};
+        use crate::$platform::{self as platform, bounds, cgroup, notify, ports, signals, sweep, tree};
 
         let me = std::process::id();
         let traces = Traces { claim: "claim".into(), record: None, zygote: Some(me), spare: vec![] };
         let begins = concat!("soloist is not built for ", $system, " yet: ");
-        let refusals: [Option<io::Error>; 13] = [
+        let refusals: [Option<io::Error>; 15] = [
             platform::stat(me).err(),
             platform::boot_id().err(),
             platform::pid_namespace().err(),
@@ -116,9 +128,11 @@ macro_rules! refuses {
             cgroup::Leaf::make("leaf").err(),
             notify::Receiver::bind(Path::new("socket")).err(),
             notify::Receiver::bind_abstract("socket").err(),
+            cgroup::Leaf::make_for("leaf", &Limits::default()).err(),
             signals::Signals::catch(&[libc::SIGCHLD]).err(),
             sweep::orphans(&[]).err(),
             tree::become_subreaper().err(),
+            tree::hear_parent_end(libc::SIGTERM).err(),
             ports::sockets(1).err(),
             ports::listeners(1).err(),
             ports::owners_among(&[1], &[me]).err(),
@@ -129,8 +143,9 @@ macro_rules! refuses {
             assert!(refusal.to_string().starts_with(begins), "{refusal}");
         }
         let program = Program { argv: vec!["true".into()], env: vec![], dir: "/".into() };
+        let limits = &Limits::default();
         let around =
-            Surroundings { leaf: None, output: None, detached: true, terminal: None, pid_file: None };
+            Surroundings { leaf: None, output: None, detached: true, terminal: None, pid_file: None, limits };
         let refusal = spawn(&program, &around).unwrap_err();
         assert_eq!(refusal.step, Step::Fork);
         assert!(refusal.to_string().starts_with(begins), "{refusal}");
@@ -142,6 +157,7 @@ macro_rules! refuses {
         assert_eq!(sweep::stuck(me), Stuck { pid: me, state: '?', wait_channel: None });
         let mut reaped = Vec::new();
         assert!(!tree::reap(&mut reaped) && reaped.is_empty());
+        assert_eq!(bounds::memory_kib(&[me], 0), 0);
         assert!(tree::descendants(1).is_empty());
         assert_eq!(tree::signal_descendants(1, &[], libc::SIGTERM, None), 0);
         assert_eq!(tree::signal_group(1, &[], libc::SIGTERM, 1), 0);

@@ -112,10 +112,21 @@ macro_rules! unbuilt {
             }
         }
 
+        pub mod bounds {
+            /// The memory of these processes: not to be seen.
+            pub fn memory_kib(_pids: &[u32], _limit_kib: u64) -> u64 {
+                0
+            }
+        }
+
         pub mod cgroup {
             use std::io;
+            use std::os::fd::RawFd;
             use std::path::Path;
             use std::time::Duration;
+
+            use crate::bounds::{Bounded, OomCount};
+            use crate::guard::Limits;
 
             /// What holds one tree together. There is none.
             #[derive(Debug)]
@@ -125,6 +136,31 @@ macro_rules! unbuilt {
                 /// Makes the leaf `name`.
                 pub fn make(_name: &str) -> io::Result<Leaf> {
                     Err(super::lacking($leaf))
+                }
+
+                /// Makes the leaf `name` where these limits can be kept.
+                pub fn make_for(_name: &str, _limits: &Limits) -> io::Result<Leaf> {
+                    Err(super::lacking($leaf))
+                }
+
+                /// Has these limits kept, and says which are.
+                pub fn bound(&self, _limits: &Limits) -> Bounded {
+                    match *self {}
+                }
+
+                /// How often it has hit its memory limit.
+                pub fn oom(&self) -> OomCount {
+                    match *self {}
+                }
+
+                /// Whether it holds this process.
+                pub fn holds(&self, _pid: u32) -> bool {
+                    match *self {}
+                }
+
+                /// Its descriptor.
+                pub fn fd(&self) -> RawFd {
+                    match *self {}
                 }
 
                 /// Where it is.
@@ -227,9 +263,10 @@ macro_rules! unbuilt {
         }
 
         pub mod spawn {
-            use std::os::fd::BorrowedFd;
+            use std::os::fd::{BorrowedFd, RawFd};
 
             use super::cgroup::Leaf;
+            use crate::guard::Limits;
             use crate::program::{Program, SpawnError, Step};
 
             /// Where a program belongs and what it is connected to.
@@ -246,6 +283,8 @@ macro_rules! unbuilt {
                 pub terminal: Option<BorrowedFd<'a>>,
                 /// Written with its pid before it executes.
                 pub pid_file: Option<&'a std::path::Path>,
+                /// What it may use, and as whom it runs.
+                pub limits: &'a Limits,
             }
 
             /// Starts nothing.
@@ -256,6 +295,9 @@ macro_rules! unbuilt {
                     object: super::lacking($spawn).to_string(),
                 })
             }
+
+            /// Closes every descriptor but these: nothing was forked that would want it.
+            pub fn close_all_but(_keep: &[RawFd]) {}
         }
 
         pub mod sweep {
@@ -330,6 +372,14 @@ macro_rules! unbuilt {
             /// Whether a process descends from another: not to be seen.
             pub fn is_descendant(_pid: u32, _root: u32, _spare: &[u32]) -> bool {
                 false
+            }
+
+            /// Kills descendants: there are none to be seen.
+            pub fn kill_descendants(_root: u32, _spare: &[u32]) {}
+
+            /// Sends us a signal when our parent ends.
+            pub fn hear_parent_end(_signal: i32) -> io::Result<()> {
+                Err(super::lacking($tree))
             }
 
             /// Whether a process was stopped by a signal.

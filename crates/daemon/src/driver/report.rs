@@ -50,7 +50,10 @@ impl Driver {
             Report::Notified { run_id, notice, main } => {
                 run_of(&run_id).map(|run| Event::Notified { run, notice: notice_to_core(notice, main) })
             }
-            Report::OverMemory { .. } => None,
+            Report::ExecEnded { .. } => None,
+            Report::OverMemory { run_id, kib, max_kib } => {
+                run_of(&run_id).map(|run| Event::OverMemory { run, what: memory_words(kib, max_kib) })
+            }
             Report::Remark { words } => {
                 self.log.say(&words);
                 None
@@ -108,7 +111,33 @@ impl Driver {
 /// Whether another try is known to fail the same way.
 fn is_final(failure: &SpawnFailure) -> bool {
     match failure {
-        SpawnFailure::Program(error) => matches!(error.step, Step::Exec | Step::Folder),
+        SpawnFailure::Program(error) => match error.step {
+            Step::Exec | Step::Folder => true,
+            Step::Rlimit | Step::Nice | Step::Umask | Step::Groups | Step::Group | Step::User => true,
+            Step::Fork | Step::Descriptors | Step::PidFile => false,
+        },
         SpawnFailure::ClaimReplaced(_) | SpawnFailure::Survivors(_) | SpawnFailure::Other(_) => false,
+    }
+}
+
+/// `612 MiB of 512 MiB`; what an older guard does not tell is left out.
+fn memory_words(kib: u64, max_kib: u64) -> String {
+    let amount =
+        |kib: u64| if kib < 10 * 1024 { format!("{kib} KiB") } else { format!("{} MiB", kib / 1024) };
+    match max_kib {
+        0 => amount(kib),
+        max => format!("{} of {}", amount(kib), amount(max)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::memory_words;
+
+    #[test]
+    fn memory_is_told_in_a_unit_that_people_read() {
+        assert_eq!(memory_words(612 * 1024, 512 * 1024), "612 MiB of 512 MiB");
+        assert_eq!(memory_words(8300, 8192), "8300 KiB of 8192 KiB");
+        assert_eq!(memory_words(20 * 1024, 0), "20 MiB");
     }
 }

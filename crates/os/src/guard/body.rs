@@ -1,7 +1,9 @@
 //! The guard itself: one single-threaded loop over signals, links, output and one deadline. It holds the claim, is
 //! parent to the tree, writes the record, and ends when the tree is empty and nobody needs it any more. Starting is
-//! `body/start.rs`, stopping `body/stop.rs`.
+//! `body/start.rs`, stopping `body/stop.rs`, its limits `body/bounds.rs`, what runs beside it `body/aside.rs`.
 
+mod aside;
+mod bounds;
 mod notify;
 mod past;
 pub(super) mod start;
@@ -73,7 +75,7 @@ pub fn foreground(assignment: Assignment, claim: Claim, run: RunOrder) -> io::Re
     let terminal = terminal::ours();
     let mut body = Body::new(assignment, claim, Mode::Foreground, None)?;
     body.terminal = terminal;
-    if let Err(failure) = body.spawn(run) {
+    if let Err(failure) = body.spawn(run, None) {
         body.finish();
         return Ok(Outcome::NotStarted(failure));
     }
@@ -158,6 +160,8 @@ struct Body {
     meter: past::Meter,
     /// Children we had before we were a guard (`cmd & exec soloist run …`): not of our tree.
     strangers: Vec<u32>,
+    bounds: bounds::Bounds,
+    asides: aside::Asides,
 }
 
 impl Body {
@@ -223,6 +227,8 @@ impl Body {
             ear: notify::Ear::default(),
             meter: past::Meter::default(),
             strangers,
+            bounds: bounds::Bounds::default(),
+            asides: aside::Asides::default(),
             assignment,
         })
     }
@@ -272,7 +278,8 @@ impl Body {
             Stop::Polite { kill_at } => kill_at,
             Stop::Killing { again_at, .. } => again_at,
         });
-        let deadline = [stop_at, self.write_by, self.ear.due].into_iter().flatten().min();
+        let due = [stop_at, self.write_by, self.ear.due, self.bounds.look_at];
+        let deadline = due.into_iter().flatten().min();
         let timeout = deadline.map(|at| {
             let left = at.saturating_duration_since(Instant::now());
             Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() }
@@ -323,6 +330,18 @@ impl Body {
         }
     }
 
+    /// To the main process and nobody else.
+    fn signal_main_alone(&self, signal: i32) {
+        if self.signal_named_alone(signal) {
+            return;
+        }
+        if let (Tree::Led { main }, Some(signal)) = (self.tree, Signal::from_named_raw(signal))
+            && let Some(main) = i32::try_from(main).ok().and_then(Pid::from_raw)
+        {
+            let _ = rustix::process::kill_process(main, signal);
+        }
+    }
+
     fn reap(&mut self) {
         self.follow_job_control();
         let mut reaped = Vec::new();
@@ -341,10 +360,12 @@ impl Body {
             }
             _ => None,
         };
+        self.note_probes(&reaped);
         if let (Some(exit), Tree::Led { main }) = (exit, self.tree) {
             self.tree = Tree::Leaderless { group: self.part_with(main) };
             self.note_exit(exit, has_children);
         }
+        self.note_stop_command(&reaped);
         if !has_children && self.tree != Tree::Empty {
             self.note_empty();
         }
@@ -358,7 +379,9 @@ impl Body {
         self.record.exit = Some(exit);
         self.record.exit_ms = Some(clock::wall_ms());
         self.record.was_stopped = self.was_asked;
-        let left = if has_children { tree::descendants(self.me.pid).len() } else { 0 };
+        self.end_probes();
+        self.tell_killed_for_memory();
+        let left = if has_children { self.left() } else { 0 };
         self.tell_notice();
         self.report(&Report::MainExited { run_id: self.record.run_id.clone(), exit, left });
         if self.links.is_empty() || self.stop.is_some() {
@@ -369,6 +392,7 @@ impl Body {
         if has_children {
             match self.stop {
                 // Those outside its group have not heard the polite signal yet; they shall have the rest of the grace.
+                Some(Stop::Polite { .. }) if self.asides.is_stop_command_running() => {}
                 Some(Stop::Polite { .. }) => self.signal_outsiders(),
                 Some(Stop::Killing { .. }) => {}
                 None if self.links.is_empty() => self.begin_stop(self.stop_grace),
@@ -435,11 +459,10 @@ impl Body {
     fn obey(&mut self, order: Order, fds: Vec<OwnedFd>, at: usize) {
         match order {
             Order::Spawn => {
-                let run = start::read_run(fds);
-                let run_id = run.as_ref().map_or(String::new(), |run| run.run_id.clone());
-                if let Err(error) =
-                    run.map_err(|e| SpawnFailure::Other(e.to_string())).and_then(|r| self.spawn(r))
-                {
+                let run = start::take_run(fds);
+                let run_id = run.as_ref().map_or(String::new(), |(run, _)| run.run_id.clone());
+                let run = run.map_err(|e| SpawnFailure::Other(e.to_string()));
+                if let Err(error) = run.and_then(|(run, memory)| self.spawn(run, Some(memory))) {
                     self.report(&Report::SpawnFailed { run_id, error });
                 }
             }
@@ -480,10 +503,11 @@ impl Body {
                 self.obey(Order::Sweep { run_id, grace_ms: 0 }, Vec::new(), at);
             }
             Order::Kill => {}
-            Order::Signal { signal } => self.signal_main(signal),
+            Order::Signal { signal } => self.signal_main_alone(signal),
             Order::Status => self.tell_status(at),
             Order::Release => self.released = true,
             Order::Remember => self.was_ready = true,
+            Order::Exec { id, argv, timeout_ms } => self.exec(id, argv, Duration::from_millis(timeout_ms)),
         }
     }
 

@@ -23,7 +23,12 @@ impl Leaf {
     /// Always a fresh one: into a cgroup that was once killed by `cgroup.kill`, clone3(2) with CLONE_INTO_CGROUP only
     /// makes processes that are killed at birth (seen with Linux 6.18).
     pub fn make(name: &str) -> io::Result<Leaf> {
-        let path = own()?.join(name);
+        Leaf::make_in(&own()?, name)
+    }
+
+    /// As `make`, in a folder of the caller's choice.
+    pub fn make_in(folder: &Path, name: &str) -> io::Result<Leaf> {
+        let path = folder.join(name);
         remove_below(&path);
         fs::create_dir(&path).map_err(|e| named(e, "cannot make", &path))?;
         Leaf::open(&path)
@@ -105,7 +110,7 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The folder of our own cgroup in the v2 hierarchy, also where v1 controllers are mounted beside it (hybrid).
-fn own() -> io::Result<PathBuf> {
+pub(super) fn own() -> io::Result<PathBuf> {
     let absent = || io::Error::new(io::ErrorKind::Unsupported, "no cgroup v2 hierarchy is mounted");
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
     let (root, point) = mounts.lines().find_map(cgroup2_mount).ok_or_else(absent)?;

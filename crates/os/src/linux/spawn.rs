@@ -8,6 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::cgroup::Leaf;
+use super::limits::{self, Confinement};
+use crate::guard::Limits;
 use crate::program::{Program, SpawnError, Step};
 
 /// Where it belongs and what it is connected to.
@@ -23,22 +25,33 @@ pub struct Surroundings<'a> {
     pub terminal: Option<BorrowedFd<'a>>,
     /// Written with its pid before it executes: whoever sees the program sees its PID file.
     pub pid_file: Option<&'a Path>,
+    /// What it may use, and as whom it runs.
+    pub limits: &'a Limits,
 }
 
 /// Starts the program and returns its pid once it is executing.
 pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnError> {
     let name = program.argv.first().cloned().unwrap_or_default();
-    let fail = |step, error: io::Error| SpawnError {
+    let fail_at = |step, at, error: io::Error| SpawnError {
         step,
         errno: error.raw_os_error().unwrap_or(libc::EINVAL),
         object: match step {
-            Step::Folder => program.dir.display().to_string(),
+            Step::Folder => folder(program, around.limits),
             Step::PidFile => around.pid_file.unwrap_or(Path::new("")).display().to_string(),
             Step::Fork | Step::Descriptors | Step::Exec => name.clone(),
+            Step::Rlimit | Step::Nice | Step::Umask | Step::Groups | Step::Group | Step::User => {
+                limits::object(around.limits, step, at)
+            }
         },
     };
+    let fail = |step, error| fail_at(step, 0, error);
     // All that allocates is done before the fork.
     let image = Image::of(program).map_err(|e| fail(Step::Exec, e))?;
+    let confinement = Confinement::of(around.limits)?;
+    if let (Some(user), Some(output)) = (confinement.user(), around.output) {
+        // It may open /dev/stdout anew, which looks at the owner; that of a file or a terminal is not ours to change.
+        let _ = is_pipe(output).then(|| rustix::fs::fchown(output, Some(user), None));
+    }
     let pid_file = around.pid_file.map(PidFile::at).transpose().map_err(|e| fail(Step::PidFile, e))?;
     let null = if around.detached {
         let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
@@ -54,6 +67,7 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
     let child = Child {
         image: &image,
         pid_file: pid_file.as_ref(),
+        confinement: &confinement,
         input: null.as_ref().map(AsRawFd::as_raw_fd),
         output: around.output.map(|fd| fd.as_raw_fd()),
         terminal: around.terminal.map(|fd| fd.as_raw_fd()),
@@ -64,14 +78,41 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
     drop(tell);
     match read_failure(&told) {
         None => Ok(pid),
-        Some((step, errno)) => {
+        Some((step, at, errno)) => {
             // It has reported and is exiting; reap it here so that the guard never sees it as a child of the run.
             let raw = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
             while let Err(rustix::io::Errno::INTR) =
                 rustix::process::waitpid(raw, rustix::process::WaitOptions::empty())
             {}
-            Err(fail(step, io::Error::from_raw_os_error(errno)))
+            Err(fail_at(step, at, io::Error::from_raw_os_error(errno)))
         }
+    }
+}
+
+/// The folder, and who could not enter it.
+fn folder(program: &Program, limits: &Limits) -> String {
+    let folder = program.dir.display();
+    limits.user.map_or_else(|| folder.to_string(), |user| format!("{folder} as user {user}"))
+}
+
+fn is_pipe(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|s| rustix::fs::FileType::from_raw_mode(s.st_mode).is_fifo())
+}
+
+/// In a fresh fork: closes every descriptor from 3 on but these. They belong to the parent's objects, which live on in
+/// this process's copy of memory and must never be dropped in it.
+#[allow(unsafe_code)]
+pub fn close_all_but(keep: &[RawFd]) {
+    let mut keep: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    keep.sort_unstable();
+    let mut from = 3u32;
+    for last in keep.into_iter().map(Some).chain([None]) {
+        let to = last.map_or(u32::MAX, |fd| fd.saturating_sub(1));
+        if from <= to {
+            // SAFETY: closes numbers, touches no memory; the caller promises to use none of them any more.
+            unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
+        }
+        from = last.map_or(from, |fd| from.max(fd + 1));
     }
 }
 
@@ -174,6 +215,7 @@ impl PidFile {
 struct Child<'a> {
     image: &'a Image,
     pid_file: Option<&'a PidFile>,
+    confinement: &'a Confinement,
     input: Option<RawFd>,
     output: Option<RawFd>,
     terminal: Option<RawFd>,
@@ -240,6 +282,11 @@ impl Child<'_> {
             }
             // Nothing but 0, 1 and 2 goes over; the error pipe closes by itself when the program executes.
             libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            if let Err((step, at, errno)) = self.confinement.apply() {
+                *libc::__errno_location() = errno.raw_os_error();
+                self.report_at(step, at);
+            }
+            // As the user it runs as: it must be able to come back.
             if libc::chdir(self.image.folder.as_ptr()) != 0 {
                 self.report(Step::Folder);
             }
@@ -248,7 +295,11 @@ impl Child<'_> {
             for candidate in &self.image.candidates {
                 libc::execve(candidate.as_ptr(), self.image.argv.as_ptr(), self.image.envp.as_ptr());
                 match *libc::__errno_location() {
-                    libc::EACCES => denied = true,
+                    // In a folder of PATH that is closed to this user there is nothing to be found for it.
+                    libc::EACCES => {
+                        let is_only = self.image.candidates.len() == 1;
+                        denied |= is_only || libc::access(candidate.as_ptr(), libc::F_OK) == 0;
+                    }
                     libc::ENOENT | libc::ENOTDIR => {}
                     _ => self.report(Step::Exec),
                 }
@@ -278,30 +329,33 @@ impl Child<'_> {
     /// Says which step failed, and why, and ends.
     #[allow(unsafe_code)]
     unsafe fn report(&self, step: Step) -> ! {
-        // SAFETY: writes five bytes of our own stack to a descriptor that is open, then ends without unwinding.
+        // SAFETY: as below.
+        unsafe { self.report_at(step, 0) }
+    }
+
+    /// As `report`, for one of several that the step is made of.
+    #[allow(unsafe_code)]
+    unsafe fn report_at(&self, step: Step, at: u8) -> ! {
+        // SAFETY: writes six bytes of our own stack to a descriptor that is open, then ends without unwinding.
         unsafe {
             let errno = (*libc::__errno_location()).to_ne_bytes();
-            let bytes = [step as u8, errno[0], errno[1], errno[2], errno[3]];
+            let bytes = [step as u8, at, errno[0], errno[1], errno[2], errno[3]];
             libc::write(self.tell, bytes.as_ptr().cast(), bytes.len());
             libc::_exit(127)
         }
     }
 }
 
-/// Waits until the child executes (end of the pipe) or says why not.
-fn read_failure(told: &OwnedFd) -> Option<(Step, i32)> {
-    let mut bytes = [0u8; 5];
+/// Waits until the child executes (end of the pipe) or says why not: the step, which of several, and errno(3).
+fn read_failure(told: &OwnedFd) -> Option<(Step, u8, i32)> {
+    let mut bytes = [0u8; 6];
     loop {
         match rustix::io::read(told, &mut bytes) {
             Err(rustix::io::Errno::INTR) => {}
-            Ok(5) => {
-                let step = match bytes[0] {
-                    s if s == Step::Descriptors as u8 => Step::Descriptors,
-                    s if s == Step::PidFile as u8 => Step::PidFile,
-                    s if s == Step::Folder as u8 => Step::Folder,
-                    _ => Step::Exec,
-                };
-                return Some((step, i32::from_ne_bytes([bytes[1], bytes[2], bytes[3], bytes[4]])));
+            Ok(6) => {
+                let said = Step::ALL.into_iter().find(|step| *step as u8 == bytes[0]);
+                let errno = i32::from_ne_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]);
+                return Some((said.unwrap_or(Step::Exec), bytes[1], errno));
             }
             _ => return None,
         }

@@ -88,6 +88,26 @@ fn signal_those(root: u32, spare: &[u32], signal: i32, is_meant: impl Fn(u32) ->
     reached
 }
 
+/// Kills every living descendant but the given ones, as far as it can be seen: callers look again. What stands still
+/// cannot fork, so all are stopped until nobody new shows, then killed.
+pub fn kill_descendants(root: u32, spare: &[u32]) {
+    let mut reached = 0;
+    for _ in 0..64 {
+        let now = signal_descendants(root, spare, libc::SIGSTOP, None);
+        if now == reached {
+            break;
+        }
+        reached = now;
+    }
+    signal_descendants(root, spare, libc::SIGKILL, None);
+}
+
+/// Sends us this signal when our parent ends (PR_SET_PDEATHSIG, prctl(2)).
+pub fn hear_parent_end(signal: i32) -> io::Result<()> {
+    let signal = rustix::process::Signal::from_named_raw(signal);
+    rustix::process::set_parent_process_death_signal(signal).map_err(io::Error::from)
+}
+
 /// Whether a process was stopped by a signal (Ctrl+Z).
 pub fn is_stopped(pid: u32) -> bool {
     process::stat(pid).is_ok_and(|s| s.state == 'T')

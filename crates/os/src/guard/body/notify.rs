@@ -261,6 +261,15 @@ impl Body {
         true
     }
 
+    /// The same, to nobody but the main process that was named.
+    pub(super) fn signal_named_alone(&self, signal: i32) -> bool {
+        let named = self.ear.named.as_ref();
+        named.is_some_and(|named| {
+            let _ = named.handle.signal(signal);
+            true
+        })
+    }
+
     /// How a named main process ended, if it has and was not ours to reap: a zombie tells, and so does the pidfd of one
     /// that was reaped (Linux 6.15). An older kernel does not; then it counts as a clean end, as systemd has it.
     pub(super) fn named_exit(&self) -> Option<Exit> {

@@ -2,12 +2,14 @@
 //! run that lives is in `body.rs`, how it ends one in `stop.rs`.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::aside::Asides;
 use super::past::Meter;
 use super::{Body, Mode, Tree};
 use crate::clock;
@@ -16,14 +18,14 @@ use crate::guard::{Assignment, Report, RunOrder, SpawnFailure, Usage};
 use crate::identity::Identity;
 use crate::layout::Place;
 use crate::link::Listener;
-use crate::platform::cgroup::Leaf;
 use crate::platform::spawn::{Surroundings, spawn};
 use crate::platform::sweep;
 use crate::record::Record;
 use crate::survivor::Traces;
 
 impl Body {
-    pub(super) fn spawn(&mut self, mut run: RunOrder) -> Result<(), SpawnFailure> {
+    /// Starts a run; its order as it came is kept for what is run beside it.
+    pub(super) fn spawn(&mut self, mut run: RunOrder, order: Option<File>) -> Result<(), SpawnFailure> {
         if self.tree != Tree::Empty {
             return Err(SpawnFailure::Other("a run of this instance is alive; nothing was started".into()));
         }
@@ -39,15 +41,13 @@ impl Body {
         if self.listener.is_none() {
             self.listener = Some(Listener::bind(&self.place.socket()).map_err(other)?);
         }
-        if self.leaf.is_none() {
-            // Without a leaf the subreaper keeps the tree; the leaf is for the case that we are killed.
-            self.leaf = Leaf::make(&leaf_name(&self.place)).ok();
-        }
+        self.make_leaf(&run.limits);
         if let (None, Some(log)) = (&self.output, &run.log) {
             self.output = Some(Output::open(log).map_err(other)?);
         }
         self.lend_ear(&mut run).map_err(other)?;
         self.meter = Meter::default();
+        self.asides = Asides::of(order, &run);
         self.stop_signal = run.stop_signal;
         self.stop_grace = grace;
         self.record.run_id = run.run_id;
@@ -77,6 +77,7 @@ impl Body {
             detached: self.mode == Mode::Detached,
             terminal: self.terminal.as_ref().map(AsFd::as_fd),
             pid_file: run.pid_file.as_deref(),
+            limits: &run.limits,
         };
         let main = spawn(&run.program, &around).map_err(|e| {
             self.record.ended = true;
@@ -84,6 +85,7 @@ impl Body {
             SpawnFailure::Program(e)
         })?;
         self.tree = Tree::Led { main };
+        self.begin_watch(main);
         self.was_asked = false;
         self.was_ready = false;
         // The child is not reaped yet, so this cannot name another, even if it has already ended.
@@ -157,16 +159,24 @@ pub(in crate::guard) fn traces(assignment: &Assignment, zygote: Option<u32>) -> 
     Traces { claim: place.claim(), record, zygote, spare: assignment.spare.clone() }
 }
 
-pub(super) fn read_run(fds: Vec<OwnedFd>) -> io::Result<RunOrder> {
+/// The order that came with these descriptors, and the memory file that it is in.
+pub(super) fn take_run(fds: Vec<OwnedFd>) -> io::Result<(RunOrder, File)> {
     let memory =
         fds.into_iter().next().ok_or_else(|| io::Error::other("an order to spawn came without a program"))?;
-    let mut bytes = Vec::new();
-    File::from(memory).read_to_end(&mut bytes)?;
+    let memory = File::from(memory);
+    Ok((read_run(&memory)?, memory))
+}
+
+/// Reads an order; where the file stands is shared with other processes and no matter.
+pub(in crate::guard) fn read_run(memory: &File) -> io::Result<RunOrder> {
+    let length = usize::try_from(memory.metadata()?.len()).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    memory.read_exact_at(&mut bytes, 0)?;
     serde_json::from_slice(&bytes).map_err(io::Error::other)
 }
 
 /// `soloist-api-1a2b3c4d`: readable, and its own for each claim path.
-fn leaf_name(place: &Place) -> String {
+pub(super) fn leaf_name(place: &Place) -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     place.claim().hash(&mut hasher);

@@ -25,6 +25,13 @@ impl Body {
             return;
         }
         self.stop = Some(Stop::Polite { kill_at });
+        let is_led = matches!(self.tree, Tree::Led { .. });
+        if !is_led || !self.has_stop_command_begun() {
+            self.signal_politely();
+        }
+    }
+
+    pub(super) fn signal_politely(&self) {
         match self.tree {
             Tree::Led { .. } => {
                 self.signal_main(self.stop_signal);
@@ -54,18 +61,10 @@ impl Body {
     fn kill_round(&mut self) {
         if let Some(leaf) = &self.leaf {
             let _ = leaf.kill();
+            tree::signal_descendants(self.me.pid, &self.strangers, libc::SIGKILL, None);
         } else {
-            // What stands still cannot fork: stop until nobody new shows, then kill all of them.
-            let mut reached = 0;
-            for _ in 0..64 {
-                let now = tree::signal_descendants(self.me.pid, &self.strangers, libc::SIGSTOP, None);
-                if now == reached {
-                    break;
-                }
-                reached = now;
-            }
+            tree::kill_descendants(self.me.pid, &self.strangers);
         }
-        tree::signal_descendants(self.me.pid, &self.strangers, libc::SIGKILL, None);
         self.reap();
     }
 
@@ -74,6 +73,7 @@ impl Body {
         if self.write_by.is_some_and(|at| now >= at) {
             let _ = self.write_record();
         }
+        self.watch_memory(now);
         match self.stop {
             Some(Stop::Polite { kill_at }) if now >= kill_at => self.begin_kill(),
             Some(Stop::Killing { since, again_at, told }) if now >= again_at => {

@@ -59,6 +59,9 @@ pub struct Service {
     /// Who holds its claim.
     #[serde(default)]
     pub holder: Option<serde_json::Value>,
+    /// The last lines of a run that failed.
+    #[serde(default)]
+    pub tail: Vec<String>,
 }
 
 /// How a run ended.

@@ -24,6 +24,9 @@ pub struct DaemonStatus {
     pub version: String,
 }
 
+/// So many of the last lines of a failed run are told.
+pub const LAST_LINES: usize = 10;
+
 /// One instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceStatus {
@@ -71,6 +74,9 @@ pub struct ServiceStatus {
     pub holder: Option<HolderStatus>,
     /// The file of what it writes.
     pub log: Option<String>,
+    /// The last lines of a run that failed, at most [`LAST_LINES`], as long as that is what there is to tell.
+    #[serde(default)]
+    pub tail: Vec<String>,
 }
 
 /// What a service says of itself: `STATUS=`, `X_SOLOIST_STATE=` and `X_SOLOIST_PROGRESS=` of its notify socket.

@@ -137,6 +137,8 @@ pub struct Face<'a> {
     pub log: String,
     /// Who holds its claim.
     pub holder: Option<HolderStatus>,
+    /// Its last lines, if they tell why it is as it is.
+    pub tail: Vec<String>,
 }
 
 /// An instance, for clients.
@@ -168,6 +170,7 @@ pub fn service(face: Face<'_>, status: Status) -> ServiceStatus {
         command: face.command.to_vec(),
         holder: face.holder,
         log: Some(face.log),
+        tail: face.tail,
     }
 }
 

@@ -4,7 +4,9 @@
 
 mod adopt;
 mod answer;
+mod last_words;
 mod perform;
+mod probe;
 mod report;
 
 use std::collections::{HashMap, VecDeque};
@@ -24,6 +26,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::config::Declared;
 use crate::driver::answer::Waiter;
+use crate::driver::probe::Tries;
 use crate::inbox::{Inbox, Input};
 use crate::ledger::Ledger;
 use crate::links::{GuardLink, Zygote};
@@ -35,6 +38,20 @@ const EVENTS_KEPT: usize = 1024;
 struct Service {
     declared: Declared,
     place: Place,
+    /// Where in its log the run begins; none if it was adopted.
+    log_at: Option<u64>,
+    tries: Tries,
+    /// The last lines of its last run, if that failed.
+    tail: Vec<String>,
+}
+
+impl Service {
+    /// A new run is ordered: nothing of the last one counts.
+    fn begin(&mut self, log_at: u64) {
+        self.log_at = Some(log_at);
+        self.tries = Tries::default();
+        self.tail.clear();
+    }
 }
 
 /// A claim this daemon holds.
@@ -192,7 +209,13 @@ impl Driver {
     fn add(&mut self, declared: Declared, place: Place) -> usize {
         let at = self.project.add(&declared.name, declared.plan.clone(), soloist_os::random_u64(), now());
         self.project.replan(now(), at, declared.plan.clone(), declared.print());
-        self.services.push(Service { declared, place });
+        self.services.push(Service {
+            declared,
+            place,
+            log_at: None,
+            tries: Tries::default(),
+            tail: Vec::new(),
+        });
         at
     }
 }

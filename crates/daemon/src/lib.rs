@@ -4,6 +4,7 @@
 
 pub mod config;
 mod convert;
+mod diagnosis;
 mod driver;
 pub mod foreground;
 mod http;
@@ -12,7 +13,9 @@ pub mod keys;
 mod ledger;
 pub mod leftovers;
 pub mod links;
+mod plain;
 pub mod ports;
+mod probe;
 pub mod runs;
 pub mod serve;
 pub mod service;

@@ -149,7 +149,21 @@ fn container(cgroup: &str, command: &[String]) -> Option<String> {
 
 /// A listener in one line for people.
 pub fn describe(held: &Held) -> String {
-    let Listener { port, address, uid, .. } = &held.listener;
+    let Listener { port, address, .. } = &held.listener;
+    format!("port {port} on {address}: {}", holder(held))
+}
+
+/// Everybody who listens on a port, without the port; `None` if nobody does, or none can be looked up.
+pub fn holders(layout: &Layout, port: u16) -> Option<String> {
+    let held = who(layout, port).ok()?;
+    let mut words: Vec<String> = held.iter().map(holder).collect();
+    // One that listens on IPv4 and on IPv6 is named once.
+    words.dedup();
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
+fn holder(held: &Held) -> String {
+    let Listener { uid, .. } = &held.listener;
     let owners: Vec<String> = held.listener.owners.iter().map(describe_owner).collect();
     let owners = if owners.is_empty() {
         format!("a process of user {uid} that cannot be seen from here")
@@ -169,7 +183,7 @@ pub fn describe(held: &Held) -> String {
         Class::Stranger => "not started by soloist".to_owned(),
         Class::OtherUser => format!("of user {uid}"),
     };
-    format!("port {port} on {address}: {owners} [{class}]")
+    format!("{owners} [{class}]")
 }
 
 fn describe_owner(owner: &Owner) -> String {

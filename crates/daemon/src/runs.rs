@@ -76,6 +76,7 @@ fn tell(record: &Record, place: &Place) -> ServiceStatus {
         command: record.command.clone(),
         holder: held_by(place).as_ref().map(convert::holder_to_api),
         log: None,
+        tail: Vec::new(),
     }
 }
 
@@ -169,6 +170,7 @@ fn tell_declared(layout: &Layout, declared: &Declared) -> ServiceStatus {
         command: &declared.program.argv,
         log: layout.log(&declared.name).display().to_string(),
         holder: None,
+        tail: Vec::new(),
     };
     let since = record.and_then(|r| r.exit_ms).and_then(convert::moment);
     ServiceStatus { since, ..convert::service(face, status) }

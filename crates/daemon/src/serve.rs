@@ -40,7 +40,8 @@ const LOG_MAX: u64 = 1 << 20;
 pub struct Log(Arc<Mutex<Option<File>>>);
 
 impl Log {
-    fn open(path: &Path) -> Log {
+    /// The log at a path; one that is too long is put aside first.
+    pub(crate) fn open(path: &Path) -> Log {
         if std::fs::metadata(path).is_ok_and(|found| found.len() > LOG_MAX) {
             let _ = std::fs::rename(path, path.with_extension("log.1"));
         }

@@ -125,6 +125,9 @@ fn detail(printer: &Printer, s: &ServiceStatus) {
         row("holder", &format!("{} (guard pid {}, project {})", holder.kind, holder.guard, holder.project));
     }
     row("log", s.log.as_deref().unwrap_or_default());
+    for (label, line) in std::iter::once("last said").chain(std::iter::repeat("")).zip(&s.tail) {
+        row(label, line);
+    }
 }
 
 fn ago(at: jiff::Timestamp) -> String {

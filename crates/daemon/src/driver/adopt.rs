@@ -12,6 +12,7 @@ use soloist_os::guard::{Past, Report};
 use soloist_os::layout::{Place, machine_state};
 use soloist_os::record::{Holder, Record, all};
 
+use super::probe::Tries;
 use super::{Driver, now};
 use crate::config::{Config, Declared, Program};
 use crate::convert::{cause_to_core, exit_to_core, notice_to_core, since_boot};
@@ -156,6 +157,8 @@ impl Driver {
         let run = run_id.and_then(|id| RunId::parse(&id))?;
         let record = Record::read(&self.services[at].place.record());
         let claim = self.hold(at, found.claim);
+        self.services[at].log_at = record.as_ref().and_then(|record| record.log_at);
+        self.services[at].tries = Tries::adopted(was_ready);
         match GuardLink::watch(found.link, claim, &self.inbox) {
             Ok(mut link) => {
                 link.pid = Some(guard.pid);

@@ -77,6 +77,7 @@ impl Driver {
             command: &service.declared.program.argv,
             log: self.layout.log(&service.declared.name).display().to_string(),
             holder: holder.as_ref().map(convert::holder_to_api),
+            tail: self.telling_lines(at, status.state),
         };
         convert::service(face, status)
     }

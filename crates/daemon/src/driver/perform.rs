@@ -66,7 +66,7 @@ impl Driver {
                 }
             }
             Effect::CheckPorts { ask, run: _ } => self.check_ports(at, ask),
-            Effect::Probe { .. } => {}
+            Effect::Probe { ask, run: _, kind, timeout } => self.probe(at, ask, kind, timeout),
             Effect::Tell { note } => {
                 if note.what == What::Ready
                     && let Some(claim) = self.project.instance(at).claim()
@@ -172,8 +172,12 @@ impl Driver {
 
     fn spawn(&mut self, at: usize, claim: ClaimId, run: RunId, cause: &Cause) -> std::io::Result<()> {
         self.guard(claim)?;
-        let Service { declared, place } = &self.services[at];
-        let log = Some(self.layout.log(&declared.name));
+        let log = self.layout.log(&self.services[at].declared.name);
+        // The guard tells it, unless it is an older one.
+        let log_at = std::fs::metadata(&log).map_or(0, |log| log.len());
+        self.services[at].begin(log_at);
+        let Service { declared, place, .. } = &self.services[at];
+        let log = Some(log);
         let mut order = service::run_order(
             &declared.name,
             run.to_string(),
@@ -231,6 +235,6 @@ impl Driver {
     }
 }
 
-fn milliseconds(span: std::time::Duration) -> u64 {
+pub(super) fn milliseconds(span: std::time::Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,8 +5,10 @@ use soloist_core::id::{ClaimId, RunId};
 use soloist_core::project::Orders;
 use soloist_os::Step;
 use soloist_os::guard::{Report, SpawnFailure};
+use soloist_os::identity::Exit as OsExit;
 
 use super::Driver;
+use super::probe::Tries;
 use crate::convert::{exit_to_core, notice_to_core};
 use crate::links;
 use crate::runs::stuck_words;
@@ -30,7 +32,9 @@ impl Driver {
                 }
                 None
             }
-            Report::Spawned { run_id, main, log_at: _ } => {
+            Report::Spawned { run_id, main, log_at } => {
+                let service = &mut self.services[at];
+                service.log_at = log_at.or(service.log_at);
                 run_of(&run_id).map(|run| Event::Spawned { run, pid: main.pid })
             }
             Report::SpawnFailed { error: SpawnFailure::ClaimReplaced(_), .. } => {
@@ -40,17 +44,14 @@ impl Driver {
                 let is_final = is_final(&error);
                 Event::SpawnFailed { run, why: error.to_string(), is_final }
             }),
-            Report::MainExited { run_id, exit, left } => run_of(&run_id).map(|run| Event::MainExited {
-                run,
-                exit: exit_to_core(exit),
-                is_tree_left: left > 0,
-                diagnosis: None,
-            }),
+            Report::MainExited { run_id, exit, left } => {
+                run_of(&run_id).map(|run| self.main_exited(at, run, exit, left > 0))
+            }
+            Report::ExecEnded { id, outcome } => return self.command_ended(claim, id, outcome),
             Report::Emptied { run_id, .. } => run_of(&run_id).map(|run| Event::TreeEmptied { run }),
             Report::Notified { run_id, notice, main } => {
                 run_of(&run_id).map(|run| Event::Notified { run, notice: notice_to_core(notice, main) })
             }
-            Report::ExecEnded { .. } => None,
             Report::OverMemory { run_id, kib, max_kib } => {
                 run_of(&run_id).map(|run| Event::OverMemory { run, what: memory_words(kib, max_kib) })
             }
@@ -68,23 +69,21 @@ impl Driver {
     }
 
     /// After a link broke and was made anew, reports may be missing: the status says what they said.
-    fn catch_up(
-        &mut self,
-        at: usize,
-        run: Option<RunId>,
-        exit: Option<soloist_os::identity::Exit>,
-        is_empty: bool,
-    ) {
+    fn catch_up(&mut self, at: usize, run: Option<RunId>, exit: Option<OsExit>, is_empty: bool) {
         let Some(run) = run else { return };
         if let Some(exit) = exit.filter(|_| self.project.status(at).pid.is_some()) {
-            self.tell(
-                at,
-                Event::MainExited { run, exit: exit_to_core(exit), is_tree_left: !is_empty, diagnosis: None },
-            );
+            let event = self.main_exited(at, run, exit, !is_empty);
+            self.tell(at, event);
         }
         if is_empty && exit.is_some() {
             self.tell(at, Event::TreeEmptied { run });
         }
+    }
+
+    fn main_exited(&mut self, at: usize, run: RunId, exit: OsExit, is_tree_left: bool) -> Event {
+        let exit = exit_to_core(exit);
+        self.services[at].tries = Tries::default();
+        Event::MainExited { run, exit, is_tree_left, diagnosis: self.last_words(at, exit) }
     }
 
     pub(super) fn take_guard_end(&mut self, claim: ClaimId) {
@@ -103,6 +102,7 @@ impl Driver {
             self.let_go(claim);
             self.perform(Orders::new());
         } else {
+            self.services[at].tries = Tries::default();
             self.tell(at, Event::GuardLost { claim });
         }
     }

@@ -1,0 +1,142 @@
+//! What is kept and told of the end of a run that failed: its last lines, and what they tell about the reason.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use soloist_api::status::LAST_LINES;
+use soloist_core::event::{Diagnosis, Exit};
+use soloist_core::state::Word;
+
+use super::{Driver, now};
+use crate::diagnosis::{End, diagnose};
+use crate::plain::plain;
+use crate::ports;
+
+/// So much of the end of a run's output is looked at.
+const LOOKED_AT: u64 = 8 * 1024;
+/// So much of it is kept.
+const KEPT: usize = 2 * 1024;
+
+impl Driver {
+    /// Keeps the last lines of a run that failed, and says what they tell. One that has served for long fell for no reason
+    /// of its start, and is to be back soon; one that we stop ends because of that.
+    pub(super) fn last_words(&mut self, at: usize, exit: Exit) -> Option<Diagnosis> {
+        let service = &mut self.services[at];
+        let plan = &service.declared.plan;
+        if matches!(exit, Exit::Code(code) if plan.success_codes.contains(&code)) {
+            return None;
+        }
+        let log = self.layout.log(&service.declared.name);
+        let text = end_of(&log, service.log_at.unwrap_or(0));
+        service.tail = last_lines(&text);
+        let status = self.project.status(at);
+        let is_told = match status.state {
+            Word::Starting | Word::Running => true,
+            // Without ports and probes it is ready as soon as it executes.
+            Word::Ready | Word::Unhealthy => now().since(status.since) < plan.backoff.reset_after,
+            Word::Stopping
+            | Word::Stopped
+            | Word::Claiming
+            | Word::Standby
+            | Word::Backoff
+            | Word::Failed
+            | Word::Conflict
+            | Word::Scheduled
+            | Word::Completed => false,
+        };
+        // Without its beginning, the words may be those of an earlier run.
+        if !is_told || service.log_at.is_none() {
+            return None;
+        }
+        let end = End { exit, text: &text, command: &service.declared.program.argv, ports: &plan.ports };
+        diagnose(end, |port| ports::holders(&self.layout, port))
+    }
+
+    /// The last lines that an instance in this state wrote, if they tell why it is in it.
+    pub(super) fn telling_lines(&self, at: usize, state: Word) -> Vec<String> {
+        let service = &self.services[at];
+        match state {
+            Word::Backoff | Word::Failed => service.tail.clone(),
+            Word::Unhealthy => {
+                let log = self.layout.log(&service.declared.name);
+                last_lines(&end_of(&log, service.log_at.unwrap_or(0)))
+            }
+            Word::Stopped
+            | Word::Claiming
+            | Word::Standby
+            | Word::Starting
+            | Word::Ready
+            | Word::Stopping
+            | Word::Conflict
+            | Word::Scheduled
+            | Word::Running
+            | Word::Completed => Vec::new(),
+        }
+    }
+}
+
+/// The end of a log, but nothing before `from`; a log that is shorter than that was begun anew.
+fn end_of(log: &Path, from: u64) -> String {
+    let Ok(file) = File::open(log) else { return String::new() };
+    let length = file.metadata().map_or(0, |log| log.len());
+    let from = if length < from { 0 } else { from };
+    let begin = from.max(length.saturating_sub(LOOKED_AT));
+    let mut bytes = vec![0; usize::try_from(length - begin).unwrap_or(0)];
+    let read = file.read_at(&mut bytes, begin).unwrap_or(0);
+    let text = String::from_utf8_lossy(&bytes[..read]);
+    match text.split_once('\n') {
+        // Begun in the middle of a line, most likely.
+        Some((_, whole)) if begin > from => whole.to_owned(),
+        _ => text.into_owned(),
+    }
+}
+
+fn last_lines(text: &str) -> Vec<String> {
+    let mut left = KEPT;
+    let lines = text.lines().rev().map(plain).filter(|line| !line.trim().is_empty()).take(LAST_LINES);
+    let mut kept: Vec<String> = lines
+        .map_while(|line| {
+            // Of a line that is too long as a whole the beginning is kept, if it is the last.
+            let end = (left == KEPT).then(|| line.floor_char_boundary(left.min(line.len())));
+            let end = end.or_else(|| (line.len() <= left).then_some(line.len()))?;
+            left -= end;
+            Some(line[..end].to_owned())
+        })
+        .collect();
+    kept.reverse();
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_holds_nothing_of_an_earlier_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("api.log");
+        assert_eq!(end_of(&log, 0), "");
+        std::fs::write(&log, "earlier\nthis\n").unwrap();
+        assert_eq!(end_of(&log, 8), "this\n");
+        assert_eq!(end_of(&log, 13), "");
+        assert_eq!(end_of(&log, 1000), "earlier\nthis\n", "begun anew");
+        std::fs::write(&log, format!("{}\nlast\n", "x".repeat(9000))).unwrap();
+        assert_eq!(end_of(&log, 0), "last\n", "no half line");
+        std::fs::write(&log, "x".repeat(9000)).unwrap();
+        assert_eq!(end_of(&log, 0).len(), 8192, "half a line is better than none");
+    }
+
+    #[test]
+    fn few_lines_are_kept_and_few_bytes() {
+        let many: String = (0..30).map(|n| format!("line {n}\n\n")).collect();
+        let kept = last_lines(&many);
+        assert_eq!((kept.len(), kept[0].as_str(), kept[9].as_str()), (10, "line 20", "line 29"));
+        let long = format!("{}\n{}\nend\n", "a".repeat(100), "b".repeat(3000));
+        assert_eq!(last_lines(&long), ["end"]);
+        let kept = last_lines(&"ü".repeat(3000));
+        assert_eq!(kept, ["ü".repeat(1024)], "the beginning of a last line that is too long");
+        assert_eq!(last_lines("\x1b[31mred\x1b[0m\r\n \n"), ["red"]);
+        assert!(last_lines("").is_empty());
+    }
+}

@@ -70,6 +70,11 @@ fn perform(orders: &Orders) -> io::Result<ExitCode> {
     {
         children::bequeath(orders, listener)?;
     }
+    if orders.echo
+        && let Some(listener) = &listener
+    {
+        listener.echo()?;
+    }
     if let Some((program, arguments)) = orders.exec.split_first() {
         // Pid and start time stay: the beacon goes on telling the truth.
         return Err(Command::new(program).args(arguments).exec());

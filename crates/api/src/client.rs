@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 
 use crate::error::{Code, Problem};
 use crate::event::{Cutter, Event};
-use crate::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer};
+use crate::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer, Upgrade, UpgradeAnswer};
 use crate::status::{ServiceStatus, Status};
 
 /// Speaks to one daemon.
@@ -65,6 +65,11 @@ impl Client {
         self.request(Method::POST, "/api/v1/down", Some(down)).await
     }
 
+    /// Has the daemon become another binary; returns when that one was found good, before it has.
+    pub async fn upgrade(&self, upgrade: &Upgrade) -> Result<UpgradeAnswer, Problem> {
+        self.request(Method::POST, "/api/v1/upgrade", Some(upgrade)).await
+    }
+
     /// What happens from now on.
     pub async fn events(&self) -> Result<Events, Problem> {
         let request = build::<()>(Method::GET, "/api/v1/events", None)?;
@@ -92,7 +97,9 @@ impl Client {
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Problem> {
         let stream = self.connect().await.map_err(|e| {
-            Problem::new(Code::NotRunning, format!("no daemon answers at {}: {e}", self.socket.display()))
+            // It was there when this client was made: it died since, and is brought back.
+            Problem::new(Code::Ending, format!("no daemon answers at {}: {e}", self.socket.display()))
+                .hint("ask again; its log is .soloist/daemon.log")
         })?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;

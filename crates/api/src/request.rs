@@ -50,6 +50,23 @@ pub struct Instances {
     pub who: Option<String>,
 }
 
+/// The body of `POST /api/v1/upgrade`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Upgrade {
+    /// The absolute path of the new binary; none: what lies now where the daemon's own binary lay.
+    pub binary: Option<String>,
+}
+
+/// The answer to it: the daemon becomes the new binary now. Its status tells when it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradeAnswer {
+    /// What it becomes.
+    pub binary: String,
+    /// Its version, as it told.
+    pub version: String,
+}
+
 /// The body of `POST /api/v1/down`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -22,6 +22,12 @@ pub struct DaemonStatus {
     pub since: Timestamp,
     /// Of soloist.
     pub version: String,
+    /// So many living services it took over from the daemon before it.
+    #[serde(default)]
+    pub taken_over: u64,
+    /// What there is to say about it: a ledger that was lost, a binary that it could not become.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// So many of the last lines of a failed run are told.

@@ -110,6 +110,12 @@ pub enum Verb {
         #[arg(short, long)]
         force: bool,
     },
+    /// Replace the running daemon by a new binary; no service notices
+    Upgrade {
+        /// The new binary [default: what lies now where the daemon's own binary lay]
+        #[arg(long, value_name = "PATH")]
+        binary: Option<PathBuf>,
+    },
     /// Find and end leftovers of this project, remove stale records
     Cleanup {
         /// Only say what would be done

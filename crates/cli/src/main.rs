@@ -6,7 +6,7 @@ mod printer;
 mod project;
 mod verbs;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -18,11 +18,11 @@ use crate::arguments::Arguments;
 use crate::printer::Printer;
 
 fn main() -> ExitCode {
-    let words: Vec<_> = std::env::args_os().skip(1).take(2).collect();
+    let words: Vec<_> = std::env::args_os().skip(1).take(4).collect();
     match (words.first().and_then(|w| w.to_str()), words.get(1)) {
         // Before anything else: a zygote must stay small and single-threaded.
         (Some(ZYGOTE_ARGUMENT), Some(limit)) => exit(zygote(&limit.to_string_lossy())),
-        (Some(DAEMON_ARGUMENT), Some(root)) => exit(daemon_at(root)),
+        (Some(DAEMON_ARGUMENT), Some(root)) => exit(daemon_at(root, &words[2..])),
         _ => {
             let printer = Printer::new();
             exit(verbs::perform(Arguments::parse(), &printer).unwrap_or_else(|problem| {
@@ -38,8 +38,9 @@ fn zygote(descriptor_limit: &str) -> i32 {
 }
 
 /// Whoever started the daemon has been told what went wrong.
-fn daemon_at(root: &OsStr) -> i32 {
-    daemon(Path::new(root)).map_or_else(|problem| problem.code.exit_code(), |()| 0)
+fn daemon_at(root: &OsStr, words: &[OsString]) -> i32 {
+    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    daemon(Path::new(root), &words).map_or_else(|problem| problem.code.exit_code(), |()| 0)
 }
 
 /// Exit codes are 0 to 255; anything else is an error.

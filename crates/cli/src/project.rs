@@ -1,6 +1,7 @@
 //! The project a command is about: its folder, its configuration where one is needed, and the way to its daemon.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use soloist_api::client::Client;
 use soloist_api::error::{Code, Problem};
@@ -59,8 +60,9 @@ impl Project {
 
     /// What is true, asked of the daemon, or without one told from the configuration and the records.
     pub async fn status(&self) -> Result<Status, Problem> {
-        if let Some(client) = self.living_daemon().await? {
-            return client.status().await;
+        let asked = with_living_daemon(self, |client| async move { client.status().await });
+        if let Some(status) = asked.await? {
+            return Ok(status);
         }
         let config = self.config_or_empty()?;
         let living = if self.layout.exists() { runs::living(&self.layout) } else { Vec::new() };
@@ -76,21 +78,50 @@ pub fn runtime() -> Result<Runtime, Problem> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// How many times a command that met an ending daemon asks again.
-const ASK_AGAIN: u32 = 5;
+/// How long a command asks again, when the daemon ended before it answered: it is brought back, or replaced.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
 
-/// Does something with a daemon, started if need be; one that was just ending is replaced.
+/// Does something with a daemon, started if need be; one that ends meanwhile is replaced, and asked again. What is done
+/// must bear being done twice.
 pub async fn with_daemon<T, F>(project: &Project, act: impl Fn(Client) -> F) -> Result<T, Problem>
 where
     F: Future<Output = Result<T, Problem>>,
 {
-    for _ in 1..ASK_AGAIN {
-        match act(project.daemon().await?).await {
-            Err(problem) if problem.code == Code::Ending => {}
+    again(|| async { act(project.daemon().await?).await }).await
+}
+
+/// As `with_daemon`, but only with a daemon that lives, or died with work to do; `None` without one.
+pub async fn with_living_daemon<T, F>(
+    project: &Project,
+    act: impl Fn(Client) -> F,
+) -> Result<Option<T>, Problem>
+where
+    F: Future<Output = Result<T, Problem>>,
+{
+    again(|| async {
+        match project.living_daemon().await? {
+            Some(client) => act(client).await.map(Some),
+            None => Ok(None),
+        }
+    })
+    .await
+}
+
+async fn again<T, F>(act: impl Fn() -> F) -> Result<T, Problem>
+where
+    F: Future<Output = Result<T, Problem>>,
+{
+    let end = Instant::now() + ASK_AGAIN;
+    loop {
+        match act().await {
+            Err(problem) if problem.code == Code::Ending && Instant::now() < end => {
+                tokio::time::sleep(PAUSE).await;
+            }
             other => return other,
         }
     }
-    act(project.daemon().await?).await
 }
 
 /// Stops services; if the daemon ends with them, returns when it has ended.

@@ -9,6 +9,7 @@ mod run;
 mod services;
 mod status;
 mod up;
+mod upgrade;
 mod who;
 
 use soloist_api::error::Problem;
@@ -41,6 +42,9 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
             runtime()?.block_on(instances::instances(&project, printer, &service, add, remove))
         }
         Verb::Free { port, force } => runtime()?.block_on(free::free(&project, printer, port, force)),
+        Verb::Upgrade { binary } => {
+            runtime()?.block_on(upgrade::upgrade(&project, printer, binary.as_deref()))
+        }
         Verb::Cleanup { dry_run, json } => {
             runtime()?.block_on(cleanup::cleanup(&project, printer, dry_run, json))
         }

@@ -53,7 +53,8 @@ fn every_verb_is_in_the_help() {
     let (_, output) = soloist(&["--help"]);
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
     for verb in [
-        "up", "down", "start", "stop", "restart", "ensure", "status", "logs", "run", "who", "free", "cleanup",
+        "up", "down", "start", "stop", "restart", "ensure", "status", "logs", "run", "who", "free",
+        "cleanup", "upgrade",
     ] {
         assert!(help.contains(&format!("  {verb} ")), "{verb} is missing in:\n{help}");
     }

@@ -1,6 +1,6 @@
 //! The driver: takes one input at a time, tells the core, performs the effects in order, and tells everybody who
 //! listens what changed. Performing is `driver/perform.rs`, answering clients `driver/answer.rs`, taking over what an
-//! earlier daemon left `driver/adopt.rs`.
+//! earlier daemon left `driver/adopt.rs`, leaving for another binary `driver/successor.rs`.
 
 mod adopt;
 mod answer;
@@ -8,6 +8,7 @@ mod last_words;
 mod perform;
 mod probe;
 mod report;
+mod successor;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -20,6 +21,7 @@ use soloist_core::project::{Orders, Project};
 use soloist_core::time::Time;
 use soloist_os::claim::Claim;
 use soloist_os::clock::{Alarm, since_boot};
+use soloist_os::guard::Revival;
 use soloist_os::layout::{Layout, Place};
 use soloist_os::watched::Watched;
 use tokio::sync::{broadcast, mpsc};
@@ -27,9 +29,12 @@ use tokio::sync::{broadcast, mpsc};
 use crate::config::Declared;
 use crate::driver::answer::Waiter;
 use crate::driver::probe::Tries;
+pub use crate::driver::successor::End;
+use crate::driver::successor::Succession;
 use crate::inbox::{Inbox, Input};
 use crate::ledger::Ledger;
 use crate::links::{GuardLink, Zygote};
+use crate::upgrade;
 
 /// How many events a slow reader may lag behind before it is told to ask anew.
 const EVENTS_KEPT: usize = 1024;
@@ -80,6 +85,10 @@ pub struct Driver {
     waiters: Vec<Waiter>,
     events: broadcast::Sender<ApiEvent>,
     is_ending: bool,
+    /// The way to a binary that becomes the daemon.
+    succession: Succession,
+    /// How guards bring this daemon back.
+    revival: Option<Revival>,
     log: crate::serve::Log,
     /// The soft limit of descriptors that services get.
     descriptor_limit: u64,
@@ -97,7 +106,6 @@ impl Driver {
         let (inbox, inputs) = mpsc::unbounded_channel();
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         Driver {
-            layout,
             daemon,
             project: Project::new(),
             services: Vec::new(),
@@ -111,6 +119,9 @@ impl Driver {
             waiters: Vec::new(),
             events,
             is_ending: false,
+            succession: Succession::default(),
+            revival: upgrade::revival(&layout),
+            layout,
             log,
             descriptor_limit,
         }
@@ -121,10 +132,10 @@ impl Driver {
         self.inbox.clone()
     }
 
-    /// Runs until a client has everything stopped.
-    pub async fn run(mut self) -> Result<(), Problem> {
+    /// Runs until a client has everything stopped, or has another binary become the daemon.
+    pub async fn run(&mut self) -> Result<End, Problem> {
         let alarm = Watched::new(Alarm::new()?)?;
-        while !self.is_over() {
+        while !self.is_over() && !self.succession.is_open() {
             alarm.get().set(self.next_deadline().map(|at| at.0))?;
             tokio::select! {
                 biased;
@@ -148,11 +159,11 @@ impl Driver {
             }
             self.publish();
         }
-        // No claim is held, so no guard needs its parent any more.
+        // No claim is held, so no guard needs its parent any more; or none of them will notice.
         if let Some(zygote) = self.zygote.take() {
             zygote.reap();
         }
-        Ok(())
+        Ok(self.succession.end())
     }
 
     fn is_over(&self) -> bool {
@@ -183,6 +194,10 @@ impl Driver {
                 drop(reply.send(self.instances(&service, change)));
             }
             Input::Down { down, reply } => self.down(down, reply),
+            Input::Upgrade { upgrade, reply } => self.upgrade(upgrade, reply),
+            Input::BinarySeen { binary, version, reply } => self.leave_to(binary, version, reply),
+            Input::Answered => self.succession.open(),
+            Input::Subscribe { reply } if self.is_leaving() => drop(reply.send(Err(answer::ending()))),
             Input::Subscribe { reply } => drop(reply.send(Ok(self.events.subscribe()))),
         }
     }

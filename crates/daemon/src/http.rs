@@ -29,6 +29,7 @@ pub async fn serve(listener: UnixListener, inbox: Inbox, end: oneshot::Receiver<
         .route("/api/v1/services/{name}/{verb}", post(change))
         .route("/api/v1/up", post(up))
         .route("/api/v1/down", post(down))
+        .route("/api/v1/upgrade", post(upgrade))
         .route("/api/v1/events", get(events))
         .fallback(|| async { refuse(&Problem::new(Code::Usage, "no such path; see /api/v1/services")) })
         .with_state(inbox);
@@ -88,6 +89,13 @@ async fn up(State(inbox): State<Inbox>, body: Bytes) -> Answer {
 async fn down(State(inbox): State<Inbox>, body: Bytes) -> Answer {
     match read(&body) {
         Ok(down) => ask(&inbox, |reply| Input::Down { down, reply }).await,
+        Err(problem) => refuse(&problem),
+    }
+}
+
+async fn upgrade(State(inbox): State<Inbox>, body: Bytes) -> Answer {
+    match read(&body) {
+        Ok(upgrade) => ask(&inbox, |reply| Input::Upgrade { upgrade, reply }).await,
         Err(problem) => refuse(&problem),
     }
 }

@@ -1,8 +1,10 @@
 //! The inbox: the closed list of everything that can reach the driver, and the one door it comes through.
 
+use std::path::PathBuf;
+
 use soloist_api::error::Problem;
 use soloist_api::event::Event as ApiEvent;
-use soloist_api::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer};
+use soloist_api::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer, Upgrade, UpgradeAnswer};
 use soloist_api::status::{ServiceStatus, Status};
 use soloist_core::event::Event;
 use soloist_core::id::ClaimId;
@@ -85,6 +87,24 @@ pub enum Input {
         /// Where the answer goes.
         reply: Reply<DownAnswer>,
     },
+    /// A client wants the daemon replaced by another binary.
+    Upgrade {
+        /// By which.
+        upgrade: Upgrade,
+        /// Where the answer goes.
+        reply: Reply<UpgradeAnswer>,
+    },
+    /// The binary that is to become the daemon was looked at.
+    BinarySeen {
+        /// Where it lies.
+        binary: PathBuf,
+        /// Its version, or why it cannot be used.
+        version: Result<String, Problem>,
+        /// Where the answer goes.
+        reply: Reply<UpgradeAnswer>,
+    },
+    /// All clients have their answers, and none is taken in any more.
+    Answered,
     /// A client wants to hear what happens.
     Subscribe {
         /// Where the stream goes.

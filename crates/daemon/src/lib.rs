@@ -19,6 +19,7 @@ mod probe;
 pub mod runs;
 pub mod serve;
 pub mod service;
+mod upgrade;
 
 pub use soloist_os::identity::my_uid;
 pub use soloist_os::layout::Layout;

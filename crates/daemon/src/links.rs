@@ -2,7 +2,7 @@
 //! what they mean is no matter here.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,6 +106,12 @@ impl GuardLink {
     /// Orders a run.
     pub fn spawn(&self, run: &RunOrder) -> io::Result<()> {
         order_spawn(self.link.get(), run)
+    }
+}
+
+impl AsFd for GuardLink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.link.get().as_fd()
     }
 }
 

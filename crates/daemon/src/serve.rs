@@ -3,7 +3,9 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -11,23 +13,26 @@ use std::time::{Duration, Instant};
 
 use soloist_api::client::Client;
 use soloist_api::error::{Code, Problem};
+use soloist_api::request::Down;
 use soloist_api::status::DaemonStatus;
 use soloist_os::claim::Claim;
+use soloist_os::guard::DAEMON_READY as READY;
 use soloist_os::identity::Identity;
 use soloist_os::layout::Layout;
 use soloist_os::record::{Holder, all};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::config::Config;
-use crate::driver::Driver;
+use crate::driver::{Driver, End};
+use crate::inbox::{Inbox, Input};
 use crate::ledger::Ledger;
 use crate::service::RUN_VARIABLES;
+use crate::upgrade::{Left, Legacy, become_daemon};
 use crate::{convert, http, keys};
 
 /// The argument by which the binary knows that it is to be a daemon.
 pub const DAEMON_ARGUMENT: &str = "__daemon";
-/// What the daemon says on its standard output once it answers.
-const READY: &str = "ready";
 /// How long a daemon that ends may keep its lock.
 const PREDECESSOR_LIMIT: Duration = Duration::from_secs(10);
 /// How long answers under way may take when the daemon ends.
@@ -62,15 +67,16 @@ impl Log {
     }
 }
 
-/// The daemon: returns when everything was asked to stop, and has.
+/// The daemon of the project at `root`: returns when everything was asked to stop, and has. `words` is what a
+/// predecessor said that it leaves behind; to be called first of all in the process.
 ///
 /// # Errors
 /// If another daemon serves the project, or its state folder cannot be used. The starter is told the same.
-pub fn daemon(root: &Path) -> Result<(), Problem> {
+pub fn daemon(root: &Path, words: &[String]) -> Result<(), Problem> {
     // Away from the terminal and the session of whoever started us: their end is not ours.
     soloist_os::leave_session();
     soloist_os::name_process("soloist-daemon");
-    match serve(root) {
+    match Left::read(words).map_err(Problem::from).and_then(|left| serve(root, left)) {
         Ok(()) => Ok(()),
         Err(problem) => {
             tell_starter(&problem.to_string());
@@ -79,11 +85,14 @@ pub fn daemon(root: &Path) -> Result<(), Problem> {
     }
 }
 
-fn serve(root: &Path) -> Result<(), Problem> {
+fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
     let layout = Layout::new(root)?;
     layout.make()?;
     let log = Log::open(&layout.daemon_log());
-    let _lock = lock(&layout)?;
+    let (lock, listener, links) = match left {
+        Some(left) => (Claim::received(left.lock, &layout.daemon_lock()), Some(left.listener), left.links),
+        None => (lock(&layout)?, None, Vec::new()),
+    };
     // A claim and a link for each service; they themselves get the limit we were given.
     let given = soloist_os::raise_descriptor_limit();
     let (ledger, said) = Ledger::open(&layout.ledger());
@@ -100,28 +109,50 @@ fn serve(root: &Path) -> Result<(), Problem> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let since = convert::moment(soloist_os::clock::wall_ms()).unwrap_or_default();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
         let daemon =
-            DaemonStatus { pid: std::process::id(), since, version: env!("CARGO_PKG_VERSION").to_owned() };
+            DaemonStatus { pid: std::process::id(), since, version, taken_over: 0, note: said.clone() };
         let mut driver = Driver::new(layout.clone(), daemon, ledger, log.clone(), given);
         log.say(&format!("daemon {} for {}", std::process::id(), layout.root.display()));
         driver.take_over(&config);
-        let listener = listen(&layout)?;
-        let inbox = driver.inbox();
-        let (end, ended) = oneshot::channel();
-        let api = std::thread::Builder::new()
-            .name("api".to_owned())
-            .spawn(move || answer(listener, inbox, ended))?;
+        // Only now: until here a predecessor's links told the guards that their daemon is there.
+        drop(links);
+        let listener = listener.map_or_else(|| listen(&layout), Ok)?;
+        tokio::spawn(obey_signals(
+            driver.inbox(),
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        ));
+        let mut api = Api::start(&listener, &mut driver)?;
         if let Some(said) = said {
             log.say(&said);
             tell_starter(&format!("warning: {said}\n{READY}"));
         } else {
             tell_starter(READY);
         }
-        let result = driver.run().await;
-        // The driver and with it every event stream is gone; answers under way are still given.
-        let _ = end.send(());
-        let _ = api.join();
-        result
+        loop {
+            match driver.run().await {
+                Ok(End::Succeeded(binary)) => {
+                    api.join();
+                    let legacy = Legacy {
+                        lock: lock.as_fd(),
+                        listener: listener.as_fd(),
+                        links: driver.links(),
+                        descriptor_limit: given,
+                    };
+                    let e = become_daemon(&binary, &layout.root, &legacy);
+                    driver
+                        .stays(format!("{} cannot be executed ({e}); this daemon goes on", binary.display()));
+                    api = Api::start(&listener, &mut driver)?;
+                }
+                ended => {
+                    // With the driver every event stream is gone; answers under way are still given.
+                    drop(driver);
+                    api.join();
+                    break ended.map(drop);
+                }
+            }
+        }
     });
     // Nobody shall find a socket that nobody answers.
     let _ = std::fs::remove_file(layout.daemon_socket());
@@ -129,12 +160,43 @@ fn serve(root: &Path) -> Result<(), Problem> {
     result
 }
 
+/// SIGTERM and SIGINT ask for what `soloist down` asks for: a machine that goes down must not meet daemons that their
+/// guards bring back again and again.
+async fn obey_signals(inbox: Inbox, mut term: Signal, mut int: Signal) {
+    loop {
+        let name = tokio::select! {
+            Some(()) = term.recv() => "SIGTERM",
+            Some(()) = int.recv() => "SIGINT",
+            else => return,
+        };
+        let (reply, _) = oneshot::channel();
+        let who = Some(format!("{name} to the daemon"));
+        let _ = inbox.send(Input::Down { down: Down { names: Vec::new(), who }, reply });
+    }
+}
+
 /// The API's thread has a runtime of its own: a storm of requests does not delay a restart.
-fn answer(
-    listener: std::os::unix::net::UnixListener,
-    inbox: crate::inbox::Inbox,
-    ended: oneshot::Receiver<()>,
-) {
+struct Api(std::thread::JoinHandle<()>);
+
+impl Api {
+    /// Takes in requests until the driver hushes it, or is gone.
+    fn start(listener: &UnixListener, driver: &mut Driver) -> io::Result<Api> {
+        let (hush, hushed) = oneshot::channel();
+        driver.hushes(hush);
+        let (listener, inbox) = (listener.try_clone()?, driver.inbox());
+        let thread = std::thread::Builder::new().name("api".to_owned());
+        Ok(Api(thread.spawn(move || {
+            answer(listener, inbox.clone(), hushed);
+            let _ = inbox.send(Input::Answered);
+        })?))
+    }
+
+    fn join(self) {
+        let _ = self.0.join();
+    }
+}
+
+fn answer(listener: UnixListener, inbox: Inbox, ended: oneshot::Receiver<()>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     let _ = runtime.block_on(async {
         let listener = tokio::net::UnixListener::from_std(listener)?;
@@ -169,7 +231,7 @@ fn lock(layout: &Layout) -> Result<Claim, Problem> {
     }
 }
 
-fn listen(layout: &Layout) -> io::Result<std::os::unix::net::UnixListener> {
+fn listen(layout: &Layout) -> io::Result<UnixListener> {
     let path = layout.daemon_socket();
     match std::fs::remove_file(&path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
@@ -243,13 +305,13 @@ fn start(layout: &Layout) -> Result<Option<String>, Problem> {
         Some(warning) => Ok(Some(warning.trim_end().to_owned())),
         None => {
             let _ = child.wait();
-            let said = if said.is_empty() {
-                "it ended without a word".to_owned()
-            } else {
-                said.trim_end().to_owned()
+            // Killed on its way, most likely: that is no reason not to try again.
+            let (code, said) = match said.trim_end() {
+                "" => (Code::Ending, "it ended without a word"),
+                said => (Code::Error, said),
             };
             let hint = format!("its log is {}", layout.daemon_log().display());
-            Err(Problem::new(Code::Error, format!("the daemon did not start: {said}")).hint(hint))
+            Err(Problem::new(code, format!("the daemon did not start: {said}")).hint(hint))
         }
     }
 }

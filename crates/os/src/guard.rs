@@ -123,6 +123,9 @@ pub enum OnDaemonExit {
     Stop,
 }
 
+/// The last line that a daemon says to whoever started it, once it answers.
+pub const DAEMON_READY: &str = "ready";
+
 /// How a guard brings its daemon back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revival {
@@ -234,6 +237,11 @@ pub enum Order {
         argv: Vec<String>,
         /// After this it has failed and is killed.
         timeout_ms: u64,
+    },
+    /// From now on the daemon is brought back this way: another binary has become the daemon.
+    Revive {
+        /// How.
+        revival: Revival,
     },
 }
 

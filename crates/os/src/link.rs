@@ -221,6 +221,23 @@ pub fn listen_stream(path: &Path) -> io::Result<std::os::unix::net::UnixListener
     Ok(fd.into())
 }
 
+/// Whether somebody listens on the stream socket at a path. Never waits; says nothing to whoever listens.
+pub fn is_listening(path: &Path) -> bool {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let Ok(fd) = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None) else {
+        return false;
+    };
+    let connected = with_short(path, |address| rustix::net::connect(&fd, address).map_err(io::Error::from));
+    // `WouldBlock`: more wait to be answered than fit into the queue, so somebody has one.
+    connected.map_or_else(|e| e.kind() == io::ErrorKind::WouldBlock, |()| true)
+}
+
+/// Whether a descriptor stays open in the program that this process executes next.
+pub fn keep_over_exec(fd: BorrowedFd<'_>, is_kept: bool) -> io::Result<()> {
+    let flags = if is_kept { rustix::io::FdFlags::empty() } else { rustix::io::FdFlags::CLOEXEC };
+    Ok(rustix::io::fcntl_setfd(fd, flags)?)
+}
+
 /// Takes over the descriptor a parent left at a known number, if it is open.
 ///
 /// # Errors

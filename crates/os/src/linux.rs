@@ -1,6 +1,7 @@
 //! Linux: what the portable files of this crate ask of the kernel. The siblings `macos.rs` and `windows.rs` have the
 //! same functions.
 
+pub mod beside;
 pub mod bounds;
 pub mod cgroup;
 mod handle;

@@ -30,8 +30,9 @@ macro_rules! has_the_shape {
         use crate::$platform::notify::Receiver;
         use crate::$platform::signals::Signals;
         use crate::$platform::spawn::{Surroundings, close_all_but, spawn};
-        use crate::$platform::{self as platform, bounds, ports, sweep, tree};
+        use crate::$platform::{self as platform, beside, bounds, ports, sweep, tree};
 
+        let _: fn(&[&Path], &[String], BorrowedFd<'_>) -> io::Result<()> = beside::start_beside;
         let _: fn(u32) -> io::Result<Stat> = platform::stat;
         let _: fn() -> io::Result<String> = platform::boot_id;
         let _: fn() -> io::Result<u64> = platform::pid_namespace;
@@ -115,12 +116,15 @@ fn every_platform_has_the_same_shape() {
 macro_rules! refuses {
     ($platform:ident, $system:literal) => {{
         use crate::$platform::spawn::{Surroundings, spawn};
-        use crate::$platform::{self as platform, bounds, cgroup, notify, ports, signals, sweep, tree};
+        use crate::$platform::{
+            self as platform, beside, bounds, cgroup, notify, ports, signals, sweep, tree,
+        };
 
         let me = std::process::id();
         let traces = Traces { claim: "claim".into(), record: None, zygote: Some(me), spare: vec![] };
         let begins = concat!("soloist is not built for ", $system, " yet: ");
-        let refusals: [Option<io::Error>; 15] = [
+        let refusals: [Option<io::Error>; 16] = [
+            beside::start_beside(&[Path::new("/bin/true")], &[], rustix::stdio::stdin()).err(),
             platform::stat(me).err(),
             platform::boot_id().err(),
             platform::pid_namespace().err(),

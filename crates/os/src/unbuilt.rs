@@ -119,6 +119,21 @@ macro_rules! unbuilt {
             }
         }
 
+        pub mod beside {
+            use std::io;
+            use std::os::fd::BorrowedFd;
+            use std::path::Path;
+
+            /// Starts nothing.
+            pub fn start_beside(
+                _programs: &[&Path],
+                _arguments: &[String],
+                _output: BorrowedFd<'_>,
+            ) -> io::Result<()> {
+                Err(super::lacking($spawn))
+            }
+        }
+
         pub mod cgroup {
             use std::io;
             use std::os::fd::RawFd;

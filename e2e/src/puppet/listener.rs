@@ -8,7 +8,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_w
 
 use super::orders::Orders;
 
-/// A socket that listens; it accepts nobody: the kernel answers.
+/// A socket that listens; unless it echoes it accepts nobody: the kernel answers.
 #[derive(Debug)]
 pub struct Listener {
     socket: OwnedFd,
@@ -33,6 +33,17 @@ impl Listener {
         bind(&socket, &address)?;
         listen(&socket, 64)?;
         Ok(Listener { socket })
+    }
+
+    /// Gives back what comes in, to each that connects on a thread of its own, as long as the puppet lives.
+    pub fn echo(&self) -> io::Result<()> {
+        let listener = std::net::TcpListener::from(self.socket.try_clone()?);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                std::thread::spawn(move || io::copy(&mut &stream, &mut &stream));
+            }
+        });
+        Ok(())
     }
 
     /// Lets children inherit it.

@@ -24,6 +24,8 @@ pub struct Orders {
     pub dual: bool,
     /// `--reuseport`: lets twins listen on the same port.
     pub reuseport: bool,
+    /// `--echo`: whoever connects gets back what it sends.
+    pub echo: bool,
     /// `--fork-listener`: a child inherits the listening socket.
     pub fork_listener: bool,
     /// `--ignore-term`: SIGTERM does nothing. Its children inherit that, as always with ignored signals.
@@ -157,6 +159,7 @@ impl Orders {
         let switch = match flag {
             "--dual" => &mut self.dual,
             "--reuseport" => &mut self.reuseport,
+            "--echo" => &mut self.echo,
             "--fork-listener" => &mut self.fork_listener,
             "--ignore-term" => &mut self.ignore_term,
             "--deaf" => &mut self.deaf,

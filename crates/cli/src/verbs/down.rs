@@ -5,13 +5,15 @@ use soloist_api::request::Down;
 use soloist_daemon::runs;
 
 use crate::printer::Printer;
-use crate::project::{Project, take_down, who};
+use crate::project::{Project, take_down, who, with_living_daemon};
 
 /// Exit code 1 if anything could not be stopped.
 pub async fn down(project: &Project, printer: &Printer) -> Result<i32, Problem> {
-    let code = match project.living_daemon().await? {
-        Some(client) => {
-            let answer = take_down(&client, Down { names: Vec::new(), who: Some(who("down")) }).await?;
+    let answer = with_living_daemon(project, |client| async move {
+        take_down(&client, Down { names: Vec::new(), who: Some(who("down")) }).await
+    });
+    let code = match answer.await? {
+        Some(answer) => {
             answer.stopped.iter().for_each(|name| printer.line(&format!("{name} stopped")));
             answer.stuck.iter().for_each(|words| printer.remark(&format!("error: {words}")));
             if answer.daemon_ends && answer.stopped.is_empty() {

@@ -7,7 +7,7 @@ use soloist_daemon::config::Config;
 use soloist_daemon::{leftovers, runs};
 
 use crate::printer::Printer;
-use crate::project::{Project, who, with_daemon};
+use crate::project::{Project, who, with_daemon, with_living_daemon};
 
 /// Starts, restarts or ensures each; all are tried, the first problem's code is the exit code.
 pub async fn change(
@@ -53,17 +53,17 @@ fn expanded(config: &Config, names: &[String]) -> Vec<String> {
 
 /// Stops each; without a daemon there are only runs to stop.
 pub async fn stop(project: &Project, printer: &Printer, names: &[String]) -> Result<i32, Problem> {
-    let daemon = project.living_daemon().await?;
     // A faulty file must not keep anybody from stopping.
     let names = project.config_or_empty().map_or_else(|_| names.to_vec(), |config| expanded(&config, names));
     let mut code = 0;
     for name in &names {
-        let result = match &daemon {
-            Some(client) => client
-                .change(name, "stop", &Change { who: Some(who("stop")), timeout_ms: None })
-                .await
-                .map(drop),
-            None => stop_alone(project, name),
+        let stopped = with_living_daemon(project, |client| async move {
+            client.change(name, "stop", &Change { who: Some(who("stop")), timeout_ms: None }).await
+        });
+        let result = match stopped.await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => stop_alone(project, name),
+            Err(problem) => Err(problem),
         };
         match result {
             Ok(()) => printer.line(&format!("{name} stopped")),

@@ -42,6 +42,9 @@ fn table(printer: &Printer, status: &Status) {
             let text =
                 format!("daemon pid {}, up {}, soloist {}", daemon.pid, ago(daemon.since), daemon.version);
             printer.line(&printer.tone(&text, Tone::Faint));
+            if let Some(note) = &daemon.note {
+                printer.line(&printer.tone(note, Tone::Faint));
+            }
         }
         None => printer.line(&printer.tone("no daemon runs here; `soloist up` starts one", Tone::Faint)),
     }

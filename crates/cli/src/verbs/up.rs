@@ -14,7 +14,7 @@ use soloist_api::status::ServiceStatus;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::printer::Printer;
-use crate::project::{Project, take_down, who, with_daemon};
+use crate::project::{Project, take_down, who, with_daemon, with_living_daemon};
 use crate::verbs::services::{code_of, one_line};
 
 /// How often the logs are looked at in the foreground.
@@ -105,12 +105,35 @@ impl Watch<'_> {
                         }
                     }
                 }
+                None if self.find_daemon_again().await? => {
+                    for status in self.client.status().await?.services {
+                        if names.contains(&status.name) {
+                            self.tell(&status, latest.get(&status.name));
+                            latest.insert(status.name.clone(), status);
+                        }
+                    }
+                }
                 None => {
                     return Err(Problem::new(Code::Ending, "the daemon ended while services were starting"));
                 }
             }
         }
         Ok(latest.into_values().collect())
+    }
+
+    /// Whether there is a daemon after one that ended: it died and was brought back, or became another binary.
+    async fn find_daemon_again(&mut self) -> Result<bool, Problem> {
+        let found = with_living_daemon(self.project, |client| async move {
+            let events = client.events().await?;
+            Ok((client, events))
+        });
+        match found.await? {
+            Some((client, events)) => {
+                (self.client, self.events) = (client, events);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
     }
 
     /// One line a change of state; the words of `note` where something needs a look.
@@ -159,6 +182,7 @@ impl Watch<'_> {
                         latest.insert(status.name.clone(), *status);
                     }
                     Some(Event::Resync) => {}
+                    None if self.find_daemon_again().await? => {}
                     None => {
                         self.printer.remark("the daemon ended");
                         return Ok(0);

@@ -8,7 +8,7 @@ use soloist_core::id::{Print, RunId};
 use soloist_core::plan::Plan;
 use soloist_core::project::Orders;
 use soloist_core::time::Time;
-use soloist_os::guard::{Past, Report};
+use soloist_os::guard::{Order, Past, Report};
 use soloist_os::layout::{Place, machine_state};
 use soloist_os::record::{Holder, Record, all};
 
@@ -156,12 +156,17 @@ impl Driver {
         };
         let run = run_id.and_then(|id| RunId::parse(&id))?;
         let record = Record::read(&self.services[at].place.record());
+        self.daemon.taken_over += u64::from(main.is_some());
         let claim = self.hold(at, found.claim);
         self.services[at].log_at = record.as_ref().and_then(|record| record.log_at);
         self.services[at].tries = Tries::adopted(was_ready);
         match GuardLink::watch(found.link, claim, &self.inbox) {
             Ok(mut link) => {
                 link.pid = Some(guard.pid);
+                // An older guard does not know this order, and leaves it undone.
+                if let Some(revival) = self.revival.clone() {
+                    let _ = link.order(&Order::Revive { revival });
+                }
                 if let Some(held) = self.held.get_mut(&claim) {
                     held.guard = Some(link);
                 }

@@ -124,7 +124,7 @@ impl Driver {
     }
 
     fn begin_change(&mut self, name: &str, verb: Verb, change: &Change) -> Result<Begun, Problem> {
-        if self.is_ending {
+        if self.is_ending || self.is_leaving() {
             return Err(ending());
         }
         let run = runs::place_of(&self.layout, name);
@@ -171,7 +171,7 @@ impl Driver {
     }
 
     pub(super) fn up(&mut self, up: Up) -> Result<UpAnswer, Problem> {
-        if self.is_ending {
+        if self.is_ending || self.is_leaving() {
             return Err(ending());
         }
         let config = self.reload()?;
@@ -219,7 +219,7 @@ impl Driver {
 
     /// Adds and removes instances of a keyed service. Those that are new are started, those that are gone stopped.
     pub(super) fn instances(&mut self, service: &str, change: Instances) -> Result<UpAnswer, Problem> {
-        if self.is_ending {
+        if self.is_ending || self.is_leaving() {
             return Err(ending());
         }
         let config = keys::change(&self.layout, service, &change.add, &change.remove)?;
@@ -245,6 +245,9 @@ impl Driver {
     }
 
     pub(super) fn down(&mut self, down: Down, reply: Reply<DownAnswer>) {
+        if self.is_leaving() {
+            return drop(reply.send(Err(ending())));
+        }
         let mut of = Vec::new();
         for name in &down.names {
             let found = self.positions(name);
@@ -325,6 +328,16 @@ impl Driver {
                             .push(Waiter { until: waiter.until, goal: Goal::AllDown { of, ends, reply } });
                     }
                 }
+            }
+        }
+    }
+
+    /// Nobody waits for this daemon any more: its successor has to be asked.
+    pub(super) fn send_waiters_away(&mut self) {
+        for waiter in std::mem::take(&mut self.waiters) {
+            match waiter.goal {
+                Goal::Up { reply, .. } | Goal::Down { reply, .. } => drop(reply.send(Err(ending()))),
+                Goal::AllDown { reply, .. } => drop(reply.send(Err(ending()))),
             }
         }
     }
@@ -417,6 +430,6 @@ enum Begun {
     Is(Box<ServiceStatus>),
 }
 
-fn ending() -> Problem {
+pub(super) fn ending() -> Problem {
     Problem::new(Code::Ending, "the daemon is about to end").hint("ask again")
 }

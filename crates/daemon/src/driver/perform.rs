@@ -187,6 +187,7 @@ impl Driver {
             log,
         );
         order.cause = cause.to_string();
+        order.revival.clone_from(&self.revival);
         match self.held.get(&claim).and_then(|held| held.guard.as_ref()) {
             Some(guard) => guard.spawn(&order),
             None => Err(std::io::Error::other("the claim is not held any more")),

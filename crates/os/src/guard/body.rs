@@ -6,6 +6,7 @@ mod aside;
 mod bounds;
 mod notify;
 mod past;
+mod revive;
 pub(super) mod start;
 mod stop;
 mod terminal;
@@ -20,6 +21,7 @@ use rustix::process::{Pid, Signal};
 use super::{Assignment, Notice, Order, PROTOCOL, Report, RunOrder, SpawnFailure, Usage};
 use crate::claim::Claim;
 use crate::clock;
+use crate::guard::body::revive::Vigil;
 use crate::guard::output::Output;
 use crate::identity::{Exit, Identity};
 use crate::layout::Place;
@@ -162,6 +164,8 @@ struct Body {
     strangers: Vec<u32>,
     bounds: bounds::Bounds,
     asides: aside::Asides,
+    /// What is done when no daemon is there.
+    vigil: Vigil,
 }
 
 impl Body {
@@ -229,6 +233,7 @@ impl Body {
             strangers,
             bounds: bounds::Bounds::default(),
             asides: aside::Asides::default(),
+            vigil: Vigil::default(),
             assignment,
         })
     }
@@ -260,6 +265,7 @@ impl Body {
             }
             self.keep_time();
             self.tell_if_due();
+            self.look_for_daemon();
         }
         self.finish();
     }
@@ -268,7 +274,7 @@ impl Body {
         self.tree == Tree::Empty
             && match self.mode {
                 Mode::Foreground => true,
-                Mode::Detached => self.released || self.links.is_empty(),
+                Mode::Detached => self.released || self.links.is_empty() && !self.waits_for_daemon(),
             }
     }
 
@@ -278,7 +284,7 @@ impl Body {
             Stop::Polite { kill_at } => kill_at,
             Stop::Killing { again_at, .. } => again_at,
         });
-        let due = [stop_at, self.write_by, self.ear.due, self.bounds.look_at];
+        let due = [stop_at, self.write_by, self.ear.due, self.bounds.look_at, self.vigil.deadline()];
         let deadline = due.into_iter().flatten().min();
         let timeout = deadline.map(|at| {
             let left = at.saturating_duration_since(Instant::now());
@@ -290,6 +296,7 @@ impl Body {
         fds.extend(self.output.as_ref().map(|o| PollFd::from_borrowed_fd(o.pipe(), PollFlags::IN)));
         fds.extend(self.listener.as_ref().map(|l| PollFd::new(l, PollFlags::IN)));
         fds.extend(self.links.iter().map(|l| PollFd::new(l, PollFlags::IN)));
+        fds.extend(self.vigil.word().map(|w| PollFd::from_borrowed_fd(w, PollFlags::IN)));
         if poll(&mut fds, timeout.as_ref()).is_err() {
             return Ready::default();
         }
@@ -508,6 +515,7 @@ impl Body {
             Order::Release => self.released = true,
             Order::Remember => self.was_ready = true,
             Order::Exec { id, argv, timeout_ms } => self.exec(id, argv, Duration::from_millis(timeout_ms)),
+            Order::Revive { revival } => self.vigil.revive_by(revival),
         }
     }
 

@@ -24,7 +24,13 @@ fn driver(check: Check) -> (Driver, tempfile::TempDir) {
     let config = Config::parse("[services.api]\ncommand = \"true\"\n", &layout.root, "soloist.toml").unwrap();
     let mut declared = config.declared[0].clone();
     declared.program.checks.readiness = Some(check);
-    let status = DaemonStatus { pid: 1, since: jiff::Timestamp::UNIX_EPOCH, version: String::new() };
+    let status = DaemonStatus {
+        pid: 1,
+        since: jiff::Timestamp::UNIX_EPOCH,
+        version: String::new(),
+        taken_over: 0,
+        note: None,
+    };
     let (ledger, _) = Ledger::open(&folder.path().join("ledger"));
     let log = Log::open(&folder.path().join("daemon.log"));
     let place = layout.place("api");

@@ -50,6 +50,7 @@ impl Body {
         self.asides = Asides::of(order, &run);
         self.stop_signal = run.stop_signal;
         self.stop_grace = grace;
+        self.vigil.order(run.on_daemon_exit, run.revival);
         self.record.run_id = run.run_id;
         self.record.main = None;
         self.record.command.clone_from(&run.program.argv);

@@ -1,0 +1,218 @@
+//! The daemon is killed at two hundred random moments, while ten services write and serve and clients ask: none is
+//! restarted, none runs twice, no byte of a log is lost, no client is refused, and every exit is told.
+
+#![cfg(target_os = "linux")]
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use e2e::puppet::voice;
+use e2e::{
+    Entry, Identity, Journal, Project, Status, daemon, free_port, puppet, quoted, skip_loudly, wait_until,
+};
+
+const LIMIT: Duration = Duration::from_secs(20);
+const KILLS: u32 = 200;
+const SERVICES: usize = 10;
+/// Those that fall by themselves, each with the exit code that is its own.
+const FRAIL: [(&str, &str, i64); 3] = [("quick", "2300", 21), ("slow", "5100", 22), ("late", "7900", 23)];
+/// Another one is another test: `E2E_SEED` sets it.
+const SEED: u64 = 0x5010_1575;
+
+/// splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (word ^ (word >> 31)) % bound
+    }
+}
+
+/// `s0` to `s9` write and echo; the frail ones write, fall and are restarted.
+struct Stage {
+    project: Project,
+    ports: Vec<u16>,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let project = Project::empty();
+        let ports: Vec<u16> = (0..SERVICES).map(|_| free_port()).collect();
+        let mut toml = String::new();
+        for (n, port) in ports.iter().enumerate() {
+            let token = project.path(&format!("token-s{n}"));
+            let port = port.to_string();
+            let flags = ["--token-file", &token, "--write-every", "3", "--listen", &port, "--echo"];
+            toml += &format!("[services.s{n}]\ncommand = {}\nport = {port}\n", quoted(&puppet(&flags)));
+        }
+        for (name, life, code) in FRAIL {
+            let (token, code) = (project.path(&format!("token-{name}")), code.to_string());
+            let flags = ["--token-file", &token, "--write-every", "3", "--exit-after", life, "--code", &code];
+            toml += &format!(
+                "[services.{name}]\ncommand = {}\nrestart = \"always\"\n\
+                 restart-limit = {{ count = 1000, period = \"1m\" }}\n\
+                 backoff = {{ first = \"20ms\", max = \"20ms\" }}\n",
+                quoted(&puppet(&flags))
+            );
+        }
+        project.write("soloist.toml", &toml);
+        project.soloist(&["up", "-d"]).expect(0);
+        Stage { project, ports }
+    }
+
+    fn journal(&self, name: &str) -> Journal {
+        Journal::read(&Journal::beside(&self.project.folder().join(format!("token-{name}"))))
+    }
+}
+
+/// What must stay: who runs, and how often it was restarted.
+fn lives(status: &Status) -> Vec<(String, Option<u32>, u64)> {
+    let steady = status.services.iter().filter(|s| FRAIL.iter().all(|(name, ..)| *name != s.name));
+    steady.map(|s| (s.name.clone(), s.pid, s.restarts)).collect()
+}
+
+/// Kills daemons: mostly one that answers, at some moment of its life; every fourth time one that is just getting up.
+fn kill_again_and_again(project: &Project, random: &mut Random) {
+    let mut last = None;
+    for kill in 0..KILLS {
+        let is_newborn = random.below(4) == 0;
+        let victim = wait_until(&format!("kill {kill} finds a daemon"), LIMIT, || {
+            let found = if is_newborn { daemon::living(project).pop() } else { daemon::answering(project) };
+            found.filter(|one| Some(*one) != last).ok_or_else(|| project.diary())
+        });
+        let moment = random.below(if is_newborn { 20_000 } else { 120_000 });
+        std::thread::sleep(Duration::from_micros(moment));
+        // A newborn may have found that another one was faster, and ended by itself.
+        victim.kill();
+        last = Some(victim);
+    }
+}
+
+/// Sends and gets back, over one connection for the whole time: who is restarted loses it.
+fn talk(port: u16, is_over: &AtomicBool) -> u64 {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut talked = 0_u64;
+    while !is_over.load(Ordering::Relaxed) {
+        let (said, mut heard) = (talked.to_le_bytes(), [0; 8]);
+        stream.write_all(&said).unwrap();
+        stream.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, said, "port {port}");
+        talked += 1;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    talked
+}
+
+/// Asks all the time; every answer must be right.
+fn ask(project: &Project, before: &Status, is_over: &AtomicBool) -> u64 {
+    let mut asked = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        let name = format!("s{}", asked % SERVICES as u64);
+        let verb = if asked % 2 == 0 { "ensure" } else { "start" };
+        project.soloist(&[verb, &name]).expect(0);
+        assert_eq!(lives(&project.status()), lives(before), "{}", project.diary());
+        asked += 1;
+    }
+    asked
+}
+
+#[test]
+fn two_hundred_deaths_of_the_daemon_are_noticed_by_nobody() {
+    let seed = std::env::var("E2E_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(SEED);
+    let mut random = Random(seed);
+    let stage = Stage::new();
+    let project = &stage.project;
+    let before = project.status();
+    let mains: Vec<Identity> =
+        (0..SERVICES).map(|n| Identity::of(before.service(&format!("s{n}")).pid.unwrap()).unwrap()).collect();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let talking: Vec<_> = stage.ports.iter().map(|port| scope.spawn(|| talk(*port, &is_over))).collect();
+        let asking = scope.spawn(|| ask(project, &before, &is_over));
+        let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            kill_again_and_again(project, &mut random);
+        }));
+        is_over.store(true, Ordering::Relaxed);
+        let asked = asking.join().expect("every client got a right answer");
+        assert!(asked > 0);
+        for talk in talking {
+            assert!(talk.join().expect("no service was restarted") > 0);
+        }
+        assert!(killed.is_ok(), "seed {seed:#x}");
+    });
+
+    let after = project.status();
+    assert_eq!(lives(&after), lives(&before), "seed {seed:#x}\n{}", project.diary());
+    assert!(mains.iter().all(Identity::is_alive));
+    project.soloist(&["down"]).expect(0);
+
+    for n in 0..SERVICES {
+        let name = format!("s{n}");
+        assert_eq!(stage.journal(&name).starts().len(), 1, "{name} ran once");
+        let log = project.log(&name);
+        let end = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        assert!(voice::count(&log[..end]).is_ok_and(|lines| lines > 0), "{name}: {:?}", voice::count(&log));
+    }
+    for (name, _, code) in FRAIL {
+        let journal = stage.journal(name);
+        assert_eq!(journal.overlaps(), Vec::<&Entry>::new(), "{name} ran twice, seed {seed:#x}");
+        let ends: Vec<u32> = journal
+            .starts()
+            .iter()
+            .filter(|who| journal.lines_of(who.pid).is_some())
+            .map(|who| who.pid)
+            .collect();
+        assert!(!ends.is_empty(), "{name} fell and was restarted: {journal:?}");
+        assert_eq!(lines(&project.log(name)), written(&journal), "{name}, seed {seed:#x}");
+        all_exits_are_told(project, name, code, &ends);
+    }
+}
+
+/// How many lines a log has of each life: every life begins with line 0.
+fn lines(log: &[u8]) -> Vec<u64> {
+    let length = voice::line(0).len();
+    let first = voice::line(0);
+    let mut lives: Vec<u64> = Vec::new();
+    let mut at = 0;
+    while at < log.len() {
+        let rest = &log[at..];
+        if rest.starts_with(first.as_bytes()) {
+            lives.push(0);
+        }
+        let Some(count) = lives.last_mut() else { panic!("the log begins in the middle") };
+        // The last life was ended by `down`, perhaps in the middle of a line.
+        if rest.len() < length {
+            break;
+        }
+        assert!(rest.starts_with(voice::line(*count).as_bytes()), "line {count} of a life is missing");
+        *count += 1;
+        at += length;
+    }
+    // What was stopped did not tell how much it had written.
+    lives.pop();
+    lives
+}
+
+fn written(journal: &Journal) -> Vec<u64> {
+    journal.starts().iter().filter_map(|who| journal.lines_of(who.pid)).collect()
+}
+
+/// Every life that ended by itself is in the history, once, with its exit code; with a daemon or without.
+fn all_exits_are_told(project: &Project, name: &str, code: i64, ends: &[u32]) {
+    let output = project.soloist(&["history", name, "-n", "100000", "--json"]);
+    if output.code() == 2 && output.all().contains("unrecognized subcommand") {
+        return skip_loudly("there is no `soloist history` yet");
+    }
+    let history = output.expect(0).json();
+    let is_such = |entry: &&serde_json::Value| entry["what"] == "exited" && entry["exit"]["code"] == code;
+    let exited = history["entries"].as_array().into_iter().flatten().filter(is_such);
+    let told: Vec<u64> = exited.filter_map(|entry| entry["pid"].as_u64()).collect();
+    assert_eq!(told, ends.iter().map(|pid| u64::from(*pid)).collect::<Vec<_>>(), "{name}: {history:#}");
+}

@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 
 use crate::error::{Code, Problem};
 use crate::event::{Cutter, Event};
+use crate::history::{History, HistoryQuery, Why};
 use crate::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer, Upgrade, UpgradeAnswer};
 use crate::status::{ServiceStatus, Status};
 
@@ -70,9 +71,35 @@ impl Client {
         self.request(Method::POST, "/api/v1/upgrade", Some(upgrade)).await
     }
 
-    /// What happens from now on.
+    /// What happened.
+    pub async fn history(&self, query: &HistoryQuery) -> Result<History, Problem> {
+        let since = query.since.map(|since| since.to_string());
+        let (after, limit) = (query.after.map(|n| n.to_string()), query.limit.map(|n| n.to_string()));
+        let pairs =
+            [("service", query.service.clone()), ("since", since), ("after", after), ("limit", limit)];
+        let given =
+            pairs.iter().filter_map(|(key, value)| value.as_ref().map(|v| format!("{key}={}", escape(v))));
+        let path = format!("/api/v1/history?{}", given.collect::<Vec<_>>().join("&"));
+        self.request::<(), _>(Method::GET, &path, None).await
+    }
+
+    /// Why an instance is as it is.
+    pub async fn why(&self, name: &str) -> Result<Why, Problem> {
+        self.request::<(), _>(Method::GET, &format!("/api/v1/services/{}/why", escape(name)), None).await
+    }
+
+    /// What changes from now on.
     pub async fn events(&self) -> Result<Events, Problem> {
-        let request = build::<()>(Method::GET, "/api/v1/events", None)?;
+        self.follow("/api/v1/events?history=false").await
+    }
+
+    /// What changes and what happens from now on: with the lines of the history.
+    pub async fn events_and_history(&self) -> Result<Events, Problem> {
+        self.follow("/api/v1/events").await
+    }
+
+    async fn follow(&self, path: &str) -> Result<Events, Problem> {
+        let request = build::<()>(Method::GET, path, None)?;
         let response = self.send(request).await?;
         Ok(Events { body: response.into_body(), cutter: Cutter::default(), ready: Vec::new() })
     }

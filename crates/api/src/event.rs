@@ -1,8 +1,9 @@
 //! Events as they travel: one per change of an instance, carrying its whole status, so that a reader who missed some
-//! still knows the truth. Server-sent events (WHATWG HTML, section 9.2) with one line of JSON each.
+//! still knows the truth; and one per line of the history. Server-sent events (WHATWG HTML, section 9.2) with one line of JSON each.
 
 use serde::{Deserialize, Serialize};
 
+use crate::history::Entry;
 use crate::status::ServiceStatus;
 
 /// What a reader of `/api/v1/events` gets.
@@ -11,6 +12,8 @@ use crate::status::ServiceStatus;
 pub enum Event {
     /// An instance changed.
     Service(Box<ServiceStatus>),
+    /// One thing happened: a line of the history. Its id is 0 as long as it could not be written.
+    History(Box<Entry>),
     /// The reader was too slow and has missed some: ask for the status.
     Resync,
 }

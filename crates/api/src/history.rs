@@ -15,13 +15,13 @@ pub struct History {
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Grows from line to line.
+    /// Grows from line to line; of an event 0 as long as the line could not be written.
     pub id: i64,
     /// When.
     pub at: Timestamp,
-    /// To which instance.
+    /// To which instance; empty if to the history itself.
     pub service: String,
-    /// What: `started`, `ready`, `exited`, … (docs/states.md has all of them).
+    /// What: `started`, `ready`, `exited`, … (GLOSSARY.md has all of them).
     pub what: String,
     /// Of which run.
     pub run_id: Option<String>,
@@ -55,6 +55,20 @@ pub struct HistoryQuery {
     pub after: Option<i64>,
     /// At most so many, the newest.
     pub limit: Option<u32>,
+}
+
+/// What a reader of events wants: the query of `GET /api/v1/events`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventsQuery {
+    /// Also the lines of the history.
+    pub history: bool,
+}
+
+impl Default for EventsQuery {
+    fn default() -> Self {
+        EventsQuery { history: true }
+    }
 }
 
 /// The answer of `why`: a paragraph for people.

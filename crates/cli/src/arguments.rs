@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 /// Runs exactly one of each backend server and background worker.
 #[derive(Debug, Parser)]
@@ -90,6 +93,49 @@ pub enum Verb {
         #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
         lines: usize,
     },
+    /// Show what happened to a service, or to all: starts, ends, restarts, conflicts, with causes
+    History {
+        /// Only this one, or all instances of this keyed one
+        name: Option<String>,
+        /// Only from then on: `2h`, `30m`, `2026-03-04`, `2026-03-04T14:00:00Z`
+        #[arg(long, value_name = "TIME", value_parser = since)]
+        since: Option<Timestamp>,
+        /// At most so many lines, the newest
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
+        lines: u32,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say in a paragraph why a service is as it is: what happened, why, and what happens next
+    Why {
+        /// Which
+        name: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what happened last; with -f also what happens from now on
+    Events {
+        /// Go on as it happens
+        #[arg(short, long)]
+        follow: bool,
+        /// As JSON, one object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Wait until services are as they should be; 7 if that takes too long, 5 if it cannot become so
+    Wait {
+        /// Which
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// How they should be
+        #[arg(long = "for", value_name = "STATE", value_enum, default_value_t = Goal::Ready)]
+        goal: Goal,
+        /// How long to wait
+        #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+        timeout: Duration,
+    },
     /// Run any command as a singleton: no configuration, no daemon; signals and exit code are passed on
     Run(Run),
     /// Name every process that listens on a port
@@ -162,6 +208,43 @@ pub enum Scope {
     Project,
     /// On the machine, for this user
     Machine,
+}
+
+/// What `soloist wait` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Goal {
+    /// It serves
+    Ready,
+    /// It lives, ready or not
+    Running,
+    /// Nothing of it lives, and nothing starts by itself
+    Stopped,
+    /// Its last run ended as it should
+    Completed,
+    /// It was given up
+    Failed,
+    /// It lives, but does not serve
+    Unhealthy,
+    /// It waits for its time
+    Scheduled,
+    /// It waits for the next try
+    Backoff,
+    /// Somebody else is on its port
+    Conflict,
+    /// It runs elsewhere
+    Standby,
+}
+
+/// `2h` ago, or a moment; without a zone in the zone of this machine.
+fn since(text: &str) -> Result<Timestamp, String> {
+    if let Ok(ago) = duration(text) {
+        let ago = SignedDuration::try_from(ago).map_err(|e| e.to_string())?;
+        return Timestamp::now().checked_sub(ago).map_err(|e| e.to_string());
+    }
+    let local = || text.parse::<DateTime>().and_then(|at| at.to_zoned(TimeZone::system()));
+    text.parse::<Timestamp>()
+        .or_else(|_| local().map(|at| at.timestamp()))
+        .map_err(|_| "write it like 2h, 2026-03-04 or 2026-03-04T14:00:00Z".to_owned())
 }
 
 /// `5s`, `1m 30s`. Longer numbers than any clock has are refused before the parser overflows on them.

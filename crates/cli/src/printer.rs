@@ -50,6 +50,11 @@ impl Printer {
         self.line(&text);
     }
 
+    /// The result as JSON, in one line of many.
+    pub fn json_line<T: Serialize>(&self, what: &T) {
+        self.line(&serde_json::to_string(what).unwrap_or_else(|e| format!("{{\"error\":\"{e}\"}}")));
+    }
+
     /// A remark about the result.
     pub fn remark(&self, text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");

@@ -2,7 +2,9 @@
 
 mod cleanup;
 mod down;
+mod events;
 mod free;
+mod history;
 mod instances;
 mod logs;
 mod run;
@@ -10,7 +12,9 @@ mod services;
 mod status;
 mod up;
 mod upgrade;
+mod wait;
 mod who;
+mod why;
 
 use soloist_api::error::Problem;
 
@@ -40,6 +44,15 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
         }
         Verb::Instances { service, add, remove } => {
             runtime()?.block_on(instances::instances(&project, printer, &service, add, remove))
+        }
+        Verb::History { name, since, lines, json } => {
+            let wish = history::Wish { name, since, lines, is_json: json };
+            runtime()?.block_on(history::history(&project, printer, wish))
+        }
+        Verb::Why { name, json } => runtime()?.block_on(why::why(&project, printer, &name, json)),
+        Verb::Events { follow, json } => runtime()?.block_on(events::events(&project, printer, follow, json)),
+        Verb::Wait { names, goal, timeout } => {
+            runtime()?.block_on(wait::wait(&project, printer, &names, goal, timeout))
         }
         Verb::Free { port, force } => runtime()?.block_on(free::free(&project, printer, port, force)),
         Verb::Upgrade { binary } => {

@@ -23,6 +23,13 @@ fn wrong_words_end_with_2_and_make_nothing() {
         &["run", "x", "--stop-grace", "99999999999999s", "--", "true"],
         &["run", "x", "--wait", "--force", "--", "true"],
         &["run", "a/b", "--", "true"],
+        &["history", "--since", "yesterday"],
+        &["history", "--since", "99999999999999s"],
+        &["history", "-n", "-1"],
+        &["why"],
+        &["wait"],
+        &["wait", "x", "--for", "joy"],
+        &["wait", "x", "--timeout", "soon"],
     ] {
         let (folder, output) = soloist(words);
         let said = String::from_utf8_lossy(&output.stderr);
@@ -41,7 +48,8 @@ fn a_folder_that_is_none_is_said() {
 
 #[test]
 fn reading_commands_make_nothing() {
-    for words in [&["status"][..], &["status", "--json"], &["cleanup"], &["down"]] {
+    for words in [&["status"][..], &["status", "--json"], &["cleanup"], &["down"], &["history"], &["events"]]
+    {
         let (folder, output) = soloist(words);
         assert_eq!(output.status.code(), Some(0), "{words:?}");
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "{words:?} made something");
@@ -53,8 +61,25 @@ fn every_verb_is_in_the_help() {
     let (_, output) = soloist(&["--help"]);
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
     for verb in [
-        "up", "down", "start", "stop", "restart", "ensure", "status", "logs", "run", "who", "free",
-        "cleanup", "upgrade",
+        "up",
+        "down",
+        "start",
+        "stop",
+        "restart",
+        "reload",
+        "ensure",
+        "instances",
+        "status",
+        "logs",
+        "history",
+        "why",
+        "events",
+        "wait",
+        "run",
+        "who",
+        "free",
+        "cleanup",
+        "upgrade",
     ] {
         assert!(help.contains(&format!("  {verb} ")), "{verb} is missing in:\n{help}");
     }

@@ -30,7 +30,8 @@ pub fn exit_to_api(exit: OsExit) -> ExitStatus {
     }
 }
 
-fn core_exit_to_api(exit: Exit) -> ExitStatus {
+/// An exit of the core, for clients.
+pub fn core_exit_to_api(exit: Exit) -> ExitStatus {
     match exit {
         Exit::Code(code) => ExitStatus { code: Some(code), signal: None },
         Exit::Signal(signal) => ExitStatus { code: None, signal: Some(signal) },

@@ -1,10 +1,12 @@
 //! The driver: takes one input at a time, tells the core, performs the effects in order, and tells everybody who
 //! listens what changed. Performing is `driver/perform.rs`, answering clients `driver/answer.rs`, taking over what an
-//! earlier daemon left `driver/adopt.rs`, leaving for another binary `driver/successor.rs`.
+//! earlier daemon left `driver/adopt.rs`, leaving for another binary `driver/successor.rs`, telling the history
+//! `driver/past.rs`.
 
 mod adopt;
 mod answer;
 mod last_words;
+mod past;
 mod perform;
 mod probe;
 mod report;
@@ -28,9 +30,11 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::config::Declared;
 use crate::driver::answer::Waiter;
+use crate::driver::past::Traces;
 use crate::driver::probe::Tries;
 pub use crate::driver::successor::End;
 use crate::driver::successor::Succession;
+use crate::history::History;
 use crate::inbox::{Inbox, Input};
 use crate::ledger::Ledger;
 use crate::links::{GuardLink, Zygote};
@@ -43,11 +47,12 @@ const EVENTS_KEPT: usize = 1024;
 struct Service {
     declared: Declared,
     place: Place,
-    /// Where in its log the run begins; none if it was adopted.
+    /// Where in its log the run begins, if that is known.
     log_at: Option<u64>,
     tries: Tries,
     /// The last lines of its last run, if that failed.
     tail: Vec<String>,
+    traces: Traces,
 }
 
 impl Service {
@@ -84,6 +89,7 @@ pub struct Driver {
     ledger: Ledger,
     waiters: Vec<Waiter>,
     events: broadcast::Sender<ApiEvent>,
+    history: History,
     is_ending: bool,
     /// The way to a binary that becomes the daemon.
     succession: Succession,
@@ -105,6 +111,7 @@ impl Driver {
     ) -> Driver {
         let (inbox, inputs) = mpsc::unbounded_channel();
         let (events, _) = broadcast::channel(EVENTS_KEPT);
+        let history = History::open(&layout.history(), log.clone());
         Driver {
             daemon,
             project: Project::new(),
@@ -118,6 +125,7 @@ impl Driver {
             ledger,
             waiters: Vec::new(),
             events,
+            history,
             is_ending: false,
             succession: Succession::default(),
             revival: upgrade::revival(&layout),
@@ -130,6 +138,11 @@ impl Driver {
     /// The way in.
     pub fn inbox(&self) -> Inbox {
         self.inbox.clone()
+    }
+
+    /// The history, to ask it.
+    pub fn history(&self) -> History {
+        self.history.clone()
     }
 
     /// Runs until a client has everything stopped, or has another binary become the daemon.
@@ -188,6 +201,7 @@ impl Driver {
             Input::Seen { at, event } => self.tell(at, event),
             Input::List { reply } => drop(reply.send(Ok(self.status_of_all()))),
             Input::Get { name, reply } => drop(reply.send(self.status_by_name(&name))),
+            Input::Why { name, reply } => drop(reply.send(self.account_of(&name))),
             Input::Change { name, verb, change, reply } => self.change(name, verb, change, reply),
             Input::Up { up, reply } => drop(reply.send(self.up(up))),
             Input::Instances { service, change, reply } => {
@@ -230,6 +244,7 @@ impl Driver {
             log_at: None,
             tries: Tries::default(),
             tail: Vec::new(),
+            traces: Traces::default(),
         });
         at
     }

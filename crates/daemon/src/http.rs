@@ -1,26 +1,29 @@
 //! The API: routes to inputs, answers to JSON, problems to problem+json. It runs on a thread of its own, so that no
 //! number of requests keeps the driver from its services.
 
+pub mod past;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode, header};
-use axum::response::IntoResponse;
-use axum::response::sse::{self, Sse};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use soloist_api::error::{Code, Problem};
-use soloist_api::event::Event;
 use tokio::net::UnixListener;
-use tokio::sync::{broadcast, oneshot};
-use tokio_stream::wrappers::BroadcastStream;
-use tokio_stream::{Stream, StreamExt};
+use tokio::sync::oneshot;
 
+use crate::http::past::Past;
 use crate::inbox::{Inbox, Input, Reply, Verb};
 
 /// Answers on a listening socket until the driver has ended.
-pub async fn serve(listener: UnixListener, inbox: Inbox, end: oneshot::Receiver<()>) -> std::io::Result<()> {
+pub async fn serve(
+    listener: UnixListener,
+    inbox: Inbox,
+    past: Past,
+    end: oneshot::Receiver<()>,
+) -> std::io::Result<()> {
     let routes = Router::new()
         .route("/livez", get(|| async { Json(serde_json::json!({ "status": "alive" })) }))
         .route("/api/v1/services", get(list))
@@ -30,9 +33,9 @@ pub async fn serve(listener: UnixListener, inbox: Inbox, end: oneshot::Receiver<
         .route("/api/v1/up", post(up))
         .route("/api/v1/down", post(down))
         .route("/api/v1/upgrade", post(upgrade))
-        .route("/api/v1/events", get(events))
         .fallback(|| async { refuse(&Problem::new(Code::Usage, "no such path; see /api/v1/services")) })
-        .with_state(inbox);
+        .with_state(inbox)
+        .merge(past::routes(past));
     axum::serve(listener, routes)
         .with_graceful_shutdown(async move {
             let _ = end.await;
@@ -100,16 +103,6 @@ async fn upgrade(State(inbox): State<Inbox>, body: Bytes) -> Answer {
     }
 }
 
-async fn events(State(inbox): State<Inbox>) -> Answer {
-    let (reply, answer) = oneshot::channel();
-    let _ = inbox.send(Input::Subscribe { reply });
-    match answer.await {
-        Ok(Ok(receiver)) => Sse::new(stream(receiver)).into_response(),
-        Ok(Err(problem)) => refuse(&problem),
-        Err(_) => refuse(&ended()),
-    }
-}
-
 async fn ask<T: Serialize>(inbox: &Inbox, input: impl FnOnce(Reply<T>) -> Input) -> Answer {
     let (reply, answer) = oneshot::channel();
     let _ = inbox.send(input(reply));
@@ -144,10 +137,4 @@ fn json<T: Serialize>(status: StatusCode, kind: &'static str, what: &T) -> Answe
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     response
-}
-
-/// Events as server-sent events. A reader that was too slow is told so, and never slows anybody.
-fn stream(receiver: broadcast::Receiver<Event>) -> impl Stream<Item = Result<sse::Event, axum::Error>> {
-    BroadcastStream::new(receiver)
-        .map(|received| sse::Event::default().json_data(received.unwrap_or(Event::Resync)))
 }

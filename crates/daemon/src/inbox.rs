@@ -8,6 +8,7 @@ use soloist_api::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer, Up
 use soloist_api::status::{ServiceStatus, Status};
 use soloist_core::event::Event;
 use soloist_core::id::ClaimId;
+use soloist_core::plan::Plan;
 use soloist_os::guard::Report;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -52,6 +53,13 @@ pub enum Input {
         name: String,
         /// Where the answer goes.
         reply: Reply<ServiceStatus>,
+    },
+    /// A client asks why one is as it is: its status, and what it was declared to do.
+    Why {
+        /// Its name.
+        name: String,
+        /// Where the answer goes.
+        reply: Reply<(ServiceStatus, Option<Plan>)>,
     },
     /// A client wants one changed.
     Change {

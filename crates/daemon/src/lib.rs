@@ -2,11 +2,13 @@
 //! around it: configuration, ledger, guards, ports, API. It decides nothing itself: an `if` about *whether* belongs in
 //! `crates/core`.
 
+pub mod account;
 pub mod config;
 mod convert;
 mod diagnosis;
 mod driver;
 pub mod foreground;
+pub mod history;
 mod http;
 mod inbox;
 pub mod keys;
@@ -20,6 +22,7 @@ pub mod runs;
 pub mod serve;
 pub mod service;
 mod upgrade;
+pub mod why;
 
 pub use soloist_os::identity::my_uid;
 pub use soloist_os::layout::Layout;

@@ -123,7 +123,10 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         ));
-        let mut api = Api::start(&listener, &mut driver)?;
+        let history = driver.history();
+        let past =
+            http::past::Past { inbox: driver.inbox(), history: history.clone(), layout: layout.clone() };
+        let mut api = Api::start(&listener, &past, &mut driver)?;
         if let Some(said) = said {
             log.say(&said);
             tell_starter(&format!("warning: {said}\n{READY}"));
@@ -134,6 +137,7 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
             match driver.run().await {
                 Ok(End::Succeeded(binary)) => {
                     api.join();
+                    history.settle().await;
                     let legacy = Legacy {
                         lock: lock.as_fd(),
                         listener: listener.as_fd(),
@@ -143,12 +147,13 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
                     let e = become_daemon(&binary, &layout.root, &legacy);
                     driver
                         .stays(format!("{} cannot be executed ({e}); this daemon goes on", binary.display()));
-                    api = Api::start(&listener, &mut driver)?;
+                    api = Api::start(&listener, &past, &mut driver)?;
                 }
                 ended => {
                     // With the driver every event stream is gone; answers under way are still given.
                     drop(driver);
                     api.join();
+                    history.end().await;
                     break ended.map(drop);
                 }
             }
@@ -180,13 +185,13 @@ struct Api(std::thread::JoinHandle<()>);
 
 impl Api {
     /// Takes in requests until the driver hushes it, or is gone.
-    fn start(listener: &UnixListener, driver: &mut Driver) -> io::Result<Api> {
+    fn start(listener: &UnixListener, past: &http::past::Past, driver: &mut Driver) -> io::Result<Api> {
         let (hush, hushed) = oneshot::channel();
         driver.hushes(hush);
-        let (listener, inbox) = (listener.try_clone()?, driver.inbox());
+        let (listener, inbox, past) = (listener.try_clone()?, driver.inbox(), past.clone());
         let thread = std::thread::Builder::new().name("api".to_owned());
         Ok(Api(thread.spawn(move || {
-            answer(listener, inbox.clone(), hushed);
+            answer(listener, inbox.clone(), past, hushed);
             let _ = inbox.send(Input::Answered);
         })?))
     }
@@ -196,7 +201,7 @@ impl Api {
     }
 }
 
-fn answer(listener: UnixListener, inbox: Inbox, ended: oneshot::Receiver<()>) {
+fn answer(listener: UnixListener, inbox: Inbox, past: http::past::Past, ended: oneshot::Receiver<()>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     let _ = runtime.block_on(async {
         let listener = tokio::net::UnixListener::from_std(listener)?;
@@ -208,7 +213,7 @@ fn answer(listener: UnixListener, inbox: Inbox, ended: oneshot::Receiver<()>) {
         };
         // A client that does not read its answer must not keep the daemon from ending.
         tokio::select! {
-            served = http::serve(listener, inbox, stopped) => served,
+            served = http::serve(listener, inbox, past, stopped) => served,
             () = patience => Ok(()),
         }
     });

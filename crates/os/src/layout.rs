@@ -72,6 +72,11 @@ impl Layout {
         self.state().join("keys.json")
     }
 
+    /// What happened.
+    pub fn history(&self) -> PathBuf {
+        self.state().join("history.db")
+    }
+
     /// What an instance writes.
     pub fn log(&self, instance: &str) -> PathBuf {
         self.state().join("logs").join(format!("{instance}.log"))

@@ -1,7 +1,7 @@
 //! `soloist status`: what is true, as a table that fits 80 columns, or as JSON.
 
 use soloist_api::error::Problem;
-use soloist_api::status::{ServiceStatus, Status};
+use soloist_api::status::{ExitStatus, ServiceStatus, Status};
 use soloist_daemon::runs;
 
 use crate::printer::{Printer, Tone};
@@ -95,12 +95,17 @@ fn says(service: &ServiceStatus) -> Option<String> {
 fn last(service: &ServiceStatus) -> String {
     match (service.exit, service.next) {
         (_, Some(next)) if service.state == "scheduled" => format!("next in {}", until(next)),
-        (Some(exit), _) => match (exit.code, exit.signal) {
-            (Some(code), _) => format!("exit {code}"),
-            (_, Some(signal)) => format!("signal {signal}"),
-            (None, None) => "ended".to_owned(),
-        },
+        (Some(exit), _) => exit_word(exit),
         (None, _) => String::new(),
+    }
+}
+
+/// How a run ended, in a few letters.
+pub fn exit_word(exit: ExitStatus) -> String {
+    match (exit.code, exit.signal) {
+        (Some(code), _) => format!("exit {code}"),
+        (_, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "ended".to_owned(),
     }
 }
 

@@ -98,6 +98,7 @@ impl Watch<'_> {
                         latest.insert(status.name.clone(), *status);
                     }
                 }
+                Some(Event::History(_)) => {}
                 Some(Event::Resync) => {
                     for status in self.client.status().await?.services {
                         if names.contains(&status.name) {
@@ -181,7 +182,7 @@ impl Watch<'_> {
                         }
                         latest.insert(status.name.clone(), *status);
                     }
-                    Some(Event::Resync) => {}
+                    Some(Event::Resync | Event::History(_)) => {}
                     None if self.find_daemon_again().await? => {}
                     None => {
                         self.printer.remark("the daemon ended");

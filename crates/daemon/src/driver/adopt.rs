@@ -12,6 +12,7 @@ use soloist_os::guard::{Order, Past, Report};
 use soloist_os::layout::{Place, machine_state};
 use soloist_os::record::{Holder, Record, all};
 
+use super::past::Present;
 use super::probe::Tries;
 use super::{Driver, now};
 use crate::config::{Config, Declared, Program};
@@ -24,6 +25,7 @@ impl Driver {
     pub fn take_over(&mut self, config: &Config) {
         self.declare(config);
         for (base, record) in self.left_by_a_daemon() {
+            self.history.learn_record(&record);
             if self.project.position(&record.instance).is_none() && record.is_guarded() {
                 let place = Place { base, instance: record.instance.clone() };
                 self.add(undeclared(&record), place);
@@ -91,12 +93,16 @@ impl Driver {
             }
         }
         let ended = Record::read(&place.record()).filter(|_| record.is_some());
+        if let Some(record) = &ended {
+            self.history.learn_record(record);
+        }
         match ended.filter(|record| self.is_told_by(&name, record, wanted)) {
             Some(record) => {
                 let is_tree_left = !record.ended && !record.is_guarded();
                 if is_tree_left {
                     let pid = record.guard.pid;
                     self.log.say(&format!("{name}: its guard (pid {pid}) was killed; what it left is ended"));
+                    self.add_lost_guard(&record);
                 }
                 let exit = record.exit.map(exit_to_core);
                 let recent = self.falls(at, Some(&record), &record.past);
@@ -157,6 +163,13 @@ impl Driver {
         let run = run_id.and_then(|id| RunId::parse(&id))?;
         let record = Record::read(&self.services[at].place.record());
         self.daemon.taken_over += u64::from(main.is_some());
+        self.learn_of_adopted(
+            at,
+            record.as_ref(),
+            &past,
+            &Present { run, main: main.as_ref(), exit, since_ms },
+        );
+        self.services[at].traces.begin(run, main.as_ref().map(|main| main.pid));
         let claim = self.hold(at, found.claim);
         self.services[at].log_at = record.as_ref().and_then(|record| record.log_at);
         self.services[at].tries = Tries::adopted(was_ready);

@@ -74,6 +74,7 @@ impl Driver {
                     // For the next daemon: a run that was ready needs no second way through its gates.
                     self.order(claim, &Order::Remember);
                 }
+                self.add_to_history(at, note);
             }
             Effect::StopTree { claim, grace, run: _ } => {
                 self.order(claim, &Order::Stop { grace_ms: Some(milliseconds(grace)) });

@@ -10,6 +10,7 @@ use soloist_os::identity::Exit as OsExit;
 use super::Driver;
 use super::probe::Tries;
 use crate::convert::{exit_to_core, notice_to_core};
+use crate::history::Remembered;
 use crate::links;
 use crate::runs::stuck_words;
 
@@ -19,10 +20,11 @@ impl Driver {
         let at = held.at;
         let run_of = |text: &str| RunId::parse(text);
         let event = match report {
-            Report::Status { guard, run_id, exit, empty, .. } => {
+            Report::Status { guard, run_id, exit, empty, past, .. } => {
                 if let Some(link) = &mut held.guard {
                     link.pid = Some(guard.pid);
                 }
+                self.history.learn(self.project.name(at), past.iter().map(Remembered::from));
                 return self.catch_up(at, run_id.as_deref().and_then(run_of), exit, empty);
             }
             Report::Swept { ended } => {
@@ -32,11 +34,12 @@ impl Driver {
                 }
                 None
             }
-            Report::Spawned { run_id, main, log_at } => {
+            Report::Spawned { run_id, main, log_at } => run_of(&run_id).map(|run| {
                 let service = &mut self.services[at];
                 service.log_at = log_at.or(service.log_at);
-                run_of(&run_id).map(|run| Event::Spawned { run, pid: main.pid })
-            }
+                service.traces.begin(run, Some(main.pid));
+                Event::Spawned { run, pid: main.pid }
+            }),
             Report::SpawnFailed { error: SpawnFailure::ClaimReplaced(_), .. } => {
                 Some(Event::ClaimReplaced { claim })
             }
@@ -48,7 +51,10 @@ impl Driver {
                 run_of(&run_id).map(|run| self.main_exited(at, run, exit, left > 0))
             }
             Report::ExecEnded { id, outcome } => return self.command_ended(claim, id, outcome),
-            Report::Emptied { run_id, .. } => run_of(&run_id).map(|run| Event::TreeEmptied { run }),
+            Report::Emptied { run_id, usage, .. } => run_of(&run_id).map(|run| {
+                self.services[at].traces.end(run, usage);
+                Event::TreeEmptied { run }
+            }),
             Report::Notified { run_id, notice, main } => {
                 run_of(&run_id).map(|run| Event::Notified { run, notice: notice_to_core(notice, main) })
             }

@@ -1,0 +1,136 @@
+//! Gathers what `why` is told from: status, history, and the last lines of the log. With or without a daemon.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+use soloist_api::error::Problem;
+use soloist_api::history::{Entry, HistoryQuery, Why};
+use soloist_api::status::ServiceStatus;
+use soloist_core::plan::Plan;
+use soloist_os::layout::Layout;
+
+use crate::convert::moment;
+use crate::history::read::read;
+use crate::why::{Account, why};
+
+/// So far back the paragraph looks.
+const LINES_OF_HISTORY: u32 = 500;
+/// So many lines of a log are shown,
+const LINES_OF_LOG: usize = 5;
+/// of at most so many characters each,
+const LINE_MAX: usize = 300;
+/// out of so many bytes at the end.
+const LOOKED_AT: u64 = 16 * 1024;
+
+/// Why an instance is as it is. Without a status it may have been here once.
+///
+/// # Errors
+/// What kept the status from being known, if the history does not know the instance either.
+pub fn of(
+    layout: &Layout,
+    name: &str,
+    known: Result<(ServiceStatus, Option<Plan>), Problem>,
+    zone: &TimeZone,
+) -> Result<Why, Problem> {
+    let query = HistoryQuery {
+        service: Some(name.to_owned()),
+        limit: Some(LINES_OF_HISTORY),
+        ..HistoryQuery::default()
+    };
+    let past = match (read(&layout.history(), &query), &known) {
+        (Ok(history), _) => history.entries,
+        // What is true now can be told without the past.
+        (Err(_), Ok(_)) => Vec::new(),
+        (Err(problem), Err(_)) => return Err(problem),
+    };
+    // The lines of `scraper@antica` tell nothing of `scraper`.
+    let past: Vec<Entry> = past.into_iter().filter(|entry| entry.service == name).collect();
+    let (status, plan) = match known {
+        Ok((status, plan)) => (Some(status), plan),
+        Err(problem) if past.is_empty() => return Err(problem),
+        Err(_) => (None, None),
+    };
+    let began = past.iter().rev().find(|entry| entry.what == "started").and_then(|entry| entry.log_at);
+    let last_lines = last_lines(&layout.log(name), began.unwrap_or(0));
+    let text = why(&Account {
+        name,
+        status: status.as_ref(),
+        plan: plan.as_ref(),
+        past: &past,
+        last_lines: &last_lines,
+        now: moment(soloist_os::clock::wall_ms()).unwrap_or_default(),
+        zone,
+    });
+    Ok(Why { service: name.to_owned(), text })
+}
+
+/// The last lines with anything in them that a log has from this byte on. A log that is shorter was begun anew.
+fn last_lines(path: &Path, from: u64) -> Vec<String> {
+    let read = || {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let from = if from > length { 0 } else { from };
+        let begin = length.saturating_sub(LOOKED_AT).max(from);
+        file.seek(SeekFrom::Start(begin))?;
+        let mut bytes = Vec::new();
+        file.take(LOOKED_AT).read_to_end(&mut bytes)?;
+        std::io::Result::Ok((bytes, begin > from))
+    };
+    let Ok((bytes, is_cut)) = read() else { return Vec::new() };
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text.lines().skip(usize::from(is_cut)).map(printable).filter(|line| !line.trim().is_empty());
+    let mut lines: Vec<String> = lines.collect();
+    lines.drain(..lines.len().saturating_sub(LINES_OF_LOG));
+    lines
+}
+
+/// A line without colours and other controls (ECMA-48, 5.4), so that a log cannot paint on a terminal.
+fn printable(line: &str) -> String {
+    let mut plain = String::new();
+    let mut characters = line.trim_end().chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\u{1b}' => {
+                if characters.next() == Some('[') {
+                    let _ = characters.find(|c| matches!(c, '@'..='~'));
+                }
+            }
+            '\t' => plain.push(' '),
+            c if c.is_control() => {}
+            c => plain.push(c),
+        }
+    }
+    if plain.chars().count() > LINE_MAX {
+        plain = plain.chars().take(LINE_MAX).chain(['…']).collect();
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_those_of_the_last_run_and_paint_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("api.log");
+        assert_eq!(last_lines(&path, 0), Vec::<String>::new());
+        std::fs::write(&path, b"of the run before\n\x1b[31mred\x1b[0m\tword\x07\n\n  \nlast \xff\n").unwrap();
+        assert_eq!(last_lines(&path, 18), ["red word", "last \u{fffd}"]);
+        assert_eq!(last_lines(&path, 10_000)[0], "of the run before");
+    }
+
+    #[test]
+    fn a_long_log_is_read_from_its_end_and_a_long_line_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("api.log");
+        let lines: String = (0..100_000).map(|n| format!("line {n}\n")).collect();
+        std::fs::write(&path, lines + &"x".repeat(1_000)).unwrap();
+        let found = last_lines(&path, 0);
+        assert_eq!(found.len(), LINES_OF_LOG);
+        assert_eq!(found[3], "line 99999");
+        assert_eq!(found[4].chars().count(), LINE_MAX + 1);
+    }
+}

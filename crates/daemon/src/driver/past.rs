@@ -1,0 +1,118 @@
+//! What the driver tells the history: the core's notes, with what only the guard's reports say of a run.
+
+use soloist_api::error::Problem;
+use soloist_api::history::Entry;
+use soloist_api::status::ServiceStatus;
+use soloist_core::event::{Note, What};
+use soloist_core::id::RunId;
+use soloist_core::plan::Plan;
+use soloist_os::guard::{Past, Usage};
+use soloist_os::identity::{Exit, Identity};
+use soloist_os::record::Record;
+
+use super::Driver;
+use crate::convert::{core_exit_to_api, moment};
+use crate::history::{Remembered, blank};
+
+/// What was reported of the current or last run of an instance.
+#[derive(Debug, Default)]
+pub(super) struct Traces {
+    run: Option<RunId>,
+    pid: Option<u32>,
+    usage: Usage,
+}
+
+impl Traces {
+    /// It executes, or was found executing.
+    pub(super) fn begin(&mut self, run: RunId, pid: Option<u32>) {
+        *self = Traces { run: Some(run), pid, usage: Usage::default() };
+    }
+
+    /// Its tree is empty.
+    pub(super) fn end(&mut self, run: RunId, usage: Usage) {
+        if self.run == Some(run) {
+            self.usage = usage;
+        }
+    }
+}
+
+/// What a guard says of the run it guards.
+#[derive(Debug)]
+pub(super) struct Present<'a> {
+    pub(super) run: RunId,
+    pub(super) main: Option<&'a Identity>,
+    pub(super) exit: Option<Exit>,
+    pub(super) since_ms: u64,
+}
+
+impl Driver {
+    /// One line for a note of the core.
+    pub(super) fn add_to_history(&mut self, at: usize, note: Note) {
+        let Some(when) = moment(soloist_os::clock::wall_ms()) else { return };
+        let traces =
+            Some(&self.services[at].traces).filter(|traces| note.run.is_some() && traces.run == note.run);
+        let usage =
+            traces.filter(|_| note.what == What::Ended).map(|traces| traces.usage).unwrap_or_default();
+        let line = Entry {
+            run_id: note.run.map(|run| run.to_string()),
+            cause: note.cause.map(|cause| cause.to_string()),
+            exit: note.exit.map(core_exit_to_api),
+            duration_ms: note.span.map(super::perform::milliseconds),
+            pid: traces.and_then(|traces| traces.pid),
+            peak_kib: usage.peak_kib,
+            cpu_ms: usage.cpu_ms,
+            log_at: self.services[at].log_at.filter(|_| traces.is_some() && note.what == What::Started),
+            detail: note.words,
+            ..blank(when, self.project.name(at), note.what.to_string())
+        };
+        self.history.add(vec![line]);
+    }
+
+    /// What a guard that was found at work knows, of its runs before and of the present one.
+    pub(super) fn learn_of_adopted(
+        &mut self,
+        at: usize,
+        record: Option<&Record>,
+        past: &[Past],
+        now: &Present<'_>,
+    ) {
+        let name = self.project.name(at);
+        self.history.learn(name, past.iter().map(Remembered::from));
+        // It knows why, and when it ended; but is behind on a full disk, and in the moment of an end.
+        if let Some(record) = record {
+            self.history.learn_record(record);
+        }
+        let present = Remembered {
+            run_id: &now.run.to_string(),
+            cause: None,
+            since_ms: now.since_ms,
+            pid: now.main.map(|main| main.pid),
+            exit: now.exit,
+            exit_ms: now.exit.map(|_| soloist_os::clock::wall_ms()),
+            is_over: false,
+            was_stopped: false,
+            usage: Usage::default(),
+            log_at: None,
+        };
+        self.history.learn(name, [present]);
+    }
+
+    /// One line for a guard that was killed while no daemon was there; the core tells of those that we lose.
+    pub(super) fn add_lost_guard(&mut self, record: &Record) {
+        let Some(when) = moment(soloist_os::clock::wall_ms()) else { return };
+        let line = Entry {
+            run_id: Some(record.run_id.clone()),
+            pid: record.main.as_ref().map(|main| main.pid),
+            detail: Some("found by a new daemon".to_owned()),
+            ..blank(when, &record.instance, What::GuardLost.to_string())
+        };
+        self.history.add(vec![line]);
+    }
+
+    /// What is true of an instance, and what it was declared to do: what `why` is told from.
+    pub(super) fn account_of(&self, name: &str) -> Result<(ServiceStatus, Option<Plan>), Problem> {
+        let status = self.status_by_name(name)?;
+        let plan = self.project.position(name).map(|at| self.services[at].declared.plan.clone());
+        Ok((status, plan))
+    }
+}

@@ -1,0 +1,84 @@
+//! Reads the history: a read-only connection of its own for each question, so that no reader is in the driver's way
+//! and no daemon is needed.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, named_params};
+use soloist_api::error::{Code, Problem};
+use soloist_api::history::{Entry, History, HistoryQuery};
+
+use super::store::{COLUMNS, KEPT_ROWS, read_row};
+
+/// Lines that are told if nobody says how many.
+pub const LINES: u32 = 100;
+/// How long the writer may keep us waiting.
+const BUSY_LIMIT: Duration = Duration::from_secs(1);
+
+/// The lines that a query asks for, oldest first. A project without a history has none.
+///
+/// # Errors
+/// If the file cannot be read as a history.
+pub fn read(path: &Path, query: &HistoryQuery) -> Result<History, Problem> {
+    if std::fs::symlink_metadata(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+        return Ok(History::default());
+    }
+    let entries = match rows(path, query) {
+        Ok(entries) => entries,
+        // The file was made and not filled yet.
+        Err(e) if e.to_string().contains("no such table") => Vec::new(),
+        Err(e) => {
+            let said = format!("the history {} cannot be read: {e}", path.display());
+            return Err(Problem::new(Code::Error, said)
+                .hint("a daemon moves a corrupt one aside and begins a new one: `soloist up` starts one"));
+        }
+    };
+    Ok(History { entries })
+}
+
+fn rows(path: &Path, query: &HistoryQuery) -> rusqlite::Result<Vec<Entry>> {
+    let connection = open(path)?;
+    let mut found = connection.prepare(&format!(
+        "SELECT {COLUMNS} FROM entries
+         WHERE (:service IS NULL OR service = :service
+                OR substr(service, 1, length(:service) + 1) = :service || '@')
+           AND at >= :since AND id > :after
+         ORDER BY at DESC, id DESC LIMIT :limit"
+    ))?;
+    let rows = found.query_map(
+        named_params! {
+            ":service": query.service,
+            ":since": query.since.map_or(i64::MIN, |since| since.as_millisecond()),
+            ":after": query.after.unwrap_or(0),
+            ":limit": i64::from(query.limit.unwrap_or(LINES)).min(KEPT_ROWS),
+        },
+        read_row,
+    )?;
+    let mut entries = rows.collect::<rusqlite::Result<Vec<Entry>>>()?;
+    entries.reverse();
+    Ok(entries)
+}
+
+/// A file in WAL mode wants a companion that even a reader makes; where none can be made nobody writes either, and the
+/// file is read as it is (sqlite.org/wal.html, "Read-Only Databases").
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_LIMIT)?;
+    match connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
+        Err(e) if matches!(e.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) => {
+            let uri = format!("file:{}?immutable=1", escaped(path));
+            Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)
+        }
+        Err(e) => Err(e),
+        Ok(()) => Ok(connection),
+    }
+}
+
+/// A path in a URI (RFC 3986, 2.3).
+fn escaped(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(byte);
+    let bytes = path.as_os_str().as_bytes().iter();
+    bytes.map(|b| if plain(b) { char::from(*b).to_string() } else { format!("%{b:02X}") }).collect()
+}

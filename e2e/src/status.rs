@@ -50,6 +50,9 @@ pub struct Service {
     /// How its last run ended.
     #[serde(default)]
     pub exit: Option<Exit>,
+    /// What it said of itself.
+    #[serde(default)]
+    pub said: Said,
     /// What there is to say about it.
     #[serde(default)]
     pub note: Option<String>,
@@ -62,6 +65,18 @@ pub struct Service {
     /// The last lines of a run that failed.
     #[serde(default)]
     pub tail: Vec<String>,
+}
+
+/// What a service said of itself over its notify socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Said {
+    /// `STATUS=`.
+    pub status: Option<String>,
+    /// `X_SOLOIST_STATE=`.
+    pub state: Option<String>,
+    /// `X_SOLOIST_PROGRESS=`.
+    pub progress: Option<String>,
 }
 
 /// How a run ended.

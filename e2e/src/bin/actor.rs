@@ -4,8 +4,9 @@
 use std::io::{BufRead, BufReader, Error, Result};
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
+use std::process::ExitCode;
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let pipe = std::env::args().nth(1).ok_or_else(|| Error::other("which pipe?"))?;
     let mut listeners = Vec::new();
     // A pipe ends with each of its writers; the next one is waited for.
@@ -21,7 +22,7 @@ fn main() -> Result<()> {
                     let socket = std::env::var("NOTIFY_SOCKET").map_err(Error::other)?;
                     UnixDatagram::unbound()?.send_to(words.replace(' ', "\n").as_bytes(), socket)?;
                 }
-                ("exit", code) => std::process::exit(code.parse().map_err(Error::other)?),
+                ("exit", code) => return Ok(ExitCode::from(code.parse::<u8>().map_err(Error::other)?)),
                 (other, _) => return Err(Error::other(format!("`{other}` is no order"))),
             }
         }

@@ -1,0 +1,2 @@
+// A worker beside web.js: it listens on nothing.
+setInterval(() => {}, 1000);

@@ -42,6 +42,8 @@ pub struct Instance {
     /// Why the current or last run was started, or the next one will be.
     cause: Option<Cause>,
     health: Health,
+    /// The run that executed and whose end was not told yet: the history has each once.
+    lived: Option<RunId>,
     /// What the last words of the run tell about its end.
     diagnosis: Option<Diagnosis>,
     /// Start of the current run, or of the current state.
@@ -84,6 +86,7 @@ impl Instance {
             run_print: None,
             cause: None,
             health: Health::default(),
+            lived: None,
             diagnosis: None,
             since: now,
             exit: None,
@@ -260,8 +263,14 @@ impl Instance {
                 self.cause = Some(Cause::Schedule);
                 self.begin(now, effects);
             }
-            State::Looking { .. } => self.look(now, effects),
-            State::Freeing { .. } => self.free(now, effects),
+            State::Looking { .. } => match self.wanted {
+                Wanted::Up => self.look(now, effects),
+                Wanted::Down => self.release(now, Rest::Stopped, effects),
+            },
+            State::Freeing { .. } => match self.wanted {
+                Wanted::Up => self.look(now, effects),
+                Wanted::Down => self.free(now, effects),
+            },
             State::Spawning { .. } => {
                 let ended = Ended::NotReady("its guard did not start it in time".to_owned());
                 self.stop_tree(now, Why::Ended(ended), effects);
@@ -367,6 +376,8 @@ impl Instance {
     }
 
     fn release(&mut self, now: Time, rest: Rest, effects: &mut Vec<Effect>) {
+        // A run may be given up with its claim, its end unheard.
+        self.pid = None;
         let Some(claim) = self.claim else {
             self.state = State::Releasing { claim: ClaimId(0), until: now, rest };
             return self.released(now, ClaimId(0), effects);

@@ -175,7 +175,8 @@ impl Project {
 
     /// Gives a running instance a new run, or starts it.
     pub fn restart(&mut self, now: Time, at: usize, cause: Cause, orders: &mut Orders) {
-        if self.is_down(at) || self.members[at].instance.is_waiting() {
+        let is_wanted = self.status(at).wanted == Wanted::Up;
+        if !is_wanted || self.is_down(at) || self.members[at].instance.is_waiting() {
             return self.start(now, at, cause, IfHeld::Refuse, orders);
         }
         self.keep(at);

@@ -1,5 +1,5 @@
-//! The core is pure: its sources name nothing that asks a clock, a disk, a network, a thread, an environment, a process
-//! or chance, and write nothing.
+//! The core is pure, and so is the world that doubts it: their sources name nothing that asks a clock, a disk, a network,
+//! a thread, an environment, a process or chance, and write nothing.
 
 use crate::finding::{Finding, Rule};
 use crate::source::Source;
@@ -7,7 +7,8 @@ use crate::tree::Tree;
 
 const RULE: Rule = Rule {
     why: "two machines with the same history must decide the same, and a simulated world must be able to stand around \
-          the core: time and chance come in as arguments, what is to be done goes out as effects",
+          the core: time and chance come in as arguments, what is to be done goes out as effects; and a seed must tell \
+          the same story to everybody",
     now: "let the driver do it and tell the core by an event, or take the value as an argument",
 };
 
@@ -19,12 +20,18 @@ const NAMES: [&str; 2] = ["Instant", "SystemTime"];
 const CRATES: [&str; 2] = ["rand", "log"];
 const MACROS: [&str; 4] = ["println", "eprintln", "print", "eprint"];
 
-/// Every such name in the core.
+/// What must be pure, and how it is called.
+const PURE: [(&str, &str); 2] =
+    [("crates/core/src/", "the core"), ("crates/sim/src/world", "the simulated world")];
+
+/// Every such name in either.
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (file, source) in tree.rust("crates/core/src/") {
+    let pure =
+        PURE.iter().flat_map(|(place, who)| tree.rust(place).map(move |(file, source)| (who, file, source)));
+    for (who, file, source) in pure {
         let mut say =
-            |at: usize, what: String| found.push(RULE.at(&file.path, at, format!("the core uses {what}")));
+            |at: usize, what: String| found.push(RULE.at(&file.path, at, format!("{who} uses {what}")));
         for (at, name) in below_std(&source) {
             if MODULES.contains(&name.as_str()) {
                 say(at, format!("std::{name}"));
@@ -106,8 +113,18 @@ mod tests {
     }
 
     #[test]
+    fn the_simulated_world_is_as_pure_as_the_core() {
+        for path in ["crates/sim/src/world.rs", "crates/sim/src/world/machine.rs"] {
+            let found = check(&Tree::of(&[(path, "use std::time::Instant;")]));
+            assert_eq!(found.len(), 1, "{path}");
+            assert_eq!(found[0].what, "the simulated world uses Instant");
+        }
+    }
+
+    #[test]
     fn what_only_talks_of_it_is_not() {
         assert!(told("// std::fs\nuse std::time::Duration;\nlet log = 1; f(\"std::net\"); use std::{fmt, ops::Add};").is_empty());
         assert!(check(&Tree::of(&[("crates/os/src/x.rs", "use std::fs;")])).is_empty());
+        assert!(check(&Tree::of(&[("crates/sim/src/main.rs", "use std::time::Instant;")])).is_empty());
     }
 }

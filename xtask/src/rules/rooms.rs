@@ -48,8 +48,8 @@ fn check_one(file: &File) -> Vec<Finding> {
     let mut found = Vec::new();
     for (key, package) in edges(&table) {
         let at = file.text.lines().position(|l| l.trim_start().starts_with(&key)).unwrap_or(0);
-        let is_ours =
-            package.starts_with("soloist") || ["market", "e2e", "bench", "xtask"].contains(&package.as_str());
+        let is_ours = package.starts_with("soloist")
+            || ["market", "e2e", "bench", "xtask", "sim"].contains(&package.as_str());
         if is_ours && !allowed.contains(&package.as_str()) {
             found.push(RULE.at(&file.path, at, format!("{folder} builds on {package}")));
         } else if folder == "crates/core" {
@@ -93,6 +93,7 @@ mod tests {
     #[test]
     fn a_test_a_platform_or_another_name_is_no_way_around() {
         for text in [
+            "[dev-dependencies]\nsim = { path = \"../sim\" }",
             "[dev-dependencies]\nsoloist-os.workspace = true",
             "[target.'cfg(unix)'.dependencies]\nsoloist-os.workspace = true",
             "[dependencies]\nother = { package = \"soloist-os\", path = \"../os\" }",

@@ -65,6 +65,7 @@ impl Instance {
         self.refusal = None;
         self.want_up(&cause, effects);
         self.unseen = self.unseen.take().map(|_| Why::Asked);
+        let goes_along = matches!((&self.state, &cause), (State::Stopping { .. }, Cause::Dependency(_)));
         match &mut self.state {
             State::Stopped
             | State::Failed
@@ -87,7 +88,9 @@ impl Instance {
             | State::Unhealthy { .. }
             | State::Running { .. } => return,
         }
-        self.restarts.forget();
+        if !goes_along {
+            self.restarts.forget();
+        }
         self.note = Some(format!("started by {cause}, waits for {needs}"));
     }
 
@@ -139,7 +142,10 @@ impl Instance {
             | State::Running { .. } => {
                 self.want(Wanted::Up, effects);
                 self.refusal = None;
-                self.restarts.forget();
+                // Two that fall and take each other with them would else never be too many.
+                if !matches!(cause, Cause::Dependency(_)) {
+                    self.restarts.forget();
+                }
                 self.note = Some(format!("restarted by {cause}"));
                 self.cause = Some(cause);
                 self.stop_tree(now, Why::Asked, effects);

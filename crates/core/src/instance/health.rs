@@ -281,10 +281,14 @@ impl Instance {
             self.give_up(now, Ended::Watchdog, effects);
             return true;
         }
-        for kind in [ProbeKind::Readiness, ProbeKind::Liveness] {
+        // Liveness first: of a run that it gives up nothing more is asked.
+        for kind in [ProbeKind::Liveness, ProbeKind::Readiness] {
             self.try_probe(now, run, kind, effects);
+            if !matches!(self.state, State::Ready { .. } | State::Unhealthy { .. }) {
+                return true;
+            }
         }
-        !matches!(self.state, State::Ready { .. } | State::Unhealthy { .. })
+        false
     }
 
     fn try_probe(&mut self, now: Time, run: RunId, kind: ProbeKind, effects: &mut Vec<Effect>) {

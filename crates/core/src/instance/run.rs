@@ -10,9 +10,10 @@ use crate::time::Time;
 
 impl Instance {
     pub(super) fn spawned(&mut self, now: Time, run: RunId, pid: u32, effects: &mut Vec<Effect>) {
-        if self.state.run() != Some(run) {
+        if self.state.run() != Some(run) || self.lived == Some(run) {
             return;
         }
+        self.lived = Some(run);
         self.pid = Some(pid);
         self.since = now;
         self.tell(What::Started, |note| note.cause.clone_from(&self.cause), effects);
@@ -59,7 +60,8 @@ impl Instance {
         is_tree_left: bool,
         effects: &mut Vec<Effect>,
     ) {
-        if self.state.run() != Some(run) {
+        // Told twice it is no news.
+        if self.state.run() != Some(run) || self.exit.is_some() {
             return;
         }
         self.pid = None;
@@ -90,7 +92,9 @@ impl Instance {
         if self.state.run() != Some(run) {
             return;
         }
-        if self.pid.take().is_some() || self.exit.is_some() {
+        self.pid = None;
+        // Not that of a sweep, whose run never was.
+        if self.lived.take() == Some(run) {
             let (exit, ran) = (self.exit, now.since(self.since));
             self.tell(What::Ended, |note| (note.exit, note.span) = (exit, Some(ran)), effects);
         }

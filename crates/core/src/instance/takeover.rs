@@ -23,6 +23,7 @@ impl Instance {
         self.claim = Some(claim);
         self.wanted = wanted;
         self.if_held = IfHeld::StandBy;
+        self.lived = Some(run);
         self.pid = pid;
         self.exit = exit;
         self.refusal = None;

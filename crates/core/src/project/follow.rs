@@ -65,13 +65,20 @@ impl Project {
                     );
                     touched.push(at);
                 }
-            } else if !is_removed && self.members[at].instance.is_stale() {
+            } else if !is_removed && self.members[at].instance.is_stale() && !self.is_going(at) {
                 let cause = Cause::Declaration("a changed declaration".to_owned());
                 self.restart(now, at, cause, orders);
                 touched.push(at);
             }
         }
+        // Whoever waited for what is needed no more goes on.
+        self.settle(now, orders);
         touched
+    }
+
+    /// Whether its run ends or is to end: the next one is started from the present declaration, if there is one.
+    fn is_going(&self, at: usize) -> bool {
+        self.members[at].stop_after.is_some() || !self.members[at].instance.is_up()
     }
 
     /// Whether it is declared no more.

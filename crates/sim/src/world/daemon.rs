@@ -1,18 +1,20 @@
-//! The daemon of the world: performs the core's effects, takes mail, and takes over after a death, step by step as the
-//! real driver does. It can die before every single effect.
+//! The daemon of the world: performs the core's effects and takes mail, step by step as the real driver does. It can die
+//! before every single effect; what follows then is in `succession.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use soloist_core::event::{Cause, Effect, Event, IfHeld, Listening, Notice, Wanted};
-use soloist_core::id::{AskId, ClaimId};
+use soloist_core::event::{Cause, Effect, Event, Listening, ProbeKind, Wanted};
+use soloist_core::id::{AskId, ClaimId, RunId};
+use soloist_core::plan::Strategy;
 use soloist_core::project::{Orders, Project};
-use soloist_core::state::Word;
+use soloist_core::state::{Status, Word};
 
 use super::World;
 use super::checks;
-use super::guard::{Order, Tree};
-use super::machine::{Happening, Letter, Source};
+use super::guard::Order;
+use super::machine::{Letter, Source};
+use super::operator::is_down;
 
 #[derive(Debug)]
 pub struct Held {
@@ -25,33 +27,69 @@ pub struct Held {
 #[derive(Debug, Default)]
 pub struct Daemon {
     pub project: Project,
+    /// As last told, of each instance.
+    pub statuses: Vec<Status>,
     pub held: BTreeMap<ClaimId, Held>,
+    /// Of all daemons of this world.
+    pub number: u64,
     claims_given: u64,
     at_once: VecDeque<(usize, Event)>,
     answers: u64,
     /// So many effects until it is killed.
-    doom: Option<u32>,
+    pub doom: Option<u32>,
+}
+
+impl Daemon {
+    /// Asks for the status of all.
+    pub fn refresh_all(&mut self) {
+        self.statuses = (0..self.project.len()).map(|at| self.project.status(at)).collect();
+    }
+
+    /// Asks for the status of those whom something happened to.
+    pub fn refresh(&mut self) {
+        for at in self.project.take_touched() {
+            self.statuses[at] = self.project.status(at);
+        }
+    }
+
+    /// Nothing of it lives or will start by itself.
+    pub fn is_down(&self, at: usize) -> bool {
+        is_down(self.statuses[at].state)
+    }
+
+    pub fn numbered(number: u64) -> Daemon {
+        Daemon { number, ..Daemon::default() }
+    }
 }
 
 impl World {
     pub fn tell(&mut self, at: usize, event: Event) {
         let now = self.machine.now;
+        let due = self.expect(at, &event);
         self.decide(|project, orders| project.handle(now, at, event, orders));
+        self.demand(due);
     }
 
     /// Has the core decide, and performs what it orders.
     pub fn decide(&mut self, decide: impl FnOnce(&mut Project, &mut Orders)) {
         let mut orders = Orders::new();
+        self.machine.count("events");
         if let Some(daemon) = &mut self.daemon {
             decide(&mut daemon.project, &mut orders);
         }
+        self.note_state();
         self.perform(orders);
     }
 
     pub fn expire(&mut self) {
         let now = self.machine.now;
         self.machine.say(|| "a deadline passes".to_owned());
-        self.decide(|project, orders| project.expire(now, orders));
+        let mut next = None;
+        self.decide(|project, orders| {
+            project.expire(now, orders);
+            next = project.next_deadline();
+        });
+        self.machine.check(checks::a_passed_deadline_is_followed_by_a_later_one(now, next));
     }
 
     pub fn perform(&mut self, mut orders: Orders) {
@@ -59,17 +97,21 @@ impl World {
             if self.dies_here() {
                 return;
             }
-            self.ledger_before.clone_from(&self.ledger);
+            self.page_before.clone_from(&self.page);
             for (at, effect) in &orders {
                 if let Effect::Record { wanted } = effect {
                     self.record(*at, *wanted);
                 }
+            }
+            if !self.is_disk_full && orders.iter().any(|(_, e)| matches!(e, Effect::Record { .. })) {
+                self.ledger.clone_from(&self.page);
             }
             for (at, effect) in std::mem::take(&mut orders) {
                 if self.dies_here() {
                     return;
                 }
                 self.machine.say(|| format!("  order for {at}: {effect:?}"));
+                self.machine.count("effects");
                 self.perform_one(at, effect);
             }
             let now = self.machine.now;
@@ -77,9 +119,12 @@ impl World {
             let Some((at, event)) = daemon.at_once.pop_front() else { return };
             self.machine.say(|| format!("{at}: {event:?}"));
             self.note_excuse(at, &event);
+            self.machine.count("events");
+            self.expect(at, &event);
             if let Some(daemon) = &mut self.daemon {
                 daemon.project.handle(now, at, event, &mut orders);
             }
+            self.note_state();
         }
     }
 
@@ -98,26 +143,53 @@ impl World {
     fn perform_one(&mut self, at: usize, effect: Effect) {
         let soon = |event| (at, event);
         match effect {
-            Effect::Record { .. } | Effect::Tell { .. } | Effect::Probe { .. } | Effect::Reload { .. } => {}
+            Effect::Record { .. } | Effect::Reload { .. } => {}
+            Effect::Tell { note } => self.write_history(at, &note),
+            Effect::Probe { ask, run, kind, timeout } => {
+                self.machine.check(checks::no_probe_outlives_its_run(self, at, run));
+                self.probe(at, ask, run, (kind, timeout));
+            }
             Effect::AskClaim { ask } => self.ask_claim(at, ask),
             Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
-            Effect::Spawn { claim, run, .. } => {
+            Effect::Spawn { claim, run, cause } => {
                 let found = checks::record_comes_before_spawn(self, at)
                     .and_then(|()| checks::no_spawn_is_ordered_beside_a_living_tree(self, at, claim))
+                    .and_then(|()| checks::nothing_starts_before_what_it_needs(self, at))
                     .and_then(|()| checks::restarts_stay_inside_the_window(self, at));
                 self.machine.check(found);
+                if cause == Cause::Crash {
+                    let now = self.machine.now;
+                    self.wishes[at].crashes.push(now);
+                }
+                let print = Some(self.prints[at]);
                 match self.guard(claim) {
-                    Some(guard) => self.machine.order(guard, Order::Spawn { run }),
+                    Some(guard) => self.machine.order(guard, Order::Spawn { run, print }),
                     None => {
                         let why = "no guard could be started".to_owned();
                         self.answer_at_once(soon(Event::SpawnFailed { run, why, is_final: false }));
                     }
                 }
             }
-            Effect::CheckPorts { ask, .. } => self.probe(at, ask),
-            Effect::StopTree { claim, grace, .. } => self.order(claim, Order::Stop { grace }),
-            Effect::KillTree { claim, .. } => self.order(claim, Order::Kill),
+            Effect::CheckPorts { ask, run } => {
+                self.machine.check(checks::no_probe_outlives_its_run(self, at, run));
+                self.check_ports(at, ask, run);
+            }
+            Effect::StopTree { claim, run, grace } => {
+                let found = checks::an_order_names_the_tree_that_it_reaches(self, at, claim, run)
+                    .and_then(|()| checks::what_needs_it_stops_first(self, at));
+                self.machine.check(found);
+                if self.strategy != Strategy::OneForOne {
+                    self.wishes[at].explains_a_start = true;
+                }
+                self.order(claim, Order::Stop { grace });
+            }
+            Effect::KillTree { claim, run } => {
+                let found = checks::an_order_names_the_tree_that_it_reaches(self, at, claim, run);
+                self.machine.check(found);
+                self.order(claim, Order::Kill);
+            }
             Effect::Sweep { claim, run, grace } => {
+                self.machine.check(checks::no_sweep_is_ordered_beside_a_living_tree(self, at, claim));
                 if let Some(guard) = self.guard(claim) {
                     self.machine.count("sweeps ordered");
                     self.machine.order(guard, Order::Sweep { run, grace });
@@ -128,17 +200,17 @@ impl World {
     }
 
     fn record(&mut self, at: usize, wanted: Wanted) {
-        self.machine.say(|| format!("  the ledger says that {at} is wanted {wanted}"));
+        self.machine.say(|| format!("  to be written: {at} is wanted {wanted}"));
         if wanted == Wanted::Down && self.wishes[at].wanted == Some(Wanted::Up) {
             let found = checks::a_wish_is_dropped_only_for_a_reason(self, at);
             self.machine.check(found);
             self.wishes[at].wanted = Some(Wanted::Down);
         }
         let now = self.machine.now;
-        self.ledger[at] = (wanted == Wanted::Up).then_some(self.ledger[at].unwrap_or(now));
+        self.page[at] = (wanted == Wanted::Up).then_some(self.page[at].unwrap_or(now));
     }
 
-    fn answer_at_once(&mut self, answer: (usize, Event)) {
+    pub fn answer_at_once(&mut self, answer: (usize, Event)) {
         if let Some(daemon) = &mut self.daemon {
             daemon.at_once.push_back(answer);
         }
@@ -146,16 +218,36 @@ impl World {
 
     /// At once, or by a thread that may take its time.
     fn answer(&mut self, at: usize, event: Event) {
+        let is_doubled =
+            self.faults.doubled_messages && !self.machine.is_calm && self.machine.random.percent(5);
+        if is_doubled {
+            self.machine.count("messages doubled");
+            let after = self.machine.random.span(0, 25_000);
+            self.answer_later(at, event.clone(), after);
+        }
         let is_slow = self.faults.slow_answers && !self.machine.is_calm;
         if !is_slow && self.machine.random.percent(70) {
             return self.answer_at_once((at, event));
         }
         let longest = if is_slow { 25_000 } else { 30 };
         let after = self.machine.random.span(0, longest);
+        self.answer_later(at, event, after);
+    }
+
+    fn answer_later(&mut self, at: usize, event: Event, after: Duration) {
         if let Some(daemon) = &mut self.daemon {
             daemon.answers += 1;
             self.machine.send(Source::Answer(daemon.answers), Letter::Answer { at, event }, after);
         }
+    }
+
+    /// A thread that hangs never answers.
+    fn is_answer_lost(&mut self) -> bool {
+        let is_lost = self.faults.lost_answers && !self.machine.is_calm && self.machine.random.percent(10);
+        if is_lost {
+            self.machine.count("answers lost");
+        }
+        is_lost
     }
 
     // ---- the claim
@@ -169,7 +261,7 @@ impl World {
             Event::ClaimGranted { ask, claim: self.hold(at, lock) }
         } else if let Some(guard) = self.our_guard(at) {
             // A guard of the daemon before us, that did not answer when we looked for it.
-            let wanted = if self.ledger[at].is_some() { Wanted::Up } else { Wanted::Down };
+            let wanted = if self.page[at].is_some() { Wanted::Up } else { Wanted::Down };
             return self.adopt(at, guard, wanted);
         } else {
             Event::ClaimHeld { ask, by: "somebody else".to_owned() }
@@ -184,7 +276,7 @@ impl World {
         (guard.link.is_none() && !guard.is_busy() && guard.run.is_some()).then_some(record.guard)
     }
 
-    fn hold(&mut self, at: usize, lock: u32) -> ClaimId {
+    pub fn hold(&mut self, at: usize, lock: u32) -> ClaimId {
         let Some(daemon) = &mut self.daemon else { return ClaimId(0) };
         daemon.claims_given += 1;
         let claim = ClaimId(daemon.claims_given);
@@ -247,13 +339,23 @@ impl World {
     }
 
     fn look_at_ports(&mut self, at: usize, ask: AskId) {
-        let strangers = self.strangers(at, None);
-        self.answer(at, Event::PortsSeen { ask, strangers });
+        if !self.is_answer_lost() {
+            let strangers = self.strangers(at, None);
+            self.answer(at, Event::PortsSeen { ask, strangers });
+        }
     }
 
-    fn probe(&mut self, at: usize, ask: AskId) {
-        let Some(daemon) = &self.daemon else { return };
-        let guard = daemon.project.instance(at).claim().and_then(|claim| daemon.held.get(&claim)?.guard);
+    /// The guard of the claim that the core holds.
+    fn guard_of(&self, at: usize) -> Option<u32> {
+        let daemon = self.daemon.as_ref()?;
+        daemon.project.instance(at).claim().and_then(|claim| daemon.held.get(&claim)?.guard)
+    }
+
+    fn check_ports(&mut self, at: usize, ask: AskId, run: RunId) {
+        if self.is_answer_lost() {
+            return;
+        }
+        let guard = self.guard_of(at);
         let ports = &self.machine.programs[at].ports;
         let seen = match guard {
             None => Listening::NotYet,
@@ -263,7 +365,35 @@ impl World {
                 strangers => Listening::Strangers(strangers),
             },
         };
+        if seen == Listening::Ours {
+            self.machine.lives.entry(run).or_default().was_alone_on_ports = true;
+        }
         self.answer(at, Event::PortsChecked { ask, seen });
+    }
+
+    fn probe(&mut self, at: usize, ask: AskId, run: RunId, (kind, timeout): (ProbeKind, Duration)) {
+        self.machine.count("probes");
+        if kind == ProbeKind::Startup {
+            self.past.startup_asks.insert((at, ask));
+        }
+        if self.is_answer_lost() {
+            return;
+        }
+        let Some(is_passed) = self.machine.probe(self.guard_of(at), run) else {
+            let outcome = Err("no answer in time".to_owned());
+            return self.answer_later(at, Event::Probed { ask, outcome }, timeout);
+        };
+        let life = self.machine.lives.entry(run).or_default();
+        match kind {
+            ProbeKind::Startup => life.startups_passed += u32::from(is_passed),
+            ProbeKind::Readiness => life.readiness_passed += u32::from(is_passed),
+            ProbeKind::Liveness => {}
+        }
+        if !is_passed {
+            self.machine.count("probes failed");
+        }
+        let outcome = if is_passed { Ok(()) } else { Err("it says 503".to_owned()) };
+        self.answer(at, Event::Probed { ask, outcome });
     }
 
     // ---- mail
@@ -286,7 +416,7 @@ impl World {
             Letter::Stuck { claim } => {
                 let Some(held) = daemon.held.get(&claim) else { return };
                 let at = held.at;
-                if let Some(run) = daemon.project.status(at).run {
+                if let Some(run) = daemon.statuses[at].run {
                     self.tell(at, Event::TreeStuck { run, what: "waits in the kernel".to_owned() });
                 }
             }
@@ -305,154 +435,8 @@ impl World {
         }
     }
 
-    // ---- death and succession
-
-    pub fn doom_daemon(&mut self) {
-        let doom = 1 + self.machine.random.below(12) as u32;
-        if let Some(daemon) = &mut self.daemon {
-            daemon.doom = Some(doom);
-        }
-    }
-
-    pub fn kill_daemon(&mut self) {
-        if self.daemon.take().is_none() {
-            return;
-        }
-        self.machine.count("daemons killed");
-        self.machine.say(|| "the daemon is killed".to_owned());
-        self.machine.mail.clear();
-        for lock in self.machine.locks.values_mut() {
-            lock.is_open_in_daemon = false;
-        }
-        let guards: Vec<u32> = self.machine.guards.keys().copied().collect();
-        for id in guards {
-            self.machine.guards.entry(id).and_modify(|guard| guard.link = None);
-            let after = self.machine.random.span(0, 20);
-            self.machine.plan(after, Happening::Guard(id));
-        }
-        self.machine.close_locks();
-        // Whoever was asking got no answer: what is on disk counts.
-        for (wish, up_since) in self.wishes.iter_mut().zip(&self.ledger) {
-            wish.wanted = wish.wanted.map(|_| if up_since.is_some() { Wanted::Up } else { Wanted::Down });
-        }
-        let after = self.machine.random.span(20, 8000);
-        self.machine.plan(after, Happening::Revival);
-    }
-
-    /// A new daemon takes over what the last one left.
-    pub fn revive_daemon(&mut self) {
-        if self.daemon.is_some() {
-            return;
-        }
-        self.machine.say(|| "a new daemon begins".to_owned());
-        let mut daemon = Daemon::default();
-        for (at, plan) in self.plans.iter().enumerate() {
-            let seed = self.machine.random.next();
-            daemon.project.add(&super::name(at), plan.clone(), seed, self.machine.now);
-        }
-        self.daemon = Some(daemon);
-        for at in 0..self.plans.len() {
-            let wish = &mut self.wishes[at];
-            wish.explains_a_start = true;
-            wish.restarts.clear();
-            self.take_over_one(at);
-        }
-    }
-
-    /// What could not be taken over at once: unless it is somebody's matter by now.
-    pub fn take_over_late(&mut self, at: usize) {
-        if self.word(at) == Some(Word::Stopped) {
-            self.take_over_one(at);
-        } else if self.machine.records[at].as_ref().is_some_and(|record| !record.is_ended)
-            && !self.is_held(at)
-        {
-            self.machine.plan(Duration::from_secs(1), Happening::TakeOver(at));
-        }
-    }
-
-    fn is_held(&self, at: usize) -> bool {
-        self.daemon.as_ref().is_some_and(|daemon| daemon.project.instance(at).claim().is_some())
-    }
-
-    fn take_over_one(&mut self, at: usize) {
-        if self.daemon.is_none() {
-            return;
-        }
-        let wanted = if self.ledger[at].is_some() { Wanted::Up } else { Wanted::Down };
-        let record = self.machine.records[at].clone().filter(|record| record.is_daemons);
-        if let Some(record) = &record
-            && self.machine.guards.contains_key(&record.guard)
-        {
-            // What the daemon before us ordered was there before our question.
-            self.machine.guard_turn(record.guard);
-            match self.machine.guards.get(&record.guard) {
-                Some(guard) if guard.is_busy() => {
-                    return self.machine.plan(Duration::from_secs(1), Happening::TakeOver(at));
-                }
-                Some(_) => {}
-                None => return self.take_over_one(at),
-            }
-            self.adopt(at, record.guard, wanted);
-            return self.perform(Orders::new());
-        }
-        match record {
-            // A run that was told to end, or ended before it was wanted, says nothing about what is wanted now.
-            Some(record) if wanted == Wanted::Down || !self.is_told_of_this_wish(at, &record) => {
-                self.machine.count("ends unseen");
-                let event = Event::EndedUnseen {
-                    exit: record.exit,
-                    is_tree_left: !record.is_ended,
-                    wanted,
-                    recent: Vec::new(),
-                };
-                self.note_excuse(at, &event);
-                self.tell(at, event);
-            }
-            _ if wanted == Wanted::Up => {
-                let now = self.machine.now;
-                self.wish_again(at);
-                self.decide(|project, orders| {
-                    project.start(now, at, Cause::Takeover, IfHeld::StandBy, orders)
-                });
-            }
-            Some(_) | None => {}
-        }
-    }
-
-    fn is_told_of_this_wish(&self, at: usize, record: &super::machine::Record) -> bool {
-        record.is_ended && (record.is_told || self.ledger[at].is_some_and(|since| record.since < since))
-    }
-
-    fn adopt(&mut self, at: usize, id: u32, wanted: Wanted) {
-        let Some(guard) = self.machine.guards.get(&id) else { return };
-        let Some(run) = guard.run else { return };
-        let (lock, exit, since) = (guard.lock, guard.exit, guard.since);
-        let pid = if let Tree::Led(main) = guard.tree { Some(main) } else { None };
-        let claim = self.hold(at, lock);
-        self.machine.count("guards adopted");
-        self.machine.guards.entry(id).and_modify(|guard| guard.link = Some(claim));
-        self.machine.locks.entry(lock).and_modify(|lock| lock.is_open_in_daemon = true);
-        if let Some(held) = self.daemon.as_mut().and_then(|daemon| daemon.held.get_mut(&claim)) {
-            held.guard = Some(id);
-        }
-        let event = Event::Adopted {
-            claim,
-            run,
-            pid,
-            exit,
-            since,
-            wanted,
-            was_ready: false,
-            notice: Notice::default(),
-            print: None,
-            cause: None,
-            recent: Vec::new(),
-        };
-        self.answer_at_once((at, event));
-    }
-
     /// What the core says of an instance.
     pub fn word(&self, at: usize) -> Option<Word> {
-        Some(self.daemon.as_ref()?.project.status(at).state)
+        Some(self.daemon.as_ref()?.statuses[at].state)
     }
 }

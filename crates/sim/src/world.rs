@@ -1,66 +1,111 @@
 //! One life of a world: a seed, a time of faults, a calm. The earliest happening is next; the promises are checked
 //! after each.
 
+mod checks;
+mod daemon;
+mod guard;
+mod machine;
+mod mischief;
+mod operator;
+mod past;
+mod plans;
+mod random;
+mod succession;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use soloist_core::event::IfHeld;
-use soloist_core::plan::Plan;
+use soloist_core::plan::{Plan, Strategy};
 use soloist_core::time::Time;
 
-use super::checks;
-use super::daemon::Daemon;
-use super::machine::{Happening, Machine};
-use super::mischief::{Faults, Wish, draw_plans};
-use super::random::Random;
+pub use self::checks::Broken;
+use self::checks::Found;
+use self::daemon::Daemon;
+use self::machine::{Happening, Machine};
+use self::mischief::Faults;
+use self::operator::Wish;
+use self::past::Past;
+use self::plans::{draw_plans, draw_strategy};
+use self::random::Random;
 
 /// Far beyond every limit that a plan of a seed can have.
 const CALM: Duration = Duration::from_secs(400);
 /// A life takes a few thousand; one that takes so many turns in a circle.
 const STEPS_MOST: usize = 40_000;
 
-/// A world: the machine, the daemon if one lives, and what survives it.
+/// The machine, the daemon if one lives, and what survives it.
 #[derive(Debug)]
-pub struct World {
+struct World {
     pub machine: Machine,
     pub daemon: Option<Daemon>,
     pub plans: Vec<Plan>,
     pub faults: Faults,
-    /// Since when an instance is wanted up.
+    pub strategy: Strategy,
+    /// How often each declaration has changed.
+    pub prints: Vec<u64>,
+    /// Declared no more.
+    pub removed: Vec<bool>,
+    /// Since when an instance is wanted up: on disk.
     pub ledger: Vec<Option<Time>>,
+    /// As the daemon has it in mind; the same as on disk unless the disk is full.
+    pub page: Vec<Option<Time>>,
     /// As it was before the records of the orders at work were written in one go.
-    pub ledger_before: Vec<Option<Time>>,
+    pub page_before: Vec<Option<Time>>,
+    pub is_disk_full: bool,
     pub wishes: Vec<Wish>,
+    pub past: Past,
+    /// So many daemons there were.
+    pub daemons: u64,
 }
+
+/// How often something happened.
+pub type Tally = BTreeMap<&'static str, u64>;
 
 /// How a life went.
 #[derive(Debug)]
 pub struct Tale {
-    pub outcome: Result<(), String>,
+    /// The first promise that was broken, if one was.
+    pub outcome: Result<(), Broken>,
+    /// Step by step, if that was asked for.
     pub trace: Vec<String>,
-    pub tally: BTreeMap<&'static str, u64>,
+    /// What happened, and how often.
+    pub tally: Tally,
 }
 
 /// The name of the instance at a position.
-pub fn name(at: usize) -> String {
+fn name(at: usize) -> String {
     format!("s{at}")
 }
 
+/// Lives the life of a seed.
 pub fn live(seed: u64, is_traced: bool) -> Tale {
     let mut random = Random::new(seed);
     let (plans, programs) = draw_plans(&mut random);
-    let faults = Faults::draw(&mut random);
+    let (strategy, faults) = (draw_strategy(&mut random), Faults::draw(&mut random));
     let count = plans.len();
     let mut world = World {
         machine: Machine::new(random, programs, is_traced),
         daemon: None,
         plans,
         faults,
+        strategy,
+        prints: vec![0; count],
+        removed: vec![false; count],
         ledger: vec![None; count],
-        ledger_before: vec![None; count],
+        page: vec![None; count],
+        page_before: vec![None; count],
+        is_disk_full: false,
         wishes: vec![Wish::default(); count],
+        past: Past::of(count),
+        daemons: 0,
     };
-    world.machine.say(|| format!("{faults:?}"));
+    world.machine.doubles = faults.doubled_messages;
+    world.machine.is_slow = faults.slow_reports;
+    if faults.pids_reused {
+        world.machine.pid_max = 360;
+    }
+    world.machine.say(|| format!("{faults:?} {strategy:?}"));
     for at in 0..count {
         let (plan, tempers) = (world.plans[at].clone(), world.machine.programs[at].tempers.clone());
         world.machine.say(|| format!("{at}: {plan:?} {tempers:?}"));
@@ -70,7 +115,7 @@ pub fn live(seed: u64, is_traced: bool) -> Tale {
 }
 
 impl World {
-    fn live(&mut self) -> Result<(), String> {
+    fn live(&mut self) -> Found {
         self.revive_daemon();
         for at in 0..self.plans.len() {
             if self.machine.random.percent(80) {
@@ -83,10 +128,11 @@ impl World {
         self.calm();
         self.machine.agenda.retain(|_, what| !matches!(what, Happening::Mischief));
         self.pass(CALM)?;
-        checks::every_wanted_instance_serves_and_every_other_rests(self)
+        checks::every_wanted_instance_serves_and_every_other_rests(self)?;
+        checks::every_run_has_its_lines_in_the_history(self)
     }
 
-    fn pass(&mut self, span: Duration) -> Result<(), String> {
+    fn pass(&mut self, span: Duration) -> Found {
         let end = self.machine.now + span;
         for _ in 0..STEPS_MOST {
             let deadline = self.daemon.as_ref().and_then(|daemon| daemon.project.next_deadline());
@@ -104,7 +150,7 @@ impl World {
             }
             self.look()?;
         }
-        Err("it never comes to rest: too many steps".to_owned())
+        Err(Broken { check: "it_comes_to_rest", words: format!("{STEPS_MOST} steps were not enough") })
     }
 
     fn next_happening(&mut self) {
@@ -112,7 +158,7 @@ impl World {
         match what {
             Happening::Mail(source) => self.take_mail(source),
             Happening::Guard(id) => self.machine.guard_turn(id),
-            Happening::Process(pid, turn) => self.machine.take_turn(pid, turn),
+            Happening::Process(who, turn) => self.machine.take_turn(who, turn),
             Happening::Mischief => {
                 self.mischief();
                 self.machine.check(checks::what_is_wanted_is_written_down(self));
@@ -122,11 +168,15 @@ impl World {
         }
     }
 
-    fn look(&mut self) -> Result<(), String> {
+    fn look(&mut self) -> Found {
         if let Some(broken) = self.machine.broken.take() {
             return Err(broken);
         }
         checks::no_two_live_trees_of_an_instance(&self.machine)?;
-        checks::every_wait_has_a_deadline(self)
+        checks::every_wait_has_a_deadline(self)?;
+        checks::an_unready_run_is_given_up_in_time(self)?;
+        checks::a_stop_is_never_forgotten(self)?;
+        checks::what_is_told_stopped_holds_no_claim(self)?;
+        checks::the_pid_told_is_of_its_run(self)
     }
 }

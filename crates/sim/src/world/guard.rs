@@ -4,16 +4,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use soloist_core::event::{Event, Exit};
+use soloist_core::event::{Diagnosis, Event, Exit, Notice};
 use soloist_core::id::{ClaimId, RunId};
 use soloist_core::time::Time;
 
 use super::checks;
-use super::machine::{Happening, Letter, Machine, Process, Record, Source, Temper};
+use super::machine::{Answers, Happening, Letter, Machine, Process, Record, Source, Temper};
 
 #[derive(Clone, Copy, Debug)]
 pub enum Order {
-    Spawn { run: RunId },
+    Spawn { run: RunId, print: Option<u64> },
     Sweep { run: RunId, grace: Duration },
     Stop { grace: Duration },
     Kill,
@@ -54,6 +54,12 @@ pub struct Guard {
     pub run: Option<RunId>,
     pub exit: Option<Exit>,
     pub since: Time,
+    /// What it keeps for the next daemon: what its run said of itself, whether it was seen ready, from which declaration
+    /// it was started.
+    pub notice: Notice,
+    pub was_ready: bool,
+    pub print: Option<u64>,
+    pub frozen_until: Option<Time>,
     stop: Option<Stop>,
     sweep: Option<Sweep>,
     is_released: bool,
@@ -63,7 +69,11 @@ pub struct Guard {
 
 impl Guard {
     pub fn is_busy(&self) -> bool {
-        self.sweep.is_some()
+        self.sweep.is_some() || self.is_frozen()
+    }
+
+    pub fn is_frozen(&self) -> bool {
+        self.frozen_until.is_some()
     }
 }
 
@@ -81,6 +91,10 @@ impl Machine {
             run: None,
             exit: None,
             since: self.now,
+            notice: Notice::default(),
+            was_ready: false,
+            print: None,
+            frozen_until: None,
             stop: None,
             sweep: None,
             is_released: false,
@@ -122,15 +136,57 @@ impl Machine {
         }
     }
 
-    fn report(&mut self, id: u32, event: Event) {
-        let after = self.random.span(0, if self.is_calm { 5 } else { 400 });
+    pub fn report(&mut self, id: u32, event: Event) {
+        let is_late = self.is_slow && self.random.percent(10);
+        let longest = if self.is_calm {
+            5
+        } else if is_late {
+            20_000
+        } else {
+            400
+        };
+        let after = self.random.span(0, longest);
         if let Some(claim) = self.guards[&id].link {
             self.send(Source::Guard(id), Letter::Report { claim, event }, after);
         }
     }
 
+    /// It neither hears nor says anything for so long.
+    pub fn freeze(&mut self, id: u32, span: Duration) {
+        self.count("guards frozen");
+        self.say(|| format!("guard {id} freezes for {span:?}"));
+        let until = self.now + span;
+        self.guards.entry(id).and_modify(|guard| guard.frozen_until = Some(until));
+        self.plan(span, Happening::Guard(id));
+    }
+
+    /// All of them go on.
+    pub fn thaw(&mut self) {
+        let now = self.now;
+        let frozen: Vec<u32> = self.guards.iter().filter(|(_, g)| g.is_frozen()).map(|(id, _)| *id).collect();
+        for id in frozen {
+            self.guards.entry(id).and_modify(|guard| guard.frozen_until = Some(now));
+            self.plan(Duration::ZERO, Happening::Guard(id));
+        }
+    }
+
+    /// A run says something of itself: kept for the next daemon, told to this one.
+    pub fn note_notice(&mut self, id: u32, run: RunId, notice: Notice) {
+        let Some(guard) = self.guards.get_mut(&id) else { return };
+        guard.notice.is_ready |= notice.is_ready;
+        guard.notice.said = notice.said.clone();
+        self.report(id, Event::Notified { run, notice });
+    }
+
     /// Everything a guard has to do now.
     pub fn guard_turn(&mut self, id: u32) {
+        let now = self.now;
+        if let Some(guard) = self.guards.get_mut(&id) {
+            if guard.frozen_until.is_some_and(|until| now < until) {
+                return;
+            }
+            guard.frozen_until = None;
+        }
         while self.guards.contains_key(&id) {
             if self.guards[&id].sweep.is_some() {
                 if !self.go_on_sweeping(id) {
@@ -152,10 +208,12 @@ impl Machine {
         let (instance, tree, lock, run) = (guard.instance, guard.tree, guard.lock, guard.run);
         self.say(|| format!("guard {id} of {instance} obeys {order:?}"));
         match order {
-            Order::Spawn { run } if tree != Tree::Empty => {
+            Order::Spawn { run, .. } if tree != Tree::Empty => {
                 let why = "a run of this instance is alive".to_owned();
                 self.report(id, Event::SpawnFailed { run, why, is_final: false });
             }
+            // Who ordered the run died meanwhile, and nobody would find it.
+            Order::Spawn { .. } if self.is_alone(id) => {}
             Order::Spawn { .. } | Order::Sweep { .. } if !self.is_in_place(lock) => self.report_replaced(id),
             Order::Spawn { .. } => self.begin_sweep(id, self.programs[instance].grace, order),
             Order::Sweep { .. } if tree != Tree::Empty => {}
@@ -206,8 +264,7 @@ impl Machine {
         let is_given_up = self.now >= sweep.give_up_at;
         if orphans.is_empty() || is_given_up {
             self.guards.entry(id).and_modify(|guard| guard.sweep = None);
-            let is_alone = self.guards[&id].link.is_none() && !self.guards[&id].is_rival;
-            if is_alone && matches!(sweep.order, Order::Spawn { .. }) {
+            if self.is_alone(id) && matches!(sweep.order, Order::Spawn { .. }) {
                 // Who ordered the run died meanwhile, and nobody would find it: it is not started.
                 return true;
             }
@@ -229,8 +286,8 @@ impl Machine {
         match (order, swept) {
             // The sweep took its time.
             (_, Ok(())) if !self.is_in_place(self.guards[&id].lock) => self.report_replaced(id),
-            (Order::Spawn { run }, Ok(())) => self.start_run(id, run),
-            (Order::Spawn { run }, Err(())) => {
+            (Order::Spawn { run, print }, Ok(())) => self.start_run(id, run, print),
+            (Order::Spawn { run, .. }, Err(())) => {
                 self.count("survivors stuck");
                 self.give_up(instance);
                 let why = "processes of an earlier run cannot be ended".to_owned();
@@ -244,6 +301,11 @@ impl Machine {
             (Order::Sweep { .. }, Err(())) => self.report_stuck(id),
             (Order::Stop { .. } | Order::Kill | Order::Release, _) => {}
         }
+    }
+
+    /// Its daemon is gone.
+    fn is_alone(&self, id: u32) -> bool {
+        self.guards[&id].link.is_none() && !self.guards[&id].is_rival
     }
 
     fn is_in_place(&self, lock: u32) -> bool {
@@ -278,13 +340,14 @@ impl Machine {
         Record { is_daemons, guard: id, exit: None, is_ended: false, is_told: false, since: self.now }
     }
 
-    fn start_run(&mut self, id: u32, run: RunId) {
+    fn start_run(&mut self, id: u32, run: RunId, print: Option<u64>) {
         let (instance, lock, now) = (self.guards[&id].instance, self.guards[&id].lock, self.now);
         let tempers = &self.programs[instance].tempers;
         let temper = if self.is_calm { Temper::Good } else { tempers[self.random.below(tempers.len())] };
         let record = self.new_record(id);
         self.guards.entry(id).and_modify(|guard| {
             (guard.run, guard.exit, guard.since, guard.is_told) = (Some(run), None, now, false);
+            (guard.notice, guard.was_ready, guard.print) = (Notice::default(), false, print);
         });
         if let Temper::Refused { is_final } = temper {
             self.count("spawns refused");
@@ -294,8 +357,9 @@ impl Machine {
         }
         self.records[instance] = Some(record);
         self.check(checks::no_spawn_without_a_claim(self, id));
-        self.check(checks::no_run_starts_before_the_last_tree_is_empty(self, instance));
+        self.check(checks::no_run_before_the_last_tree_is_empty(self, instance));
         let process = Process {
+            number: 0,
             instance,
             run,
             lock,
@@ -304,6 +368,8 @@ impl Machine {
             is_deaf: temper == Temper::Deaf,
             is_undying: false,
             is_given_up: false,
+            ports: self.programs[instance].ports.clone(),
+            answers: Answers::Good,
             listens: false,
             shares_port: temper == Temper::SharesPort,
         };
@@ -311,6 +377,13 @@ impl Machine {
         self.count("runs started");
         self.guards.entry(id).and_modify(|guard| guard.tree = Tree::Led(main));
         self.report(id, Event::Spawned { run, pid: main });
+    }
+
+    /// What its last words tell, if they tell anything.
+    fn diagnose(&mut self, exit: Exit) -> Option<Diagnosis> {
+        let is_told = exit == Exit::Code(1) && self.random.percent(30);
+        is_told
+            .then(|| Diagnosis { words: "a module is missing".to_owned(), is_final: self.random.percent(50) })
     }
 
     /// A process of its tree has ended.
@@ -326,7 +399,8 @@ impl Machine {
             if let Some(record) = &mut self.records[instance] {
                 (record.exit, record.is_ended, record.is_told) = (Some(exit), left.is_empty(), is_told);
             }
-            self.report(id, Event::MainExited { run, exit, is_tree_left: !left.is_empty(), diagnosis: None });
+            let diagnosis = self.diagnose(exit);
+            self.report(id, Event::MainExited { run, exit, is_tree_left: !left.is_empty(), diagnosis });
             if !left.is_empty() {
                 match self.guards[&id].stop {
                     Some(Stop::Polite { .. }) => left.iter().for_each(|pid| self.signal(*pid)),

@@ -1,0 +1,138 @@
+//! What a seed declares, and how the programs behind it behave: good ones, and every kind of bad one.
+
+use std::time::Duration;
+
+use soloist_core::plan::{
+    Backoff, Condition, Kind, Need, OverMemory, Plan, Probe, Restart, RestartLimit, Strategy,
+};
+
+use super::machine::{Program, Temper};
+use super::name;
+use super::random::Random;
+
+/// The declarations of one seed, and how its programs behave.
+pub fn draw_plans(random: &mut Random) -> (Vec<Plan>, Vec<Program>) {
+    let is_worse = random.percent(50);
+    let tempers: Vec<Temper> = [
+        Temper::Deaf,
+        Temper::Forks,
+        Temper::Breeds,
+        Temper::Leaves,
+        Temper::ExitsAtOnce(0),
+        Temper::ExitsAtOnce(1),
+        Temper::ExitsAtOnce(42),
+        Temper::ExitsAtOnce(127),
+        Temper::Crashes,
+        Temper::NeverReady,
+        Temper::Sick,
+        Temper::Flaps,
+        Temper::Silent,
+        Temper::Mute,
+        Temper::Drowsy,
+        Temper::Refused { is_final: false },
+        Temper::Refused { is_final: true },
+        Temper::SharesPort,
+    ]
+    .into_iter()
+    .filter(|_| random.percent(if is_worse { 40 } else { 15 }))
+    .chain([Temper::Good, Temper::Good])
+    .collect();
+    let count = 1 + random.below(4);
+    let kinds: Vec<Kind> = (0..count).map(|_| draw_kind(random)).collect();
+    (0..count)
+        .map(|at| {
+            let plan = draw_plan(random, at, &kinds);
+            let program = Program::of(&plan, tempers.clone());
+            (plan, program)
+        })
+        .unzip()
+}
+
+pub fn draw_strategy(random: &mut Random) -> Strategy {
+    match random.below(5) {
+        0 => Strategy::RestForOne,
+        1 => Strategy::OneForAll,
+        _ => Strategy::OneForOne,
+    }
+}
+
+fn draw_kind(random: &mut Random) -> Kind {
+    match random.below(5) {
+        0 => Kind::Job { every: random.percent(60).then(|| random.span(3000, 20_000)) },
+        _ => Kind::Service,
+    }
+}
+
+/// One declaration: half of them as plain as most are.
+pub fn draw_plan(random: &mut Random, at: usize, kinds: &[Kind]) -> Plan {
+    let seconds = Duration::from_secs;
+    let has_port = random.percent(60);
+    let needs = (0..at).filter(|_| random.percent(40)).collect::<Vec<_>>();
+    let plan = Plan {
+        kind: kinds[at],
+        ports: if has_port { vec![8000 + at as u16] } else { Vec::new() },
+        needs: needs
+            .into_iter()
+            .map(|on| Need { on: name(on), until: draw_condition(random, kinds[on]) })
+            .collect(),
+        restart: random.pick(&[
+            Restart::OnFailure(None),
+            Restart::OnFailure(None),
+            Restart::OnFailure(Some(3)),
+            Restart::Always,
+            Restart::Always,
+            Restart::OnSuccess,
+            Restart::OnAbnormal,
+            Restart::No,
+        ]),
+        backoff: Backoff { first: random.span(200, 1000), max: seconds(8), reset_after: seconds(5) },
+        limit: RestartLimit {
+            count: 3 + random.below(5) as u32,
+            period: random.pick(&[seconds(30), seconds(300)]),
+        },
+        stop_grace: random.pick(&[Duration::ZERO, Duration::from_millis(500), seconds(5)]),
+        ready_timeout: random.span(2000, 8000),
+        success_codes: vec![0],
+        ..Plan::default()
+    };
+    if random.percent(50) { plan } else { watched(random, plan) }
+}
+
+/// With probes, its own word, limits.
+fn watched(random: &mut Random, plan: Plan) -> Plan {
+    let is_service = plan.kind == Kind::Service;
+    let mut maybe = |chance| is_service && random.percent(chance);
+    let (notifies, starts, readies, lives, wakes) = (maybe(40), maybe(30), maybe(40), maybe(40), maybe(30));
+    Plan {
+        prevent_codes: if random.percent(30) { vec![42] } else { Vec::new() },
+        notifies,
+        startup: starts.then(|| draw_probe(random)),
+        readiness: readies.then(|| draw_probe(random)),
+        liveness: lives.then(|| Probe { success_threshold: 1, ..draw_probe(random) }),
+        watchdog: wakes.then(|| random.span(2000, 10_000)),
+        max_runtime: random.percent(15).then(|| random.span(2000, 60_000)),
+        over_memory: random.pick(&[OverMemory::Restart, OverMemory::Stop]),
+        ..plan
+    }
+}
+
+/// What runs on is never completed: who waited for that would wait for ever.
+fn draw_condition(random: &mut Random, kind: Kind) -> Condition {
+    match kind {
+        Kind::Service => random.pick(&[Condition::Ready, Condition::Ready, Condition::Started]),
+        Kind::Job { .. } => {
+            random.pick(&[Condition::Ready, Condition::Completed, Condition::CompletedSuccessfully])
+        }
+    }
+}
+
+fn draw_probe(random: &mut Random) -> Probe {
+    Probe {
+        initial_delay: random.pick(&[Duration::ZERO, Duration::from_millis(300)]),
+        period: random.pick(&[Duration::from_millis(400), Duration::from_secs(2), Duration::from_secs(4)]),
+        timeout: random.span(200, 1500),
+        success_threshold: 1 + random.below(2) as u32,
+        failure_threshold: 1 + random.below(3) as u32,
+        ..Probe::default()
+    }
+}

@@ -1,0 +1,193 @@
+//! The death of a daemon, and how the next one takes over what it left: step by step as the real driver does.
+
+use std::time::Duration;
+
+use soloist_core::event::{Cause, Event, IfHeld, Wanted};
+use soloist_core::id::Print;
+use soloist_core::project::Orders;
+use soloist_core::state::Word;
+
+use super::World;
+use super::daemon::Daemon;
+use super::guard::Tree;
+use super::machine::{Happening, Record};
+
+impl World {
+    pub fn doom_daemon(&mut self) {
+        let doom = 1 + self.machine.random.below(12) as u32;
+        if let Some(daemon) = &mut self.daemon {
+            daemon.doom = Some(doom);
+        }
+    }
+
+    pub fn kill_daemon(&mut self) {
+        if self.daemon.take().is_none() {
+            return;
+        }
+        self.machine.count("daemons killed");
+        self.machine.say(|| "the daemon is killed".to_owned());
+        self.machine.mail.clear();
+        for lock in self.machine.locks.values_mut() {
+            lock.is_open_in_daemon = false;
+        }
+        let guards: Vec<u32> = self.machine.guards.keys().copied().collect();
+        for id in guards {
+            self.machine.guards.entry(id).and_modify(|guard| guard.link = None);
+            let after = self.machine.random.span(0, 20);
+            self.machine.plan(after, Happening::Guard(id));
+        }
+        self.machine.close_locks();
+        let is_torn = self.faults.ledger_torn && !self.machine.is_calm && self.machine.random.percent(20);
+        if is_torn {
+            self.lose_ledger();
+        }
+        self.page.clone_from(&self.ledger);
+        // Whoever was asking got no answer: what is on disk counts.
+        for (wish, up_since) in self.wishes.iter_mut().zip(&self.ledger) {
+            wish.wanted = wish
+                .wanted
+                .filter(|_| !is_torn)
+                .map(|_| if up_since.is_some() { Wanted::Up } else { Wanted::Down });
+        }
+        let after = self.machine.random.span(20, 8000);
+        self.machine.plan(after, Happening::Revival);
+    }
+
+    /// A new daemon takes over what the last one left.
+    pub fn revive_daemon(&mut self) {
+        if self.daemon.is_some() {
+            return;
+        }
+        self.machine.say(|| "a new daemon begins".to_owned());
+        self.daemons += 1;
+        let mut daemon = Daemon::numbered(self.daemons);
+        daemon.project.set_strategy(self.strategy);
+        self.removed.fill(false);
+        for (at, plan) in self.plans.iter().enumerate() {
+            let (seed, now) = (self.machine.random.next(), self.machine.now);
+            daemon.project.add(&super::name(at), plan.clone(), seed, now);
+            daemon.project.replan(now, at, plan.clone(), Print(self.prints[at]));
+        }
+        daemon.refresh_all();
+        self.daemon = Some(daemon);
+        for at in 0..self.plans.len() {
+            let wish = &mut self.wishes[at];
+            wish.explains_a_start = true;
+            self.take_over_one(at);
+        }
+    }
+
+    /// What could not be taken over at once: unless it is somebody's matter by now.
+    pub fn take_over_late(&mut self, at: usize) {
+        if self.word(at) == Some(Word::Stopped) {
+            self.take_over_one(at);
+        } else if self.machine.records[at].as_ref().is_some_and(|record| !record.is_ended)
+            && !self.is_held(at)
+        {
+            self.machine.plan(Duration::from_secs(1), Happening::TakeOver(at));
+        }
+    }
+
+    fn is_held(&self, at: usize) -> bool {
+        self.daemon.as_ref().is_some_and(|daemon| daemon.project.instance(at).claim().is_some())
+    }
+
+    fn take_over_one(&mut self, at: usize) {
+        if self.daemon.is_none() {
+            return;
+        }
+        let wanted = if self.page[at].is_some() { Wanted::Up } else { Wanted::Down };
+        let record = self.machine.records[at].clone().filter(|record| record.is_daemons);
+        if let Some(record) = &record
+            && self.machine.guards.contains_key(&record.guard)
+        {
+            // What the daemon before us ordered was there before our question.
+            self.machine.guard_turn(record.guard);
+            match self.machine.guards.get(&record.guard) {
+                // It does not answer: it is adopted when its claim is asked for, and looked for until it is.
+                Some(guard) if guard.is_busy() => {
+                    self.machine.plan(Duration::from_secs(1), Happening::TakeOver(at));
+                    if wanted == Wanted::Up && self.word(at) == Some(Word::Stopped) {
+                        self.start_again(at);
+                    }
+                    return;
+                }
+                Some(_) => {}
+                None => return self.take_over_one(at),
+            }
+            self.adopt(at, record.guard, wanted);
+            return self.perform(Orders::new());
+        }
+        match record {
+            // A run that was told to end, or ended before it was wanted, says nothing about what is wanted now.
+            Some(record) if wanted == Wanted::Down || !self.is_told_of_this_wish(at, &record) => {
+                self.machine.count("ends unseen");
+                let event = Event::EndedUnseen {
+                    exit: record.exit,
+                    is_tree_left: !record.is_ended,
+                    wanted,
+                    recent: self.wishes[at].crashes.clone(),
+                };
+                self.note_excuse(at, &event);
+                self.tell(at, event);
+            }
+            _ if wanted == Wanted::Up => self.start_again(at),
+            Some(_) | None => {}
+        }
+    }
+
+    fn start_again(&mut self, at: usize) {
+        let now = self.machine.now;
+        self.wishes[at].forget_restarts();
+        self.wish_again(at);
+        self.decide(|project, orders| project.start(now, at, Cause::Takeover, IfHeld::StandBy, orders));
+    }
+
+    /// The file cannot be read any more: what runs is taken as wanted, and nothing else is.
+    fn lose_ledger(&mut self) {
+        self.machine.count("ledgers torn");
+        self.machine.say(|| "the ledger is torn".to_owned());
+        let now = self.machine.now;
+        for at in 0..self.plans.len() {
+            let guards = &self.machine.guards;
+            let is_guarded = self.machine.records[at]
+                .as_ref()
+                .is_some_and(|r| r.is_daemons && guards.contains_key(&r.guard));
+            self.ledger[at] = is_guarded.then_some(now);
+        }
+    }
+
+    fn is_told_of_this_wish(&self, at: usize, record: &Record) -> bool {
+        record.is_ended && (record.is_told || self.page[at].is_some_and(|since| record.since < since))
+    }
+
+    pub fn adopt(&mut self, at: usize, id: u32, wanted: Wanted) {
+        let Some(guard) = self.machine.guards.get(&id) else { return };
+        let Some(run) = guard.run else { return };
+        let (lock, exit, since) = (guard.lock, guard.exit, guard.since);
+        let (was_ready, notice, print) = (guard.was_ready, guard.notice.clone(), guard.print.map(Print));
+        let pid = if let Tree::Led(main) = guard.tree { Some(main) } else { None };
+        let claim = self.hold(at, lock);
+        self.machine.count("guards adopted");
+        self.machine.guards.entry(id).and_modify(|guard| guard.link = Some(claim));
+        self.machine.locks.entry(lock).and_modify(|lock| lock.is_open_in_daemon = true);
+        if let Some(held) = self.daemon.as_mut().and_then(|daemon| daemon.held.get_mut(&claim)) {
+            held.guard = Some(id);
+        }
+        let recent = self.wishes[at].crashes.clone();
+        let event = Event::Adopted {
+            claim,
+            run,
+            pid,
+            exit,
+            since,
+            was_ready,
+            notice,
+            print,
+            cause: None,
+            recent,
+            wanted,
+        };
+        self.answer_at_once((at, event));
+    }
+}

@@ -60,6 +60,7 @@ pub struct Guard {
     pub was_ready: bool,
     pub print: Option<u64>,
     pub frozen_until: Option<Time>,
+    looks_at: Option<Time>,
     stop: Option<Stop>,
     sweep: Option<Sweep>,
     is_released: bool,
@@ -95,6 +96,7 @@ impl Machine {
             was_ready: false,
             print: None,
             frozen_until: None,
+            looks_at: None,
             stop: None,
             sweep: None,
             is_released: false,
@@ -471,10 +473,20 @@ impl Machine {
                         .and_modify(|g| g.stop = Some(Stop::Killing { since, is_told: true }));
                     self.report_stuck(id);
                 }
-                self.plan(Duration::from_millis(if is_stuck { 500 } else { 20 }), Happening::Guard(id));
+                self.look_again(id, Duration::from_millis(if is_stuck { 500 } else { 20 }));
             }
             _ => {}
         }
+    }
+
+    /// Once, however often it is woken meanwhile.
+    fn look_again(&mut self, id: u32, after: Duration) {
+        let now = self.now;
+        let Some(guard) = self.guards.get_mut(&id).filter(|g| g.looks_at.is_none_or(|at| at <= now)) else {
+            return;
+        };
+        guard.looks_at = Some(now + after);
+        self.plan(after, Happening::Guard(id));
     }
 
     fn end_if_over(&mut self, id: u32) {

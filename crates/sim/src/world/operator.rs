@@ -118,6 +118,17 @@ impl World {
         }
     }
 
+    /// The declaration is the last word: a stop that waits may be taken back for what needs it from now on, or wait on.
+    fn wish_open(&mut self, at: usize) {
+        for need in self.needs(at) {
+            if self.wishes[need].wanted == Some(Wanted::Down) && self.word(need).is_some_and(|w| !is_down(w))
+            {
+                self.wishes[need].wanted = None;
+                self.wish_open(need);
+            }
+        }
+    }
+
     fn wish_down(&mut self, at: usize) {
         for other in 0..self.plans.len() {
             if self.needs(other).contains(&at) && self.word(other).is_some_and(|word| !is_down(word)) {
@@ -214,6 +225,7 @@ impl World {
             self.prints[at] += 1;
             self.removed[at] = false;
             self.wishes[at].restarts.clear();
+            self.wish_open(at);
             // What is on its way does not turn back for what it needs from now on.
             let needs = self.needs(at);
             self.past.met[at].extend(needs);

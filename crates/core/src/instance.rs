@@ -186,6 +186,10 @@ impl Instance {
                 if self.state == State::Waiting {
                     self.refuse(Refusal::Error(why), effects);
                     self.state = State::Stopped;
+                    // What an unseen run left must be ended all the same.
+                    if self.unseen.is_some() {
+                        self.begin(now, effects);
+                    }
                 }
             }
             Event::StopAsked { cause } => self.stop_asked(now, cause, effects),

@@ -105,6 +105,7 @@ impl Instance {
             State::Stopped => {}
             // What an unseen run left must be ended first.
             State::Standby { .. } if self.unseen.is_some() => self.note = Some(format!("stopped by {cause}")),
+            State::Waiting if self.unseen.is_some() => self.begin(now, effects),
             State::Waiting
             | State::Failed
             | State::Completed

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// So many seeds may a bug hide in.
-const SEEDS: u64 = 5000;
+const SEEDS: u64 = 20_000;
 /// The copy is a workspace of its own, built as quickly as it can be.
 const WORKSPACE: &str = r#"[workspace]
 resolver = "3"
@@ -31,6 +31,7 @@ soloist-core = { path = "crates/core" }
 
 [profile.dev]
 debug = false
+opt-level = 1
 "#;
 
 /// One bug.

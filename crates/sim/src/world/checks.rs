@@ -188,10 +188,10 @@ pub fn what_needs_it_stops_first(world: &World, at: usize) -> Found {
         return Ok(());
     }
     let needing = (0..world.plans.len()).filter(|other| world.needs(*other).contains(&at));
-    let mut up = needing.filter(|other| daemon.project.instance(*other).is_up());
+    let mut up = needing.filter(|other| daemon.statuses[*other].run.is_some());
     let first = up.next();
     ensure(first.is_none(), "what_needs_it_stops_first", || {
-        format!("{} is stopped while {} runs", name(at), name(first.unwrap_or(at)))
+        format!("{} is stopped while {} lives", name(at), name(first.unwrap_or(at)))
     })
 }
 

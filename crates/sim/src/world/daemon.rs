@@ -218,10 +218,7 @@ impl World {
 
     /// At once, or by a thread that may take its time.
     fn answer(&mut self, at: usize, event: Event) {
-        let is_doubled =
-            self.faults.doubled_messages && !self.machine.is_calm && self.machine.random.percent(5);
-        if is_doubled {
-            self.machine.count("messages doubled");
+        if self.is_doubled() {
             let after = self.machine.random.span(0, 25_000);
             self.answer_later(at, event.clone(), after);
         }
@@ -232,6 +229,15 @@ impl World {
         let longest = if is_slow { 25_000 } else { 30 };
         let after = self.machine.random.span(0, longest);
         self.answer_later(at, event, after);
+    }
+
+    fn is_doubled(&mut self) -> bool {
+        let is_doubled =
+            self.faults.doubled_messages && !self.machine.is_calm && self.machine.random.percent(5);
+        if is_doubled {
+            self.machine.count("messages doubled");
+        }
+        is_doubled
     }
 
     fn answer_later(&mut self, at: usize, event: Event, after: Duration) {
@@ -301,6 +307,10 @@ impl World {
         self.machine.locks.entry(held.lock).and_modify(|lock| lock.is_open_in_daemon = false);
         self.machine.close_locks();
         self.answer_at_once((held.at, Event::Released { claim }));
+        if self.is_doubled() {
+            let after = self.machine.random.span(0, 25_000);
+            self.answer_later(held.at, Event::Released { claim }, after);
+        }
     }
 
     /// Makes sure that a claim has a guard.

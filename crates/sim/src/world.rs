@@ -9,6 +9,7 @@ mod mischief;
 mod operator;
 mod past;
 mod plans;
+mod process;
 mod random;
 mod succession;
 

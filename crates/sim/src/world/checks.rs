@@ -203,11 +203,12 @@ pub fn nothing_starts_before_what_it_needs(world: &World, at: usize) -> Found {
     })
 }
 
+/// Asked in the order of the orders: a stop that comes out of the same decision may stand behind it.
 pub fn no_probe_outlives_its_run(world: &World, at: usize, run: RunId) -> Found {
     let Some(daemon) = &world.daemon else { return Ok(()) };
     let status = &daemon.statuses[at];
-    let is_asked_of = matches!(status.state, Word::Starting | Word::Ready | Word::Unhealthy);
-    ensure(status.run == Some(run) && is_asked_of, "no_probe_outlives_its_run", || {
+    let is_told_to_end = world.past.told_to_end.contains(&run);
+    ensure(status.run == Some(run) && !is_told_to_end, "no_probe_outlives_its_run", || {
         format!("{} is {} with {:?}, and run {run} is probed", name(at), status.state, status.run)
     })
 }

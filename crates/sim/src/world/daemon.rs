@@ -178,6 +178,7 @@ impl World {
                 let found = checks::an_order_names_the_tree_that_it_reaches(self, at, claim, run)
                     .and_then(|()| checks::what_needs_it_stops_first(self, at));
                 self.machine.check(found);
+                self.past.told_to_end.insert(run);
                 if self.strategy != Strategy::OneForOne {
                     self.wishes[at].explains_a_start = true;
                 }

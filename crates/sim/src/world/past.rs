@@ -28,6 +28,8 @@ pub struct Past {
     pub adopted_to_stop: BTreeSet<RunId>,
     /// Which of its needs were met since it was last down.
     pub met: Vec<BTreeSet<usize>>,
+    /// Runs whose stop this daemon ordered.
+    pub told_to_end: BTreeSet<RunId>,
     /// Questions of startup probes.
     pub startup_asks: BTreeSet<(usize, AskId)>,
     /// Until when a run that starts must be ready.
@@ -40,6 +42,7 @@ impl Past {
             lines: BTreeMap::new(),
             adopted_to_stop: BTreeSet::new(),
             words: vec![None; count],
+            told_to_end: BTreeSet::new(),
             startup_asks: BTreeSet::new(),
             met: vec![BTreeSet::new(); count],
             ready_by: vec![None; count],

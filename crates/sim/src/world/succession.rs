@@ -60,6 +60,8 @@ impl World {
         }
         self.machine.say(|| "a new daemon begins".to_owned());
         self.daemons += 1;
+        // What the last one stopped this one may want.
+        self.past.told_to_end.clear();
         let mut daemon = Daemon::numbered(self.daemons);
         daemon.project.set_strategy(self.strategy);
         self.removed.fill(false);

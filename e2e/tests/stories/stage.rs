@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use e2e::{Background, Project, wait_until};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::declare::Declared;
@@ -101,7 +102,11 @@ impl Stage {
             wait_until(&what, LIMIT, || {
                 let told = self.history(name);
                 // The story may stand still here; what is real goes on.
-                if told.starts_with(expected) { Ok(()) } else { Err(format!("{told:#?}\ninstead of {expected:#?}")) }
+                if told.starts_with(expected) {
+                    Ok(())
+                } else {
+                    Err(format!("{told:#?}\ninstead of {expected:#?}"))
+                }
             });
         }
     }
@@ -144,11 +149,13 @@ impl Stage {
             "notified" => self.tell(&name, &format!("notify {}", notice(&words[2..]))),
             "exited" => match words[2].split_once('=') {
                 Some(("code", code)) => self.tell(&name, &format!("exit {code}")),
-                Some(("signal", signal)) if signal != "15" => self.kill(self.project.service(&name).pid),
+                Some(("signal", signal)) if signal != "15" => {
+                    self.kill(self.project.service(&name).pid, signal);
+                }
                 // The polite signal of a stop that is under way.
                 _ => {}
             },
-            "guard-lost" => self.kill(Some(self.project.guard(&name).pid)),
+            "guard-lost" => self.kill(Some(self.project.guard(&name).pid), "9"),
             // Follows by itself: the kernel, the guard and the clock are real here.
             "granted" | "ports" | "listening" | "emptied" | "released" | "wait" | "spawn-failed" => {}
             other => panic!("{}: `{other}` cannot be played for real", self.name),
@@ -173,10 +180,14 @@ impl Stage {
     }
 
     fn tell(&self, name: &str, order: &str) {
-        let pipe = self.project.folder().join(format!("{name}.pipe"));
-        // Opening waits for the actor to read.
-        let mut pipe = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap_or_else(|e| panic!("{e}"));
-        writeln!(pipe, "{order}").unwrap_or_else(|e| panic!("{order}: {e}"));
+        let path = self.project.folder().join(format!("{name}.pipe"));
+        // A pipe that nobody reads cannot be opened this way (ENXIO, fifo(7)): its actor is on the way.
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+        wait_until(&format!("{}: {name} hears `{order}`", self.name), LIMIT, || {
+            let told = options.open(&path).and_then(|mut pipe| writeln!(pipe, "{order}"));
+            told.map_err(|e| format!("{e}: {:?}", self.history(name)))
+        });
     }
 
     fn set_probes(&self, passes: bool) {
@@ -189,10 +200,11 @@ impl Stage {
         }
     }
 
-    fn kill(&self, pid: Option<u32>) {
+    fn kill(&self, pid: Option<u32>, signal: &str) {
+        let signal = signal.parse().ok().and_then(Signal::from_named_raw);
         let pid = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
         let pid = pid.unwrap_or_else(|| panic!("{}: nobody is there to be killed", self.name));
-        kill_process(pid, Signal::KILL).unwrap_or_else(|e| panic!("{e}"));
+        kill_process(pid, signal.unwrap_or(Signal::KILL)).unwrap_or_else(|e| panic!("{e}"));
     }
 }
 

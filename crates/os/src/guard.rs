@@ -179,6 +179,9 @@ pub struct Usage {
 pub struct Past {
     /// The run.
     pub run_id: String,
+    /// Its main process.
+    #[serde(default)]
+    pub pid: Option<u32>,
     /// Why it was started.
     pub cause: String,
     /// Its start in milliseconds since 1970 UTC.

@@ -66,7 +66,7 @@ impl<'a> From<&'a Past> for Remembered<'a> {
             run_id: &past.run_id,
             cause: Some(past.cause.as_str()).filter(|cause| !cause.is_empty()),
             since_ms: past.since_ms,
-            pid: None,
+            pid: past.pid,
             exit: past.exit,
             exit_ms: past.exit_ms,
             is_over: true,

@@ -142,6 +142,7 @@ async fn a_run_that_is_told_twice_is_there_once_with_all_that_is_known() {
         Entry { run_id: run.clone(), ..line("api", "unhealthy", 300) },
     ]);
     let past = Past {
+        pid: None,
         run_id: "00aa".to_owned(),
         cause: "ada".to_owned(),
         since_ms: wall_ms() - 450,

@@ -55,9 +55,10 @@ impl Body {
 
 /// The run of a record; none if it never ran.
 fn past(record: &Record) -> Option<Past> {
-    record.main.as_ref()?;
+    let main = record.main.as_ref()?;
     Some(Past {
         run_id: record.run_id.clone(),
+        pid: Some(main.pid),
         cause: record.cause.clone(),
         since_ms: record.since_ms,
         exit: record.exit,
@@ -95,6 +96,7 @@ mod tests {
     fn run(number: usize) -> Past {
         Past {
             run_id: number.to_string(),
+            pid: Some(4711),
             cause: "user alice: soloist restart".into(),
             since_ms: 1_700_000_000_000,
             exit: Some(Exit::Code(1)),

@@ -292,3 +292,32 @@ fn wrong_use_is_said_with_exit_code_2() {
         nothing_started(&project, &output);
     }
 }
+
+#[test]
+fn who_needs_what_never_gets_ready_is_told_so_and_starts_once_it_does() {
+    let project = Project::empty();
+    let port = e2e::free_port();
+    let (go, listens) = (project.path("go"), quoted(&puppet(&["--listen", &port.to_string()])));
+    let listens: Vec<String> = serde_json::from_str(&listens).unwrap_or_else(|e| panic!("{listens}: {e}"));
+    let script = format!("test -e {go} && exec {}; exec sleep 300", listens.join(" "));
+    project.write(
+        "soloist.toml",
+        &format!(
+            "[services.db]\ncommand = {}\nport = {port}\nready-timeout = \"300ms\"\n\
+             backoff = {{ first = \"200ms\", max = \"400ms\" }}\nrestart-limit = {{ count = 1000, period = \"1m\" }}\n\
+             [services.web]\ncommand = {}\ndepends-on = [\"db\"]\n",
+            quoted(&["sh", "-c", &script]),
+            quoted(&puppet(&[] as &[&str]))
+        ),
+    );
+    // Bounded, and it names who is missing and why.
+    let up = project.soloist(&["up", "-d"]).expect(7);
+    up.says("does not listen on its ports");
+    project.soloist(&["wait", "web", "--for", "ready", "--timeout", "300ms"]).expect(7);
+    project.soloist(&["why", "web"]).expect(0).says("db");
+    assert_eq!(project.service("web").pid, None);
+    project.write("go", "");
+    project.wait_for_state("web", "ready", LIMIT);
+    assert_eq!(project.service("db").state, "ready");
+    project.soloist(&["down"]).expect(0);
+}

@@ -87,7 +87,7 @@ impl Watch<'_> {
                 latest.insert(status.name.clone(), status);
             }
         }
-        while !latest.values().all(|s| s.is_settled() || s.state == "backoff") {
+        while !is_done(&latest) {
             match self.events.next().await {
                 Some(Event::Service(status)) => {
                     // What happened before we looked is no news.
@@ -224,6 +224,14 @@ impl Watch<'_> {
         }
         Ok(0)
     }
+}
+
+/// Nothing more is to be waited for: each has come to where it goes, has fallen, or waits for one that has.
+fn is_done(latest: &BTreeMap<String, ServiceStatus>) -> bool {
+    let has_fallen = |s: &ServiceStatus| s.state == "backoff";
+    let waits_for_it = |s: &ServiceStatus| s.state == "starting" && s.run_id.is_none();
+    let is_any_fallen = latest.values().any(has_fallen);
+    latest.values().all(|s| s.is_settled() || has_fallen(s) || is_any_fallen && waits_for_it(s))
 }
 
 /// The signals by which a terminal, a person or a machine asks us to end.

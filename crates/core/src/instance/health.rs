@@ -319,8 +319,8 @@ impl Instance {
                 Gate::Readiness(_) => "its readiness probe did not pass",
             };
             let last = self.health.words.take().map_or(String::new(), |words| format!(": {words}"));
-            let after = now.since(self.since).as_secs_f64();
-            let said = format!("not ready after {after:.0} s: {gate}{last}");
+            let after = (now.since(self.since).as_secs_f64() * 10.0).round() / 10.0;
+            let said = format!("not ready after {after} s: {gate}{last}");
             self.refusal = Some(Refusal::NotReady(said.clone()));
             self.note = Some(said.clone());
             return self.stop_tree(now, Why::Ended(Ended::NotReady(said)), effects);

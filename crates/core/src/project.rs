@@ -136,17 +136,30 @@ impl Project {
         if unmet.is_empty() {
             self.tell(now, at, Event::StartAsked { cause, if_held }, orders);
         } else {
-            let names: Vec<&str> = unmet.iter().map(|need| self.name(*need)).collect();
-            let needs = names.join(", ");
-            self.tell(now, at, Event::StartDeferred { cause, if_held, needs }, orders);
-            let cause = Cause::Dependency(self.name(at).to_owned());
-            for need in unmet {
-                if !self.is_on_its_way(need) {
-                    self.start(now, need, cause.clone(), if_held, orders);
-                }
-            }
+            self.defer(now, at, cause, if_held, unmet, orders);
         }
         self.settle(now, orders);
+    }
+
+    /// Has an instance wait for others, and starts those that are not on their way.
+    fn defer(
+        &mut self,
+        now: Time,
+        at: usize,
+        cause: Cause,
+        if_held: IfHeld,
+        unmet: Vec<usize>,
+        orders: &mut Orders,
+    ) {
+        let names: Vec<&str> = unmet.iter().map(|need| self.name(*need)).collect();
+        let needs = names.join(", ");
+        self.tell(now, at, Event::StartDeferred { cause, if_held, needs }, orders);
+        let cause = Cause::Dependency(self.name(at).to_owned());
+        for need in unmet {
+            if !self.is_on_its_way(need) {
+                self.start(now, need, cause.clone(), if_held, orders);
+            }
+        }
     }
 
     /// The last word counts: a stop that still waits is taken back, of this one and of all that it needs.
@@ -180,7 +193,13 @@ impl Project {
             return self.start(now, at, cause, IfHeld::Refuse, orders);
         }
         self.keep(at);
-        self.handle(now, at, Event::RestartAsked { cause }, orders);
+        self.tell(now, at, Event::RestartAsked { cause: cause.clone() }, orders);
+        let unmet = self.unmet(at);
+        if !unmet.is_empty() {
+            // It comes up again once they are there: they may have been declared, or stopped, since it came up.
+            self.defer(now, at, cause, IfHeld::StandBy, unmet, orders);
+        }
+        self.settle(now, orders);
     }
 
     /// Whether it is to be stopped once all that need it are down.

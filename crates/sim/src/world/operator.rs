@@ -178,12 +178,7 @@ impl World {
             return;
         }
         self.machine.say(|| format!("somebody restarts {at}"));
-        if !self.is_on_its_way(at) {
-            self.wish_up(at);
-        } else {
-            self.wish(at, Wanted::Up);
-            self.wish_kept(at);
-        }
+        self.wish_up(at);
         let now = self.machine.now;
         self.decide(|project, orders| project.restart(now, at, World::cause(), orders));
     }
@@ -241,6 +236,11 @@ impl World {
                 let wish = &mut self.wishes[at];
                 wish.explains_a_start = true;
                 wish.forget_restarts();
+                if self.daemon.as_ref().is_some_and(|daemon| {
+                    daemon.project.instance(at).is_up() && !daemon.project.is_stop_pending(at)
+                }) {
+                    self.wish_up(at);
+                }
             }
         }
         let declared: Vec<usize> = (0..self.plans.len()).filter(|at| !self.removed[*at]).collect();

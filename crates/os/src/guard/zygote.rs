@@ -1,9 +1,10 @@
 //! The zygote: a small single-threaded child of the daemon that forks guards. A guard forked from it shares its pages
 //! and is there in a tenth of a millisecond. As a subreaper it inherits what a killed guard leaves behind.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Assignment, body};
 use crate::claim::Claim;
-use crate::link::{Link, Message};
+use crate::link::Link;
 use crate::platform::signals::Signals;
+use crate::platform::spawn::close_all_but;
 use crate::platform::{sweep, tree};
 
 /// One more guard, please: the claim and the guard's end of its link come along.
@@ -27,7 +29,6 @@ const SEND_LIMIT: Duration = Duration::from_secs(2);
 
 /// Asks the zygote for a guard and returns the link to it. Whether there is one shows on the link: it answers, or ends.
 pub fn request(zygote: &Link, assignment: &Assignment, claim: &Claim) -> io::Result<Link> {
-    use std::os::fd::AsFd;
     let (ours, theirs) = Link::pair()?;
     let bytes = serde_json::to_vec(&Request { assignment: assignment.clone() }).map_err(io::Error::other)?;
     zygote.send_within(&bytes, &[claim.as_fd(), theirs.as_fd()], SEND_LIMIT)?;
@@ -43,6 +44,7 @@ pub fn live(daemon: OwnedFd) -> io::Result<()> {
     // The terminal's and the session's signals are the daemon's matter; it ends us by ending.
     let _ignored = Signals::catch(&[libc::SIGINT, libc::SIGHUP, libc::SIGTERM, libc::SIGQUIT])?;
     let mut guards: Vec<u32> = Vec::new();
+    let mut waiting = Waiting::new();
     loop {
         let mut fds = [PollFd::new(&daemon, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
         match poll(&mut fds, None) {
@@ -53,10 +55,9 @@ pub fn live(daemon: OwnedFd) -> io::Result<()> {
         let mut reaped = Vec::new();
         tree::reap(&mut reaped);
         guards.retain(|guard| !reaped.iter().any(|dead| dead.pid == *guard));
-        let mut requests: VecDeque<Message> = VecDeque::new();
         let has_ended = loop {
             match daemon.receive() {
-                Ok(Some(request)) => requests.push_back(request),
+                Ok(Some((bytes, fds))) => waiting.push(&bytes, fds),
                 Ok(None) => break true,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break false,
                 Err(e) => return Err(e),
@@ -65,35 +66,55 @@ pub fn live(daemon: OwnedFd) -> io::Result<()> {
         // Each guard would look at every process for survivors of its own. Many that start together share one look: it is
         // taken after their claims were, so whoever it does not see cannot come any more.
         let has_inherited = || sweep::orphans(&guards).map_or(true, |orphans| !orphans.is_empty());
-        let marked = (requests.len() > 1 && !has_inherited()).then(sweep::marked_claims);
-        while let Some(request) = requests.pop_front() {
-            guards.extend(fork_guard(request, &mut requests, marked.as_ref(), (&daemon, &signals)));
+        let marked = (waiting.each.len() > 1 && !has_inherited()).then(sweep::marked_claims);
+        for (range, fds) in waiting.each.drain(..) {
+            guards.extend(fork_guard(&waiting.bytes[range], fds, marked.as_ref(), &daemon));
         }
+        waiting.bytes.clear();
         if has_ended {
             return Ok(());
         }
     }
 }
 
+/// The requests that came together, in memory of their own. Among the small pieces of the heap they would leave holes all
+/// over it, and every guard that puts something into them would copy their pages.
+struct Waiting {
+    bytes: Vec<u8>,
+    each: Vec<(Range<usize>, [OwnedFd; 2])>,
+}
+
+impl Waiting {
+    /// Room for some thousands. What is larger than 128 KiB lies outside the heap (mallopt(3), M_MMAP_THRESHOLD), and
+    /// costs nothing until it is used.
+    fn new() -> Waiting {
+        Waiting { bytes: Vec::with_capacity(1 << 20), each: Vec::with_capacity(1 << 13) }
+    }
+
+    /// One without its claim and its link cannot be met: dropping what came closes the guard's end of the link.
+    fn push(&mut self, bytes: &[u8], fds: Vec<OwnedFd>) {
+        let Ok(fds) = fds.try_into() else { return };
+        let from = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.each.push((from..self.bytes.len(), fds));
+    }
+}
+
 /// A request that cannot be met closes the guard's end of the link: the daemon sees it.
 fn fork_guard(
-    (bytes, fds): Message,
-    others: &mut VecDeque<Message>,
+    bytes: &[u8],
+    [claim, link]: [OwnedFd; 2],
     marked: Option<&HashSet<PathBuf>>,
-    ours: (&Link, &Signals),
+    daemon: &Link,
 ) -> Option<u32> {
-    let Request { assignment } = serde_json::from_slice(&bytes).ok()?;
-    let mut fds = fds.into_iter();
-    let (claim, link) = (fds.next()?, fds.next()?);
+    let Request { assignment } = serde_json::from_slice(bytes).ok()?;
     let zygote = std::process::id();
     // SAFETY: the zygote is single-threaded: it starts no thread and no runtime, so no lock can be held by a thread
     // that is missing in the child.
     #[allow(unsafe_code)]
     let guard = unsafe { libc::fork() };
     if guard == 0 {
-        close_inherited(ours);
-        // The claims of those that are still to be forked: one that lived on in us would never end.
-        others.clear();
+        close_inherited(daemon, &[claim.as_fd().as_raw_fd(), link.as_raw_fd()]);
         let claim = Claim::received(claim, &assignment.place().claim());
         let is_unmarked = marked.is_some_and(|marked| !marked.contains(&assignment.place().claim()));
         body::guard(assignment, claim, Link::from(link), body::Zygote { pid: zygote, is_unmarked })
@@ -104,15 +125,14 @@ fn fork_guard(
     u32::try_from(guard).ok()
 }
 
-/// In a fresh guard: the zygote's own descriptors must not live on in it, or the daemon would never see the zygote end.
-fn close_inherited((daemon, signals): (&Link, &Signals)) {
-    use std::os::fd::{AsFd, AsRawFd};
-    for fd in [daemon.as_fd(), signals.as_fd()] {
-        // SAFETY: both belong to the zygote's loop, whose stack this process never returns to (a guard ends by
-        // `_exit`), so nothing will use or close them again.
-        #[allow(unsafe_code)]
-        unsafe {
-            rustix::io::close(fd.as_raw_fd());
-        }
+/// In a fresh guard: the zygote's own descriptors must not live on in it, or the daemon would never see the zygote end;
+/// nor must the claims of those that are still to be forked. Their memory stays as it is: to free it would copy its pages.
+fn close_inherited(daemon: &Link, kept: &[RawFd]) {
+    // SAFETY: it belongs to the zygote's loop, whose stack this process never returns to (a guard ends by `_exit`), so
+    // nothing will use or close it again. It is the standard input, which the next call does not reach.
+    #[allow(unsafe_code)]
+    unsafe {
+        rustix::io::close(daemon.as_fd().as_raw_fd());
     }
+    close_all_but(kept);
 }

@@ -60,14 +60,27 @@ impl Binaries {
     }
 }
 
-/// A peer's program on the PATH. One that is missing is skipped, loudly.
+/// Where peers may lie that are not on the PATH: folders, separated as there.
+const PEERS: &str = "SOLOIST_BENCH_PEERS";
+
+/// Finds a peer's program. One that is missing is skipped, loudly.
 pub fn peer(program: &str, package: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file());
+    let found = find(program);
     if found.is_none() {
-        eprintln!("SKIPPED: {program} is not installed (on Debian: apt-get install {package})");
+        eprintln!(
+            "SKIPPED: {program} is neither on the PATH nor in a folder of {PEERS} (apt-get install {package})"
+        );
     }
     found
+}
+
+/// The program in the folders of the peers, or on the PATH.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let folders = [PEERS, "PATH"].into_iter().filter_map(std::env::var_os);
+    folders
+        .flat_map(|paths| std::env::split_paths(&paths).collect::<Vec<PathBuf>>())
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
 }
 
 /// What a command prints in its first line; nothing if it cannot be run.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::binaries::{Binaries, first_line};
+use crate::binaries::{Binaries, find, first_line};
 
 /// One line for a section. `folder` is where the state lay: its file system decides what a record costs.
 pub fn line(binaries: &Binaries, packages: &[&str], folder: &Path) -> String {
@@ -21,11 +21,21 @@ pub fn line(binaries: &Binaries, packages: &[&str], folder: &Path) -> String {
         commit.unwrap_or_else(|| "no commit".to_owned())
     )];
     versions.extend(packages.iter().map(|package| {
-        // These programs do not tell their versions; the package manager does.
-        let known = first_line("dpkg-query".as_ref(), &["-W", "-f", "${Version}", package]);
+        // Few of these programs tell their versions; the package manager does.
+        let known = first_line("dpkg-query".as_ref(), &["-W", "-f", "${Version}", package])
+            .or_else(|| of_npm(package))
+            .or_else(|| first_line(&find(package)?, &["--version"]));
         format!("{package} {}", known.unwrap_or_else(|| "of unknown version".to_owned()))
     }));
     format!("{now}, Linux {kernel}, {cpus} CPUs ({}), {below}; {}.", load(), versions.join(", "))
+}
+
+/// The version of a program that npm installed. It is not asked itself: pm2 would start its daemon to answer.
+fn of_npm(package: &str) -> Option<String> {
+    let program = find(package)?.canonicalize().ok()?;
+    let manifest = std::fs::read(program.parent()?.parent()?.join("package.json")).ok()?;
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).ok()?;
+    Some(manifest.get("version")?.as_str()?.to_owned())
 }
 
 /// How busy others keep the machine: what the last five minutes and the last ten seconds say.

@@ -8,15 +8,18 @@
 )]
 
 mod binaries;
+mod fifo;
 mod figures;
 mod machine;
 mod market;
 mod memory;
 mod outline;
 mod peak;
+mod peers;
 mod report;
 mod restart;
 mod run;
+mod scale;
 mod supervisor;
 
 use std::process::ExitCode;
@@ -43,10 +46,12 @@ struct Arguments {
 enum Measurement {
     /// One command under a lock: `soloist run` beside flock
     Run,
-    /// The kill of a child to the first instruction of the next, beside runit and s6
+    /// The kill of a child to the first instruction of the next, beside runit, s6, supervisord and pm2
     Restart,
     /// What supervisors of a hundred idle services hold in memory
     Memory,
+    /// A thousand services: until all run, memory, and what idling costs
+    Scale,
     /// The market workload: first, rewritten, and unchanged
     Market,
     /// All of them
@@ -86,6 +91,9 @@ fn measure(asked: &Arguments) -> Result<()> {
     }
     if chosen(Measurement::Memory) {
         take(memory::measure(&binaries, 100)?);
+    }
+    if chosen(Measurement::Scale) {
+        take(scale::measure(&binaries, 1000 / asked.quick as usize, rounds(5))?);
     }
     if chosen(Measurement::Market) {
         take(market::measure(&binaries, rounds(20))?);

@@ -37,6 +37,19 @@ pub fn cpu_ns(pid: u32) -> u64 {
         .sum()
 }
 
+/// How often its threads let go of a processor, on their own or not: each is a wake-up before or after it.
+pub fn switches(pid: u32) -> u64 {
+    let of = |status: String| -> u64 {
+        let lines = status.lines().filter(|line| line.contains("ctxt_switches:"));
+        lines.filter_map(|line| line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+    };
+    numbers(&format!("/proc/{pid}/task"))
+        .into_iter()
+        .filter_map(|task| fs::read_to_string(format!("/proc/{pid}/task/{task}/status")).ok())
+        .map(of)
+        .sum()
+}
+
 /// Its proportional share of memory in KiB: what several share counts for each in part.
 pub fn pss_kib(pid: u32) -> Option<f64> {
     field(&format!("/proc/{pid}/smaps_rollup"), "Pss:")

@@ -1,22 +1,19 @@
-//! From the kill of a child to the first instruction of its successor, beside runit and s6. One child each, all there at
-//! once, killed in turn; the child tells over a FIFO when it began.
+//! From the kill of a child to the first instruction of its successor, beside runit, s6, supervisord and pm2. One child
+//! each, all there at once, killed in turn; the child tells over a FIFO when it began.
 
-use std::fs::{File, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use anyhow::{Context, Result};
 use rustix::process::Signal;
 
 use crate::binaries::{Binaries, peer};
+use crate::fifo::Fifo;
 use crate::figures::Figures;
 use crate::machine::{self, now_ns};
 use crate::outline;
+use crate::peers::{self, Run};
 use crate::report::Section;
 use crate::supervisor::{Supervisor, send};
 
@@ -51,25 +48,29 @@ pub fn measure(binaries: &Binaries, rounds: usize) -> Result<Section> {
     let scratch = tempfile::Builder::new().prefix("soloist-bench-restart-").tempdir()?;
     let mut contenders =
         vec![Contender::prepare("posix_spawn alone (the floor)", "", scratch.path(), "floor")?];
-    for (name, program, package, is_script) in [
-        ("runit (runsv), ./run is a script", "runsv", "runit", true),
-        ("runit (runsv), ./run is the program", "runsv", "runit", false),
-        ("s6 (s6-supervise), ./run is a script", "s6-supervise", "s6", true),
-        ("s6 (s6-supervise), ./run is the program", "s6-supervise", "s6", false),
+    for (name, program, package, run) in [
+        ("runit (runsv), ./run is a script", "runsv", "runit", Run::Script),
+        ("runit (runsv), ./run is the program", "runsv", "runit", Run::Program),
+        ("s6 (s6-supervise), ./run is a script", "s6-supervise", "s6", Run::Script),
+        ("s6 (s6-supervise), ./run is the program", "s6-supervise", "s6", Run::Program),
     ] {
         let Some(path) = peer(program, package) else { continue };
-        let folder = format!("{package}-{}", if is_script { "script" } else { "program" });
+        let folder = format!("{package}-{run:?}");
         let mut contender = Contender::prepare(name, program, scratch.path(), &folder)?;
-        let run = contender.folder.join("run");
-        if is_script {
-            std::fs::write(&run, format!("#!/bin/sh\nexec {}\n", binaries.beacon.display()))?;
-            std::fs::set_permissions(&run, std::fs::Permissions::from_mode(0o755))?;
-        } else {
-            symlink(&binaries.beacon, &run)?;
-        }
+        peers::service(&contender.folder, run, &binaries.beacon)?;
         let mut command = Command::new(path);
         command.arg(&contender.folder);
         contender.supervisor = Some(Supervisor::start(command, Signal::TERM)?);
+        contenders.push(contender);
+    }
+    if let Some(path) = peer("supervisord", "supervisor") {
+        let mut contender = Contender::prepare("supervisord", "supervisord", scratch.path(), "supervisord")?;
+        contender.supervisor = Some(peers::supervisord(&path, &contender.folder, 1, &binaries.beacon)?);
+        contenders.push(contender);
+    }
+    if let Some(path) = peer("pm2", "npm, then npm install pm2") {
+        let mut contender = Contender::prepare("pm2", "PM2", scratch.path(), "pm2")?;
+        contender.supervisor = Some(peers::pm2(&path, &contender.folder, 1, &binaries.beacon)?);
         contenders.push(contender);
     }
     let mut soloist = Contender::prepare("soloist, the program", "soloist", scratch.path(), "soloist")?;
@@ -105,7 +106,7 @@ pub fn measure(binaries: &Binaries, rounds: usize) -> Result<Section> {
     Ok(Section {
         name: "restart",
         words: vec![
-            machine::line(binaries, &["runit", "s6"], scratch.path()),
+            machine::line(binaries, &["runit", "s6", "supervisord", "pm2"], scratch.path()),
             "Milliseconds from SIGKILL of a healthy child to the first thing its successor does. CPU: microseconds of \
              the supervisor's own processes for one restart, without the new child before it executes and without a \
              shell. PSS: KiB of all these processes with one service."
@@ -120,7 +121,7 @@ impl Contender {
     fn prepare(name: &'static str, own: &'static str, scratch: &Path, folder: &str) -> Result<Contender> {
         let folder = scratch.join(folder);
         std::fs::create_dir(&folder)?;
-        let fifo = Fifo::make(&folder.join("beacon"))?;
+        let fifo = Fifo::make(&folder)?;
         let [latency, cpu] = std::array::from_fn(|_| Figures::default());
         let born = Instant::now();
         Ok(Contender { name, own, fifo, supervisor: None, folder, child: 0, born, latency, cpu })
@@ -128,9 +129,9 @@ impl Contender {
 
     /// Waits for the next beacon: when it began, in nanoseconds.
     fn next_child(&mut self) -> Result<i64> {
-        let (began, pid) = self.fifo.next(LIMIT)?;
-        (self.child, self.born) = (pid, Instant::now());
-        Ok(began)
+        let beacon = self.fifo.next(LIMIT)?;
+        (self.child, self.born) = (beacon.pid, Instant::now());
+        Ok(beacon.began)
     }
 
     /// Kills the child and waits for the next one.
@@ -166,27 +167,4 @@ impl Contender {
 
 fn milliseconds(span_ns: i64) -> f64 {
     span_ns as f64 / 1e6
-}
-
-/// Where beacons are told: open for writing too, so that it has no end between two children.
-struct Fifo(File);
-
-impl Fifo {
-    fn make(path: &Path) -> Result<Fifo> {
-        mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-        let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits())?;
-        Ok(Fifo(OpenOptions::new().read(true).write(true).custom_flags(nonblocking).open(path)?))
-    }
-
-    /// The next beacon: its moment in nanoseconds and its pid. A line is one write, and one line comes at a time.
-    fn next(&mut self, limit: Duration) -> Result<(i64, u32)> {
-        let timeout = Timespec { tv_sec: i64::try_from(limit.as_secs())?, tv_nsec: 0 };
-        poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&timeout))?;
-        let mut bytes = [0; 256];
-        let length = self.0.read(&mut bytes).context("nothing in time")?;
-        let text = std::str::from_utf8(&bytes[..length])?;
-        ensure!(text.lines().count() == 1, "more than one child began: {text:?}");
-        let (began, pid) = text.trim_end().split_once(' ').context("an unreadable beacon")?;
-        Ok((began.parse()?, pid.parse()?))
-    }
 }

@@ -1,7 +1,7 @@
 //! A supervisor at work: soloist's daemon, or a peer's process. It is started by its own means and ends, with all it
 //! started, when this value does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ pub struct Supervisor {
 enum End {
     /// A child of ours that ends in order at this signal.
     Signal(Child, Signal),
-    /// `soloist down` in this folder.
-    Down(PathBuf, PathBuf),
+    /// A command that asks it to end.
+    Asked(Command),
 }
 
 impl Supervisor {
@@ -33,25 +33,44 @@ impl Supervisor {
         Ok(Supervisor { pid: child.id(), end: End::Signal(child, end) })
     }
 
+    /// One that goes to the background: what starts it, what ends it, and how its process is known.
+    pub fn background(
+        mut start: Command,
+        end: Command,
+        find: impl FnOnce() -> Result<u32>,
+    ) -> Result<Supervisor> {
+        let started = start.stdin(Stdio::null()).stdout(Stdio::null()).status()?;
+        // Also if it failed: something may be there to be ended.
+        let mut supervisor = Supervisor { pid: 0, end: End::Asked(end) };
+        ensure!(started.success(), "{start:?} ended with {started}");
+        supervisor.pid = find()?;
+        Ok(supervisor)
+    }
+
     /// The daemon of a project; all its services are ready when this returns.
     pub fn soloist(soloist: &Path, folder: &Path) -> Result<Supervisor> {
-        let up =
-            Command::new(soloist).args(["up", "-d"]).current_dir(folder).stdout(Stdio::null()).status()?;
-        // Also if it failed: a daemon may be there to be ended.
-        let mut supervisor = Supervisor { pid: 0, end: End::Down(soloist.to_owned(), folder.to_owned()) };
-        ensure!(up.success(), "`soloist up -d` ended with {up}");
-        let output = Command::new(soloist).args(["status", "--json"]).current_dir(folder).output()?;
-        let status: serde_json::Value =
-            serde_json::from_slice(&output.stdout).context("an unreadable status")?;
-        let pid = status["daemon"]["pid"].as_u64().context("no daemon in the status")?;
-        supervisor.pid = u32::try_from(pid)?;
-        Ok(supervisor)
+        let command = |words: &[&str]| {
+            let mut command = Command::new(soloist);
+            command.args(words).current_dir(folder);
+            command
+        };
+        Supervisor::background(command(&["up", "-d"]), command(&["down"]), || {
+            let output = command(&["status", "--json"]).output()?;
+            let status: serde_json::Value =
+                serde_json::from_slice(&output.stdout).context("an unreadable status")?;
+            Ok(u32::try_from(status["daemon"]["pid"].as_u64().context("no daemon in the status")?)?)
+        })
     }
 
     /// Its own processes, without what it supervises: the first one, and those whose name begins so.
     pub fn own(&self, name: &str) -> Vec<u32> {
         let is_own = |pid: &u32| *pid == self.pid || outline::name(*pid).starts_with(name);
         outline::family(self.pid).into_iter().filter(is_own).collect()
+    }
+
+    /// All its processes but those that it supervises, which have this name.
+    pub fn all_but(&self, name: &str) -> Vec<u32> {
+        outline::family(self.pid).into_iter().filter(|pid| outline::name(*pid) != name).collect()
     }
 }
 
@@ -63,13 +82,12 @@ impl Drop for Supervisor {
                 send(child.id(), *signal);
                 machine::wait_until(Duration::from_secs(10), || !matches!(child.try_wait(), Ok(None)));
             }
-            End::Down(soloist, folder) => {
-                let mut down = Command::new(soloist);
-                let _ = down.arg("down").current_dir(folder).stdout(Stdio::null()).status();
+            End::Asked(command) => {
+                let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
             }
         }
         let is_gone = || !family.iter().any(|pid| outline::is_alive(*pid));
-        if !machine::wait_until(Duration::from_secs(5), is_gone) {
+        if !machine::wait_until(Duration::from_secs(10), is_gone) {
             for pid in family.iter().filter(|pid| outline::is_alive(**pid)) {
                 eprintln!("WARNING: {} (pid {pid}) does not end in order and is killed", outline::name(*pid));
                 send(*pid, Signal::KILL);

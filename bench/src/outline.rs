@@ -1,6 +1,7 @@
 //! What `/proc` tells of processes from outside: children, name, processor time, memory.
 
 use std::fs;
+use std::path::Path;
 
 /// A process and all that descend from it, the process first.
 pub fn family(root: u32) -> Vec<u32> {
@@ -20,6 +21,11 @@ pub fn family(root: u32) -> Vec<u32> {
 /// Its name, at most 15 bytes.
 pub fn name(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+/// Whether this is its program.
+pub fn executes(pid: u32, program: &Path) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|executed| executed == program)
 }
 
 /// Whether it lives; a zombie does not.

@@ -153,7 +153,7 @@ impl Contender {
         let last = fifo.last_of(services, LIMIT)?;
         self.up.add((last.began - begun) as f64 / 1e9);
         std::thread::sleep(SETTLE);
-        let own = supervisor.all_but("beacon");
+        let own = supervisor.all_but(&binaries.beacon);
         self.processes = own.len();
         let pss: f64 = own.iter().filter_map(|pid| outline::pss_kib(*pid)).sum();
         self.pss.add(pss / services as f64);

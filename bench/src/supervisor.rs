@@ -68,9 +68,10 @@ impl Supervisor {
         outline::family(self.pid).into_iter().filter(is_own).collect()
     }
 
-    /// All its processes but those that it supervises, which have this name.
-    pub fn all_but(&self, name: &str) -> Vec<u32> {
-        outline::family(self.pid).into_iter().filter(|pid| outline::name(*pid) != name).collect()
+    /// All its processes but those that it supervises, which execute this program. Their names differ: one that is
+    /// executed in place of a script has the script's.
+    pub fn all_but(&self, program: &Path) -> Vec<u32> {
+        outline::family(self.pid).into_iter().filter(|pid| !outline::executes(*pid, program)).collect()
     }
 }
 

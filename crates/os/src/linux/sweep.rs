@@ -7,35 +7,46 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::cgroup::Leaf;
+use super::handle::Handle;
 use super::{process, tree};
 use crate::identity::{Identity, Pinned};
 use crate::survivor::{COOKIE, Stuck, Survivor, Swept, Trace, Traces};
 
 /// How long a killed guard may take to be gone: its exit is under way.
 const GUARD_END_LIMIT: Duration = Duration::from_secs(1);
+/// How long, and among how many numbers, those that are made while nobody is found are looked at.
+const EMPTY_LIMIT: Duration = Duration::from_millis(60);
+const MADE_MOST: u32 = 4096;
+/// How long, and among how many of the newest processes, what is made during a look is chased.
+const CHASE_LIMIT: Duration = Duration::from_millis(30);
+const CHASED: u32 = 32;
 
 /// Finds what is alive of an earlier run. Looks, touches nothing.
 pub fn survivors(traces: &Traces) -> Vec<Survivor> {
+    look(traces, false)
+}
+
+/// The same; if it is to freeze, whoever is found is stopped in that moment, and so are those that are made meanwhile.
+/// What stands still cannot hand on to a child and be gone before the look is over.
+fn look(traces: &Traces, is_freezing: bool) -> Vec<Survivor> {
+    let newest = process::newest();
+    let signs = Signs::of(traces);
+    let spared = spared(traces);
     let mut found: BTreeMap<u32, Trace> = BTreeMap::new();
     let mut note = |pid: u32, trace: Trace| {
         let known = found.entry(pid).or_insert(trace);
         *known = (*known).min(trace);
+        if is_freezing && !spared.contains(&pid) {
+            signs.freeze(pid);
+        }
     };
     if let Some(leaf) = leaf(traces) {
         leaf.pids().into_iter().for_each(|pid| note(pid, Trace::Cgroup));
     }
-    orphans_of(traces).into_iter().for_each(|pid| note(pid, Trace::Orphan));
-    let session = recorded_session(traces);
-    let cookie = cookie(traces);
+    orphans_of(signs.zygote).into_iter().for_each(|pid| note(pid, Trace::Orphan));
     for pid in process::pids().unwrap_or_default() {
-        if process::environment_has(pid, &cookie) {
-            note(pid, Trace::Cookie);
-        }
-        if let (Some((session, start)), Ok(stat)) = (session, process::stat(pid))
-            && (stat.session == session || stat.group == session)
-            && stat.start >= start
-        {
-            note(pid, Trace::Session);
+        if let Some(trace) = signs.mark(pid) {
+            note(pid, trace);
         }
     }
     let roots: Vec<u32> = found.keys().copied().collect();
@@ -44,7 +55,11 @@ pub fn survivors(traces: &Traces) -> Vec<Survivor> {
             found.entry(pid).or_insert(Trace::Descent);
         }
     }
-    let spared = spared(traces);
+    if is_freezing {
+        for pid in signs.chase(newest, &spared) {
+            found.entry(pid).or_insert(Trace::Cookie);
+        }
+    }
     found
         .into_iter()
         .filter(|(pid, _)| !spared.contains(pid))
@@ -55,7 +70,70 @@ pub fn survivors(traces: &Traces) -> Vec<Survivor> {
         .collect()
 }
 
-/// Ends the survivors: the polite signal, one grace for all, then the kill; until two scans in a row find nobody.
+/// What marks a process as a survivor, whichever way it is met.
+struct Signs {
+    cookie: Vec<u8>,
+    session: Option<(u32, u64)>,
+    /// Our parent, if it is the zygote.
+    zygote: Option<u32>,
+}
+
+impl Signs {
+    fn of(traces: &Traces) -> Signs {
+        let parent = process::parent_of(std::process::id());
+        Signs {
+            cookie: cookie(traces),
+            session: recorded_session(traces),
+            zygote: traces.zygote.filter(|zygote| parent == Some(*zygote)),
+        }
+    }
+
+    fn mark(&self, pid: u32) -> Option<Trace> {
+        if process::environment_has(pid, &self.cookie) {
+            return Some(Trace::Cookie);
+        }
+        let (session, start) = self.session?;
+        let stat = process::stat(pid).ok()?;
+        let is_member = stat.session == session || stat.group == session;
+        (is_member && stat.start >= start).then_some(Trace::Session)
+    }
+
+    fn is_met(&self, pid: u32) -> bool {
+        let is_orphan = || self.zygote.is_some() && process::parent_of(pid) == self.zygote && !is_guard(pid);
+        self.mark(pid).is_some() || is_orphan()
+    }
+
+    /// Stops a process that is marked; says whether it did. It is pinned before it is looked at, so nobody else is met.
+    fn freeze(&self, pid: u32) -> bool {
+        Handle::open(pid).is_ok_and(|handle| self.is_met(pid) && handle.signal(libc::SIGSTOP).is_ok())
+    }
+
+    /// Stops those that are made while we look, again and again until nobody new comes: they are among the numbers after
+    /// this one. What forks itself anew all the time is met like this; a look at all processes is too slow for it.
+    fn chase(&self, after: u32, spared: &HashSet<u32>) -> HashSet<u32> {
+        let end = Instant::now() + CHASE_LIMIT;
+        let mut caught = HashSet::new();
+        let mut last = after;
+        loop {
+            let newest = process::newest();
+            let count = caught.len();
+            // The newest few: whoever is missed has handed on to one of them, or is seen by the next look.
+            for pid in (newest.saturating_sub(CHASED).max(after) + 1..=newest).rev() {
+                if !caught.contains(&pid) && !spared.contains(&pid) && self.freeze(pid) {
+                    caught.insert(pid);
+                }
+            }
+            let is_over = caught.len() == count && newest == last;
+            if is_over || Instant::now() >= end {
+                return caught;
+            }
+            last = newest;
+        }
+    }
+}
+
+/// Ends the survivors: the polite signal, one grace for all, then the kill; until two scans in a row find nobody, nor
+/// among those that were made meanwhile, to which one of them may have handed on.
 pub fn end(traces: &Traces, signal: i32, grace: Duration) -> Swept {
     let mut swept = Swept::default();
     // A guard that was killed lets go of its link before its children get a new parent: they are found only after.
@@ -65,23 +143,25 @@ pub fn end(traces: &Traces, signal: i32, grace: Duration) -> Swept {
     let polite_until = Instant::now() + grace;
     // Kills land at once; what is still there after this is stuck in the kernel or not ours to kill.
     let give_up = polite_until + Duration::from_secs(3);
-    let mut empty_scans = 0;
+    let mut empty_since = None;
     loop {
-        let alive = survivors(traces);
+        let kill = Instant::now() >= polite_until || grace.is_zero();
+        let newest = process::newest();
+        let alive = look(traces, kill);
         if alive.is_empty() {
-            empty_scans += 1;
-            if empty_scans == 2 {
-                break;
-            }
+            empty_since = match empty_since {
+                None => Some(newest),
+                Some(before) if is_nobody_since(before, traces) => break,
+                Some(_) => None,
+            };
             continue;
         }
-        empty_scans = 0;
+        empty_since = None;
         let now = Instant::now();
         if now >= give_up {
             swept.stuck = alive.iter().map(|s| stuck(s.identity.pid)).collect();
             break;
         }
-        let kill = now >= polite_until || grace.is_zero();
         if kill && let Some(leaf) = leaf(traces) {
             let _ = leaf.kill();
         }
@@ -99,7 +179,9 @@ pub fn end(traces: &Traces, signal: i32, grace: Duration) -> Swept {
                 swept.ended.push(survivor.clone());
             }
         }
-        wait_for_any(&pinned, if kill { Duration::from_millis(20) } else { polite_until - now });
+        let slice =
+            if kill { Duration::from_millis(20) } else { polite_until.saturating_duration_since(now) };
+        wait_for_any(&pinned, slice);
     }
     let stuck_pids: HashSet<u32> = swept.stuck.iter().map(|s| s.pid).collect();
     swept.ended.retain(|s| !stuck_pids.contains(&s.identity.pid));
@@ -109,6 +191,28 @@ pub fn end(traces: &Traces, signal: i32, grace: Duration) -> Swept {
         leaf.remove();
     }
     swept
+}
+
+/// Whether none of those that were made after this number is marked. Looks until nobody new comes; where processes are
+/// made all the time, that ends after a while.
+fn is_nobody_since(before: u32, traces: &Traces) -> bool {
+    let end = Instant::now() + EMPTY_LIMIT;
+    let (signs, spared) = (Signs::of(traces), spared(traces));
+    let is_alive = |pid: u32| process::stat(pid).is_ok_and(|stat| !stat.is_dead());
+    loop {
+        let newest = process::newest();
+        // The numbers have begun anew, or are too many to be looked at: the two scans must do.
+        if newest.checked_sub(before).is_none_or(|made| made > MADE_MOST) {
+            return true;
+        }
+        let mut made = (before + 1..=newest).rev();
+        if made.any(|pid| !spared.contains(&pid) && signs.is_met(pid) && is_alive(pid)) {
+            return false;
+        }
+        if process::newest() == newest || Instant::now() >= end {
+            return true;
+        }
+    }
 }
 
 /// What is known of a process that does not die.
@@ -170,16 +274,14 @@ fn spared(traces: &Traces) -> HashSet<u32> {
 
 /// Children of our zygote that are no guards. As a subreaper it inherits what guards that died have left, even what
 /// shed its environment and its session. The zygote's children that it forked for guards carry its name or theirs.
-fn orphans_of(traces: &Traces) -> Vec<u32> {
-    let Some(zygote) = traces.zygote.filter(|zygote| process::parent_of(std::process::id()) == Some(*zygote))
-    else {
-        return Vec::new();
-    };
-    let is_guard = |pid: u32| {
-        std::fs::read_to_string(format!("/proc/{pid}/comm"))
-            .is_ok_and(|name| ["soloist-guard", "soloist-zygote"].contains(&name.trim_end()))
-    };
+fn orphans_of(zygote: Option<u32>) -> Vec<u32> {
+    let Some(zygote) = zygote else { return Vec::new() };
     process::children(zygote).into_iter().filter(|pid| !is_guard(*pid)).collect()
+}
+
+fn is_guard(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm"))
+        .is_ok_and(|name| ["soloist-guard", "soloist-zygote"].contains(&name.trim_end()))
 }
 
 /// The claims that processes say they belong to, by their cookies: one look at all processes, for many guards that are

@@ -10,12 +10,15 @@ use soloist_os::claim::Claim;
 use soloist_os::guard::{
     Assignment, Limits, OnDaemonExit, Order, Report, RunOrder, order, order_spawn, read_report, zygote,
 };
-use soloist_os::identity::{Identity, SIGNAL_TERMINATE};
+use soloist_os::identity::{Identity, Pinned, SIGNAL_TERMINATE};
 use soloist_os::link::Link;
 use soloist_os::record::Holder;
 
 /// Nothing here takes longer.
 const LIMIT: Duration = Duration::from_secs(20);
+/// SIGSTOP and SIGCONT of signal(7).
+const SIGNAL_STOP: i32 = 19;
+pub const SIGNAL_CONTINUE: i32 = 18;
 /// Set in the process that is to be the zygote.
 const ZYGOTE: &str = "SOLOIST_TEST_ZYGOTE";
 
@@ -25,6 +28,8 @@ pub struct Guarded {
     zygote: Child,
     link: Link,
     seen: Vec<Report>,
+    /// The other end of a link that no guard has.
+    parted: Option<Link>,
     _zygote_link: Link,
 }
 
@@ -59,7 +64,7 @@ impl Guarded {
         };
         let claim = Claim::take(&assignment.place().claim()).unwrap().unwrap();
         let link = zygote::request(&ours, &assignment, &claim).unwrap();
-        Guarded { folder, zygote, link, seen: Vec::new(), _zygote_link: ours }
+        Guarded { folder, zygote, link, seen: Vec::new(), parted: None, _zygote_link: ours }
     }
 
     /// A guard whose run executes.
@@ -106,6 +111,25 @@ impl Guarded {
     pub fn exec(&self, id: u64, script: &str, timeout_ms: u64) {
         let argv = ["/bin/sh", "-c", script].map(str::to_owned).into();
         self.order(&Order::Exec { id, argv, timeout_ms });
+    }
+
+    /// Stops the guard, and says who it is. It reads what it is ordered meanwhile once it is let go on.
+    pub fn freeze(&mut self) -> Pinned {
+        self.order(&Order::Status);
+        let guard = self.wait("it says who it is", |report| match report {
+            Report::Status { guard, .. } => Some(guard.clone()),
+            _ => None,
+        });
+        let guard = guard.pin().unwrap();
+        guard.signal(SIGNAL_STOP).unwrap();
+        guard
+    }
+
+    /// Closes the link, as a daemon does that dies.
+    pub fn part(&mut self) {
+        let (ours, theirs) = Link::pair().unwrap();
+        self.link = ours;
+        self.parted = Some(theirs);
     }
 
     /// How a probe ended.
@@ -199,6 +223,7 @@ impl Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
+        self.parted = None;
         let _ = order(&self.link, &Order::Kill, &[]);
         let _ = order(&self.link, &Order::Release, &[]);
         // Its link ends when it has ended.

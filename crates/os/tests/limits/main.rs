@@ -2,6 +2,7 @@
 
 mod asides;
 mod guarded;
+mod parted;
 
 use guarded::Guarded;
 use soloist_os::guard::{Limits, Order, Report};

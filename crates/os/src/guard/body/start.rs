@@ -30,6 +30,8 @@ impl Body {
             return Err(SpawnFailure::Other("a run of this instance is alive; nothing was started".into()));
         }
         let grace = Duration::from_millis(run.stop_grace_ms);
+        // Before anything can fail: if the daemon is gone by now, somebody must bring it back.
+        self.vigil.order(run.on_daemon_exit, run.revival.take());
         self.sweep(grace)?;
         // Only now: a sweep may take seconds.
         self.check_claim()?;
@@ -50,7 +52,6 @@ impl Body {
         self.asides = Asides::of(order, &run);
         self.stop_signal = run.stop_signal;
         self.stop_grace = grace;
-        self.vigil.order(run.on_daemon_exit, run.revival);
         self.record.run_id = run.run_id;
         self.record.main = None;
         self.record.command.clone_from(&run.program.argv);

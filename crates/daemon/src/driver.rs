@@ -53,6 +53,8 @@ struct Service {
     /// The last lines of its last run, if that failed.
     tail: Vec<String>,
     traces: Traces,
+    /// Its guard lives and did not answer: it is tried again until it does.
+    is_sought: bool,
 }
 
 impl Service {
@@ -199,6 +201,7 @@ impl Driver {
                 }
             }
             Input::Seen { at, event } => self.tell(at, event),
+            Input::Sought { at, found } => self.take_sought(at, found.map(|found| *found)),
             Input::List { reply } => drop(reply.send(Ok(self.status_of_all()))),
             Input::Get { name, reply } => drop(reply.send(self.status_by_name(&name))),
             Input::Why { name, reply } => drop(reply.send(self.account_of(&name))),
@@ -245,6 +248,7 @@ impl Driver {
             tries: Tries::default(),
             tail: Vec::new(),
             traces: Traces::default(),
+            is_sought: false,
         });
         at
     }

@@ -12,6 +12,8 @@ use soloist_core::plan::Plan;
 use soloist_os::guard::Report;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::links::Found;
+
 /// Where an answer goes.
 pub type Reply<T> = oneshot::Sender<Result<T, Problem>>;
 
@@ -41,6 +43,13 @@ pub enum Input {
         at: usize,
         /// The answer.
         event: Event,
+    },
+    /// A guard that did not answer at first has answered, or has ended.
+    Sought {
+        /// The instance's position.
+        at: usize,
+        /// The guard, if it lives.
+        found: Option<Box<Found>>,
     },
     /// A client asks for the status of all.
     List {

@@ -22,6 +22,8 @@ impl Instance {
         }
         self.claim = Some(claim);
         self.wanted = wanted;
+        // Its guard lives and knows what there is to end.
+        self.unseen = None;
         self.if_held = IfHeld::StandBy;
         self.lived = Some(run);
         self.pid = pid;

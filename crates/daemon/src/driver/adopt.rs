@@ -1,7 +1,9 @@
 //! A new daemon takes over: the guards it finds at work hand their claims back, and what ended meanwhile is learned
 //! from the records. Nothing is restarted that lives.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use soloist_core::event::{Cause, Event, IfHeld, Wanted};
 use soloist_core::id::{Print, RunId};
@@ -9,6 +11,7 @@ use soloist_core::plan::Plan;
 use soloist_core::project::Orders;
 use soloist_core::time::Time;
 use soloist_os::guard::{Order, Past, Report};
+use soloist_os::identity::Identity;
 use soloist_os::layout::{Place, machine_state};
 use soloist_os::record::{Holder, Record, all};
 
@@ -17,8 +20,14 @@ use super::probe::Tries;
 use super::{Driver, now};
 use crate::config::{Config, Declared, Program};
 use crate::convert::{cause_to_core, exit_to_core, notice_to_core, since_boot};
+use crate::inbox::{Inbox, Input};
 use crate::links::{self, Found, GuardLink};
 use crate::service;
+
+/// A guard that is just ending closes its socket before its process is gone; how long that may take.
+const END_LIMIT: Duration = Duration::from_millis(100);
+/// How often a guard that lives and does not answer is tried again.
+const SEEK_PAUSE: Duration = Duration::from_secs(1);
 
 impl Driver {
     /// Takes over the declared instances, and every other one that a daemon of this project left running.
@@ -85,11 +94,15 @@ impl Driver {
                     }
                     return;
                 }
-                // It ended in this moment, and has written down how; or it is busy with a sweep: then it is adopted
-                // when its claim is asked for.
-                Err(e) => self
-                    .log
-                    .say(&format!("{name}: its guard (pid {}) cannot be adopted yet: {e}", record.guard.pid)),
+                Err(e) if lives_on(&record.guard, &e) => {
+                    self.log.say(&format!(
+                        "{name}: its guard (pid {}) does not answer ({e}); it is adopted when it does",
+                        record.guard.pid
+                    ));
+                    return self.await_answer(at, record, wanted);
+                }
+                // It ended in this moment, and has written down how.
+                Err(_) => {}
             }
         }
         let ended = Record::read(&place.record()).filter(|_| record.is_some());
@@ -98,7 +111,7 @@ impl Driver {
         }
         match ended.filter(|record| self.is_told_by(&name, record, wanted)) {
             Some(record) => {
-                let is_tree_left = !record.ended && !record.is_guarded();
+                let is_tree_left = !record.ended;
                 if is_tree_left {
                     let pid = record.guard.pid;
                     self.log.say(&format!("{name}: its guard (pid {pid}) was killed; what it left is ended"));
@@ -114,6 +127,32 @@ impl Driver {
                 self.perform(orders);
             }
             None => {}
+        }
+    }
+
+    /// Its guard is frozen, or ends what an earlier run left: nothing is judged and nothing started until it answers, for
+    /// it holds the claim. If it ends instead, what it may have left is ended first.
+    fn await_answer(&mut self, at: usize, record: &Record, wanted: Wanted) {
+        self.history.learn_record(record);
+        self.seek(at, record.guard.clone());
+        let exit = record.exit.map(exit_to_core);
+        let recent = self.falls(at, Some(record), &record.past);
+        self.tell(at, Event::EndedUnseen { exit, is_tree_left: true, wanted, recent });
+    }
+
+    fn seek(&mut self, at: usize, guard: Identity) {
+        if !std::mem::replace(&mut self.services[at].is_sought, true) {
+            tokio::spawn(seek(at, self.services[at].place.clone(), guard, self.inbox.clone()));
+        }
+    }
+
+    /// A guard that was sought has answered, or has ended: then its claim is free.
+    pub(super) fn take_sought(&mut self, at: usize, found: Option<Found>) {
+        self.services[at].is_sought = false;
+        let Some(found) = found else { return };
+        let wanted = self.project.status(at).wanted;
+        if let Some(event) = self.adopt(at, found, wanted) {
+            self.tell(at, event);
         }
     }
 
@@ -145,11 +184,14 @@ impl Driver {
     /// The claim is held by a guard of this very project, which no daemon knows: it is ours to adopt.
     pub(super) fn adopt_holder(&mut self, at: usize) -> Option<Event> {
         let place = self.services[at].place.clone();
-        let is_known = self.held.values().any(|held| held.at == at);
-        Record::read(&place.record()).filter(|r| {
+        let is_known = self.services[at].is_sought || self.held.values().any(|held| held.at == at);
+        let record = Record::read(&place.record()).filter(|r| {
             r.holder == Holder::Daemon && r.project == self.layout.root && r.is_guarded() && !is_known
         })?;
-        let found = links::find(&place).ok()?;
+        let Ok(found) = links::find(&place) else {
+            self.seek(at, record.guard);
+            return None;
+        };
         let wanted = self.project.status(at).wanted;
         self.adopt(at, found, wanted)
     }
@@ -199,6 +241,29 @@ impl Driver {
             recent: self.falls(at, record.as_ref(), &past),
             wanted,
         })
+    }
+}
+
+/// Whether a guard that could not be reached for this reason is going to live on.
+fn lives_on(guard: &Identity, reason: &std::io::Error) -> bool {
+    let is_late = matches!(reason.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock);
+    let limit = if is_late { Duration::ZERO } else { END_LIMIT };
+    guard.pin().is_some_and(|guard| !guard.wait(limit).unwrap_or(false))
+}
+
+/// Tries a guard again until it answers or has ended.
+async fn seek(at: usize, place: Place, guard: Identity, inbox: Inbox) {
+    loop {
+        tokio::time::sleep(SEEK_PAUSE).await;
+        let (place, guard) = (place.clone(), guard.clone());
+        let look = move || match links::find(&place) {
+            Ok(found) => Some(Some(found)),
+            Err(reason) => (!lives_on(&guard, &reason)).then_some(None),
+        };
+        if let Ok(Some(found)) = tokio::task::spawn_blocking(look).await {
+            let _ = inbox.send(Input::Sought { at, found: found.map(Box::new) });
+            return;
+        }
     }
 }
 

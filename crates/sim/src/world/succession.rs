@@ -5,7 +5,6 @@ use std::time::Duration;
 use soloist_core::event::{Cause, Event, IfHeld, Wanted};
 use soloist_core::id::Print;
 use soloist_core::project::Orders;
-use soloist_core::state::Word;
 
 use super::World;
 use super::daemon::Daemon;
@@ -79,14 +78,21 @@ impl World {
         }
     }
 
-    /// What could not be taken over at once: unless it is somebody's matter by now.
+    /// A guard that did not answer is tried again until it does or is gone, or is adopted with its claim.
     pub fn take_over_late(&mut self, at: usize) {
-        if self.word(at) == Some(Word::Stopped) {
-            self.take_over_one(at);
-        } else if self.machine.records[at].as_ref().is_some_and(|record| !record.is_ended)
-            && !self.is_held(at)
-        {
-            self.machine.plan(Duration::from_secs(1), Happening::TakeOver(at));
+        let Some(daemon) = &self.daemon else { return };
+        let wanted = daemon.project.status(at).wanted;
+        let record = self.machine.records[at].clone().filter(|record| record.is_daemons);
+        let Some(guard) = record.map(|record| record.guard).filter(|_| !self.is_held(at)) else { return };
+        match self.machine.guards.get(&guard) {
+            Some(guard) if guard.is_busy() => {
+                self.machine.plan(Duration::from_secs(1), Happening::TakeOver(at));
+            }
+            Some(_) => {
+                self.adopt(at, guard, wanted);
+                self.perform(Orders::new());
+            }
+            None => {}
         }
     }
 
@@ -106,13 +112,20 @@ impl World {
             // What the daemon before us ordered was there before our question.
             self.machine.guard_turn(record.guard);
             match self.machine.guards.get(&record.guard) {
-                // It does not answer: it is adopted when its claim is asked for, and looked for until it is.
+                // It does not answer: nothing is judged until it does, or its claim is free.
                 Some(guard) if guard.is_busy() => {
                     self.machine.plan(Duration::from_secs(1), Happening::TakeOver(at));
-                    if wanted == Wanted::Up && self.word(at) == Some(Word::Stopped) {
-                        self.start_again(at);
+                    let event = Event::EndedUnseen {
+                        exit: record.exit,
+                        is_tree_left: true,
+                        wanted,
+                        recent: self.wishes[at].crashes.clone(),
+                    };
+                    // What lives is no excuse.
+                    if record.exit.is_some() {
+                        self.note_excuse(at, &event);
                     }
-                    return;
+                    return self.tell(at, event);
                 }
                 Some(_) => {}
                 None => return self.take_over_one(at),

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use e2e::{Identity, Project, in_namespace, puppet, quoted, wait_until};
+use rustix::process::Signal;
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -146,6 +147,29 @@ fn what_happened_without_a_daemon_is_told_by_the_next_one_and_nothing_twice() {
     assert_eq!(each_run_is_told_once(&frail), 2, "{frail:#?}");
     assert_eq!(of(&frail, "exited")[0]["exit"]["signal"], 9, "{frail:#?}");
     assert_eq!(each_run_is_told_once(&history(&project, "other")), 1);
+}
+
+#[test]
+fn a_run_whose_guard_was_killed_without_a_daemon_has_an_end_in_the_history() {
+    let project = Project::new("[services.steady]\ncommand = [\"sleep\", \"1000\"]\n");
+    project.soloist(&["up", "-d"]).expect(0);
+    let (guard, run) = (project.guard("steady"), project.service("steady").run_id);
+    // A frozen one does not bring the daemon back.
+    assert!(guard.signal(Signal::STOP));
+    kill_daemon(&project);
+    assert!(guard.kill());
+    wait_for(&project, "steady", "guard-lost", 1);
+    let told = wait_for(&project, "steady", "started", 2);
+    let ends = of(&told, "ended");
+    assert_eq!(ends.len(), 1, "{told:#?}");
+    assert_eq!(ends[0]["run_id"].as_str(), run.as_deref(), "{told:#?}");
+    assert!(ends[0]["exit"].is_null() && ends[0]["detail"].as_str().is_some(), "{told:#?}");
+    // No later daemon adds to it.
+    kill_daemon(&project);
+    project.wait_for_state("steady", "ready", LIMIT);
+    project.soloist(&["down"]).expect(0);
+    let told = history(&project, "steady");
+    assert_eq!((of(&told, "started").len(), of(&told, "ended").len()), (2, 2), "{told:#?}");
 }
 
 #[test]

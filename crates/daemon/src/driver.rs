@@ -25,6 +25,7 @@ use soloist_os::claim::Claim;
 use soloist_os::clock::{Alarm, since_boot};
 use soloist_os::guard::Revival;
 use soloist_os::layout::{Layout, Place};
+use soloist_os::record::Record;
 use soloist_os::watched::Watched;
 use tokio::sync::{broadcast, mpsc};
 
@@ -55,6 +56,8 @@ struct Service {
     traces: Traces,
     /// Its guard lives and did not answer: it is tried again until it does.
     is_sought: bool,
+    /// Its guard was killed while no daemon was there; what that left is being ended.
+    lost: Option<Record>,
 }
 
 impl Service {
@@ -249,6 +252,7 @@ impl Driver {
             tail: Vec::new(),
             traces: Traces::default(),
             is_sought: false,
+            lost: None,
         });
         at
     }

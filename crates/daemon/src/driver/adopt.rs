@@ -116,6 +116,7 @@ impl Driver {
                     let pid = record.guard.pid;
                     self.log.say(&format!("{name}: its guard (pid {pid}) was killed; what it left is ended"));
                     self.add_lost_guard(&record);
+                    self.services[at].lost = Some(record.clone());
                 }
                 let exit = record.exit.map(exit_to_core);
                 let recent = self.falls(at, Some(&record), &record.past);
@@ -149,7 +150,7 @@ impl Driver {
     /// A guard that was sought has answered, or has ended: then its claim is free.
     pub(super) fn take_sought(&mut self, at: usize, found: Option<Found>) {
         self.services[at].is_sought = false;
-        let Some(found) = found else { return };
+        let Some(found) = found else { return self.learn_how_it_ended(at) };
         let wanted = self.project.status(at).wanted;
         if let Some(event) = self.adopt(at, found, wanted) {
             self.tell(at, event);
@@ -179,6 +180,16 @@ impl Driver {
             })
             .map(|(_, since_ms)| since_boot(since_ms))
             .collect()
+    }
+
+    fn learn_how_it_ended(&mut self, at: usize) {
+        let record = Record::read(&self.services[at].place.record());
+        let Some(record) = record.filter(|record| !record.is_guarded()) else { return };
+        self.history.learn_record(&record);
+        if !record.ended {
+            self.add_lost_guard(&record);
+            self.services[at].lost = Some(record);
+        }
     }
 
     /// The claim is held by a guard of this very project, which no daemon knows: it is ours to adopt.

@@ -6,6 +6,7 @@ use soloist_core::project::Orders;
 use soloist_os::Step;
 use soloist_os::guard::{Report, SpawnFailure};
 use soloist_os::identity::Exit as OsExit;
+use soloist_os::record::Record;
 
 use super::Driver;
 use super::probe::Tries;
@@ -28,6 +29,9 @@ impl Driver {
                 return self.catch_up(at, run_id.as_deref().and_then(run_of), exit, empty);
             }
             Report::Swept { ended } => {
+                if let Some(lost) = self.services[at].lost.take() {
+                    self.history.learn_record(&Record { ended: true, ..lost });
+                }
                 if ended > 0 {
                     let name = self.project.name(at).to_owned();
                     self.log.say(&format!("{name}: {ended} processes of an earlier run were ended"));

@@ -51,7 +51,8 @@ impl History {
             pid: record.main.as_ref().map(|main| main.pid),
             exit: record.exit,
             exit_ms: record.exit_ms,
-            is_over: record.ended,
+            // A tree does not outlive its boot.
+            is_over: record.ended || soloist_os::boot_id().is_ok_and(|boot| boot != record.guard.boot),
             was_stopped: record.was_stopped,
             usage: record.usage,
             log_at: record.log_at,
@@ -78,6 +79,14 @@ impl<'a> From<&'a Past> for Remembered<'a> {
 }
 
 impl Remembered<'_> {
+    fn detail(&self) -> Option<&'static str> {
+        match (self.was_stopped, self.exit_ms) {
+            (true, _) => Some("somebody had it stopped"),
+            (false, None) => Some("its guard was killed: how and when it ended is not known"),
+            (false, Some(_)) => None,
+        }
+    }
+
     /// Up to three lines. A run without a main process and without an exit did not start.
     fn lines(&self, service: &str) -> Vec<Entry> {
         let Some(began) = moment(self.since_ms) else { return Vec::new() };
@@ -96,13 +105,15 @@ impl Remembered<'_> {
         if let (Some(at), true) = (ended_at, exit.is_some()) {
             lines.push(Entry { exit, pid: self.pid, ..line(at, "exited") });
         }
-        if let (Some(at), true) = (ended_at, self.is_over) {
+        // A guard that was killed has written no end down: it is told as of the moment in which it is learned.
+        let over_at = ended_at.or_else(|| moment(soloist_os::clock::wall_ms()));
+        if let (Some(at), true) = (over_at, self.is_over) {
             lines.push(Entry {
                 exit,
                 duration_ms: self.exit_ms.map(|end| end.saturating_sub(self.since_ms)),
                 peak_kib: self.usage.peak_kib,
                 cpu_ms: self.usage.cpu_ms,
-                detail: self.was_stopped.then(|| "somebody had it stopped".to_owned()),
+                detail: self.detail().map(str::to_owned),
                 ..line(at, "ended")
             });
         }

@@ -161,6 +161,39 @@ fn a_service_that_falls_while_the_daemon_is_dead_is_restarted_without_any_comman
 }
 
 #[test]
+fn a_crash_loop_does_not_become_faster_when_the_daemon_is_killed() {
+    let project = Project::new(
+        "[services.frail]\ncommand = [\"/bin/sh\", \"-c\", \"exit 3\"]\n\
+         backoff = { first = \"100ms\", max = \"1h\", reset-after = \"1h\" }\n",
+    );
+    // It waits for what does not come.
+    let mut up = project.spawn(&["up", "-d"]);
+    let delays = || {
+        let told = project.soloist(&["history", "frail", "--json", "-n", "1000"]).expect(0).json();
+        let entries = told["entries"].as_array().cloned().unwrap_or_default();
+        let of = entries.iter().filter(|entry| entry["what"] == "restarting");
+        of.map(|entry| entry["duration_ms"].as_u64().unwrap()).collect::<Vec<u64>>()
+    };
+    let falls = wait_until("it waits for seconds", LIMIT, || {
+        let delays = delays();
+        if delays.last() > Some(&3000) { Ok(delays.len()) } else { Err(format!("{delays:?}")) }
+    });
+    let before = project.wait_for_state("frail", "backoff", LIMIT);
+    let dead = daemon::kill(&project);
+    daemon::wait_for_another(&project, dead, LIMIT);
+    let after = project.wait_for_state("frail", "backoff", LIMIT);
+    assert_eq!(after.restarts, before.restarts, "{after:?}");
+    let delays = wait_until("it is judged anew", LIMIT, || {
+        let delays = delays();
+        if delays.len() > falls { Ok(delays) } else { Err(format!("{delays:?}")) }
+    });
+    // A fifth of jitter on both sides.
+    assert!(delays[falls] * 2 > delays[falls - 1], "{delays:?}");
+    project.soloist(&["down"]).expect(0);
+    up.wait(LIMIT);
+}
+
+#[test]
 fn a_daemon_that_cannot_start_is_tried_again_while_the_output_goes_on() {
     let (project, before) = talkers(1);
     // No daemon can open its lock where a folder lies.

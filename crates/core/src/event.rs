@@ -175,6 +175,8 @@ pub enum Event {
         pid: Option<u32>,
         /// Its end, if it ended.
         exit: Option<Exit>,
+        /// When its main process ended, if that is known.
+        ended_at: Option<Time>,
         /// Start of the run.
         since: Time,
         /// Whether it was seen ready before.
@@ -194,6 +196,8 @@ pub enum Event {
     EndedUnseen {
         /// How, if that was recorded.
         exit: Option<Exit>,
+        /// When its main process ended, if that is known.
+        ended_at: Option<Time>,
         /// Its guard was killed before the tree was seen empty: some of it may live.
         is_tree_left: bool,
         /// What the ledger says was asked for.

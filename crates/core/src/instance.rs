@@ -54,6 +54,8 @@ pub struct Instance {
     restarts: Restarts,
     /// How long the run that is ending had been ready, if it ever was.
     healthy_for: Option<Duration>,
+    /// When a run ended that no driver saw end, if that is known: the delay to the next one counts from there.
+    fell: Option<Time>,
     /// What follows a run that ended unseen, once what it may have left is ended.
     unseen: Option<Why>,
     /// Whether the stop at work is a sweep: the guard that knew the tree is gone.
@@ -94,6 +96,7 @@ impl Instance {
             refusal: None,
             restarts: Restarts::default(),
             healthy_for: None,
+            fell: None,
             unseen: None,
             is_sweeping: false,
             is_deferred: false,
@@ -234,8 +237,9 @@ impl Instance {
             Event::GuardLost { claim } => self.guard_lost(now, claim, effects),
             Event::Released { claim } => self.released(now, claim, effects),
             Event::Adopted { .. } => self.adopted(now, event, effects),
-            Event::EndedUnseen { exit, is_tree_left, wanted, recent } => {
-                self.restarts.remember(recent);
+            Event::EndedUnseen { exit, ended_at, is_tree_left, wanted, recent } => {
+                self.restarts.remember(recent, &self.plan.backoff);
+                self.fell = ended_at;
                 self.ended_unseen(now, exit, is_tree_left, wanted, effects);
             }
             Event::DeadlinePassed => self.deadline_passed(now, effects),
@@ -341,6 +345,7 @@ impl Instance {
         self.health = Health::default();
         self.run_print = Some(self.print);
         self.healthy_for = None;
+        self.fell = None;
         self.unseen = None;
         self.is_sweeping = false;
         // The guard may first have to end, with all patience, what an earlier run left.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::Ended;
-use crate::plan::{Plan, Restart};
+use crate::plan::{Backoff, Plan, Restart};
 use crate::random::Random;
 use crate::time::Time;
 
@@ -51,8 +51,17 @@ impl Restarts {
     }
 
     /// What another daemon counted: when runs were started because the one before had fallen.
-    pub fn remember(&mut self, recent: Vec<Time>) {
+    pub fn remember(&mut self, recent: Vec<Time>, backoff: &Backoff) {
         self.total = self.total.max(u32::try_from(recent.len()).unwrap_or(u32::MAX));
+        self.in_a_row = 0;
+        let mut last: Option<Time> = None;
+        for at in &recent {
+            // Between two starts lie a run and a delay: what may have been delay is not counted as run.
+            let ran = last.map(|last| at.since(last).saturating_sub(longest(backoff, self.in_a_row + 1)));
+            let was_healthy = ran.is_some_and(|ran| ran >= backoff.reset_after);
+            self.in_a_row = if was_healthy { 1 } else { self.in_a_row + 1 };
+            last = Some(*at);
+        }
         self.recent = recent;
     }
 
@@ -101,10 +110,19 @@ impl Restarts {
 
     /// 1 s, 2 s, 4 s … with a jitter of a fifth up or down, so that many do not fall and rise in step.
     fn delay(&self, plan: &Plan, random: &mut Random) -> Duration {
-        let doublings = self.in_a_row.saturating_sub(1).min(30);
-        let plain = plan.backoff.first.saturating_mul(1 << doublings).min(plan.backoff.max);
+        let plain = plain_delay(&plan.backoff, self.in_a_row);
         plain.mul_f64(0.8 + 0.4 * random.fraction())
     }
+}
+
+/// The delay after so many falls in a row, without its jitter.
+fn plain_delay(backoff: &Backoff, in_a_row: u32) -> Duration {
+    let doublings = in_a_row.saturating_sub(1).min(30);
+    backoff.first.saturating_mul(1 << doublings).min(backoff.max)
+}
+
+fn longest(backoff: &Backoff, in_a_row: u32) -> Duration {
+    plain_delay(backoff, in_a_row).mul_f64(1.2)
 }
 
 #[cfg(test)]
@@ -150,6 +168,25 @@ mod tests {
         assert!(
             delays(Some(Duration::from_secs(31)), 5).iter().all(|v| *v == Verdict::Again(Duration::ZERO))
         );
+    }
+
+    #[test]
+    fn what_another_daemon_counted_makes_no_delay_shorter() {
+        let plan = Plan::default();
+        let next = |recent: &[u64], now: u64| {
+            let mut restarts = Restarts::default();
+            restarts.remember(recent.iter().map(|s| Time(Duration::from_secs(*s))).collect(), &plan.backoff);
+            let fall = Fall { ended: &CRASH, ready_for: None, hopeless: None };
+            match restarts.judge(&plan, fall, Time(Duration::from_secs(now)), &mut Random::new(7)) {
+                Verdict::Again(delay) => delay.as_secs_f64(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let is_about = |delay: f64, plain: f64| (plain * 0.8..=plain * 1.2).contains(&delay);
+        assert!(is_about(next(&[], 0), 1.0));
+        assert!(is_about(next(&[1, 3, 7, 15], 16), 16.0));
+        // It ran for an hour between: that series was over.
+        assert!(is_about(next(&[1, 3, 7, 3600], 3602), 2.0));
     }
 
     #[test]

@@ -201,6 +201,7 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         run: RunId(7),
         pid: Some(70),
         exit: None,
+        ended_at: None,
         since: now,
         was_ready: false,
         notice: Notice::default(),
@@ -211,6 +212,7 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
     };
     let unseen = |is_tree_left, wanted| Event::EndedUnseen {
         exit: Some(Exit::Code(1)),
+        ended_at: None,
         is_tree_left,
         wanted,
         recent: Vec::new(),

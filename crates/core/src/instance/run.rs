@@ -130,6 +130,7 @@ impl Instance {
     /// A run ended by itself and the instance is still wanted.
     pub(super) fn judge(&mut self, now: Time, ended: Ended, effects: &mut Vec<Effect>) {
         let healthy_for = self.healthy_for.take();
+        let fell = self.fell.take().unwrap_or(now);
         self.falls += 1;
         let diagnosis = self.diagnosis.take();
         let words = match &diagnosis {
@@ -163,10 +164,11 @@ impl Instance {
                 self.cause = Some(Cause::Crash);
                 let fill = |note: &mut Note| (note.span, note.words) = (Some(delay), Some(words.clone()));
                 self.tell(What::Restarting, fill, effects);
-                if delay.is_zero() {
+                let left = delay.saturating_sub(now.since(fell));
+                if left.is_zero() {
                     return self.begin(now, effects);
                 }
-                self.state = State::Backoff { until: now + delay };
+                self.state = State::Backoff { until: now + left };
             }
             Verdict::Done => {
                 self.want(Wanted::Down, effects);

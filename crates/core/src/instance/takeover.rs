@@ -10,8 +10,20 @@ use crate::time::Time;
 
 impl Instance {
     pub(super) fn adopted(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
-        let Event::Adopted { claim, run, pid, exit, since, was_ready, notice, print, cause, recent, wanted } =
-            event
+        let Event::Adopted {
+            claim,
+            run,
+            pid,
+            exit,
+            ended_at,
+            since,
+            was_ready,
+            notice,
+            print,
+            cause,
+            recent,
+            wanted,
+        } = event
         else {
             return;
         };
@@ -34,7 +46,9 @@ impl Instance {
         self.due = since;
         self.cause = cause;
         self.run_print = print;
-        self.restarts.remember(recent);
+        self.restarts.remember(recent, &self.plan.backoff);
+        self.fell = ended_at;
+        self.healthy_for = ended_at.filter(|_| was_ready).map(|at| at.since(since));
         self.health = Health { ready_since: was_ready.then_some(since), alive_at: now, ..Health::default() };
         self.state = match self.plan.kind {
             Kind::Job { .. } => State::Running { run },

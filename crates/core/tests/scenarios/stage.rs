@@ -104,6 +104,7 @@ impl Stage {
         let run = *nth.checked_sub(1).and_then(|nth| last.runs.get(nth)).unwrap_or(&RunId(0));
         let exit = command.exit()?;
         let pid = command.number("pid")?.map(|pid| pid as u32);
+        let ago = command.value("ago").map(span).transpose()?;
         let strangers: Vec<String> = command.value("strangers").map(str::to_owned).into_iter().collect();
         let wanted = if command.is("unwanted") { Wanted::Down } else { Wanted::Up };
         Ok(match command.verb.as_str() {
@@ -140,6 +141,7 @@ impl Stage {
                 run,
                 pid,
                 exit,
+                ended_at: None,
                 since: self.now,
                 wanted,
                 was_ready: command.is("ready"),
@@ -148,9 +150,13 @@ impl Stage {
                 cause: None,
                 recent: Vec::new(),
             },
-            "ended-unseen" => {
-                Event::EndedUnseen { exit, is_tree_left: command.is("left"), wanted, recent: Vec::new() }
-            }
+            "ended-unseen" => Event::EndedUnseen {
+                exit,
+                ended_at: ago.map(|ago| Time(self.now.0.saturating_sub(ago))),
+                is_tree_left: command.is("left"),
+                wanted,
+                recent: Vec::new(),
+            },
             verb => return Err(format!("`{verb}` is not known")),
         })
     }

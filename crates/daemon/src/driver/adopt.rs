@@ -120,7 +120,8 @@ impl Driver {
                 }
                 let exit = record.exit.map(exit_to_core);
                 let recent = self.falls(at, Some(&record), &record.past);
-                self.tell(at, Event::EndedUnseen { exit, is_tree_left, wanted, recent });
+                let ended_at = record.exit_ms.map(since_boot);
+                self.tell(at, Event::EndedUnseen { exit, ended_at, is_tree_left, wanted, recent });
             }
             None if wanted == Wanted::Up => {
                 let mut orders = Orders::new();
@@ -138,7 +139,8 @@ impl Driver {
         self.seek(at, record.guard.clone());
         let exit = record.exit.map(exit_to_core);
         let recent = self.falls(at, Some(record), &record.past);
-        self.tell(at, Event::EndedUnseen { exit, is_tree_left: true, wanted, recent });
+        let ended_at = record.exit_ms.map(since_boot);
+        self.tell(at, Event::EndedUnseen { exit, ended_at, is_tree_left: true, wanted, recent });
     }
 
     fn seek(&mut self, at: usize, guard: Identity) {
@@ -173,8 +175,9 @@ impl Driver {
     fn falls(&self, at: usize, record: Option<&Record>, past: &[Past]) -> Vec<Time> {
         let name = self.project.name(at);
         let runs = past.iter().map(|past| (&past.cause, past.since_ms));
-        let last = record.map(|record| (&record.cause, record.since_ms));
-        runs.chain(last)
+        // One that is over is among the past ones already.
+        let last = record.filter(|record| past.iter().all(|past| past.run_id != record.run_id));
+        runs.chain(last.map(|record| (&record.cause, record.since_ms)))
             .filter(|(cause, since_ms)| {
                 cause_to_core(cause) == Some(Cause::Crash) && self.ledger.covers(name, *since_ms)
             })
@@ -244,6 +247,11 @@ impl Driver {
             run,
             pid: main.map(|main| main.pid),
             exit: exit.map(exit_to_core),
+            ended_at: record
+                .as_ref()
+                .filter(|_| exit.is_some())
+                .and_then(|record| record.exit_ms)
+                .map(since_boot),
             since: since_boot(since_ms),
             was_ready,
             notice: notice_to_core(notice, None),

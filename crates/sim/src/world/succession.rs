@@ -117,6 +117,7 @@ impl World {
                     self.machine.plan(Duration::from_secs(1), Happening::TakeOver(at));
                     let event = Event::EndedUnseen {
                         exit: record.exit,
+                        ended_at: None,
                         is_tree_left: true,
                         wanted,
                         recent: self.wishes[at].crashes.clone(),
@@ -139,6 +140,7 @@ impl World {
                 self.machine.count("ends unseen");
                 let event = Event::EndedUnseen {
                     exit: record.exit,
+                    ended_at: None,
                     is_tree_left: !record.is_ended,
                     wanted,
                     recent: self.wishes[at].crashes.clone(),
@@ -195,6 +197,7 @@ impl World {
             run,
             pid,
             exit,
+            ended_at: None,
             since,
             was_ready,
             notice,

@@ -48,7 +48,8 @@ pub enum Ended {
 /// Runs it and returns when its tree is empty.
 ///
 /// # Errors
-/// `ClaimHeld` with the holder's name if somebody runs it; `PortHeld` if somebody is on its port.
+/// `ClaimHeld` with the holder's name if somebody runs it; `PortHeld` if somebody is on its port; `Error` if it was ended
+/// for the memory it used.
 pub fn run(layout: &Layout, wish: &Wish, say: &dyn Fn(&str)) -> Result<Ended, Problem> {
     layout.make()?;
     let place = service::place(layout, &wish.name, wish.scope)?;
@@ -78,6 +79,13 @@ pub fn run(layout: &Layout, wish: &Wish, say: &dyn Fn(&str)) -> Result<Ended, Pr
     let assignment = service::assignment(layout, &place, Holder::Run);
     match foreground(assignment, claim, order)? {
         Outcome::Ended(exit) => Ok(Ended::With(exit)),
+        Outcome::OverMemory { kib, max_kib } => {
+            let used = convert::memory_words(kib, max_kib);
+            Err(Problem::new(
+                Code::Error,
+                format!("{}: it used more memory than it may ({used}) and was ended", wish.name),
+            ))
+        }
         Outcome::NotStarted(SpawnFailure::Program(error)) => {
             Ok(Ended::NotStarted(error.shell_code(), error.to_string()))
         }

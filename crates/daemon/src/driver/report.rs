@@ -10,7 +10,7 @@ use soloist_os::record::Record;
 
 use super::Driver;
 use super::probe::Tries;
-use crate::convert::{exit_to_core, notice_to_core};
+use crate::convert::{exit_to_core, memory_words, notice_to_core};
 use crate::history::Remembered;
 use crate::links;
 use crate::runs::stuck_words;
@@ -127,27 +127,5 @@ fn is_final(failure: &SpawnFailure) -> bool {
             Step::Fork | Step::Descriptors | Step::PidFile => false,
         },
         SpawnFailure::ClaimReplaced(_) | SpawnFailure::Survivors(_) | SpawnFailure::Other(_) => false,
-    }
-}
-
-/// `612 MiB of 512 MiB`; what an older guard does not tell is left out.
-fn memory_words(kib: u64, max_kib: u64) -> String {
-    let amount =
-        |kib: u64| if kib < 10 * 1024 { format!("{kib} KiB") } else { format!("{} MiB", kib / 1024) };
-    match max_kib {
-        0 => amount(kib),
-        max => format!("{} of {}", amount(kib), amount(max)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::memory_words;
-
-    #[test]
-    fn memory_is_told_in_a_unit_that_people_read() {
-        assert_eq!(memory_words(612 * 1024, 512 * 1024), "612 MiB of 512 MiB");
-        assert_eq!(memory_words(8300, 8192), "8300 KiB of 8192 KiB");
-        assert_eq!(memory_words(20 * 1024, 0), "20 MiB");
     }
 }

@@ -41,6 +41,13 @@ const RECORD_DELAY: Duration = Duration::from_millis(20);
 pub enum Outcome {
     /// It ran and ended so.
     Ended(Exit),
+    /// It used more memory than it may, and was ended for it.
+    OverMemory {
+        /// So much.
+        kib: u64,
+        /// So much it may.
+        max_kib: u64,
+    },
     /// It did not start.
     NotStarted(SpawnFailure),
 }
@@ -82,6 +89,9 @@ pub fn foreground(assignment: Assignment, claim: Claim, run: RunOrder) -> io::Re
         return Ok(Outcome::NotStarted(failure));
     }
     body.live();
+    if let Some(outcome) = body.over_memory() {
+        return Ok(outcome);
+    }
     match body.record.exit {
         Some(exit) => Ok(Outcome::Ended(exit)),
         None => Err(io::Error::other("the guard ended without an exit of its main process")),

@@ -77,27 +77,7 @@ impl Guarded {
 
     /// Orders a run of a shell script.
     pub fn spawn(&mut self, script: &str, change: impl FnOnce(&mut RunOrder)) {
-        let path = std::env::var("PATH").unwrap();
-        let mut run = RunOrder {
-            run_id: "r1".into(),
-            program: Program {
-                argv: ["/bin/sh", "-c", script].map(str::to_owned).into(),
-                env: vec![("PATH".into(), path), ("OWN".into(), "of the run".into())],
-                dir: self.folder.path().into(),
-            },
-            log: Some(self.folder.path().join("log")),
-            pid_file: None,
-            ports: Vec::new(),
-            stop_signal: SIGNAL_TERMINATE,
-            stop_grace_ms: 5000,
-            cause: String::new(),
-            print: None,
-            limits: Limits::default(),
-            stop_command: None,
-            watchdog_usec: None,
-            on_daemon_exit: OnDaemonExit::Keep,
-            revival: None,
-        };
+        let mut run = run_order(self.folder.path(), script);
         change(&mut run);
         order_spawn(&self.link, &run).unwrap();
     }
@@ -230,6 +210,31 @@ impl Drop for Guarded {
         while let Ok(Some(_)) = self.link.receive_within(Duration::from_secs(5)) {}
         let _ = self.zygote.kill();
         let _ = self.zygote.wait();
+    }
+}
+
+/// A run of a shell script in a folder, with a log there.
+pub fn run_order(folder: &Path, script: &str) -> RunOrder {
+    let path = std::env::var("PATH").unwrap();
+    RunOrder {
+        run_id: "r1".into(),
+        program: Program {
+            argv: ["/bin/sh", "-c", script].map(str::to_owned).into(),
+            env: vec![("PATH".into(), path), ("OWN".into(), "of the run".into())],
+            dir: folder.into(),
+        },
+        log: Some(folder.join("log")),
+        pid_file: None,
+        ports: Vec::new(),
+        stop_signal: SIGNAL_TERMINATE,
+        stop_grace_ms: 5000,
+        cause: String::new(),
+        print: None,
+        limits: Limits::default(),
+        stop_command: None,
+        watchdog_usec: None,
+        on_daemon_exit: OnDaemonExit::Keep,
+        revival: None,
     }
 }
 

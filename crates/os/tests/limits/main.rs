@@ -1,5 +1,6 @@
 //! What a run may use, as whom it runs, and what runs beside it: a real guard, real processes.
 
+mod alone;
 mod asides;
 mod guarded;
 mod parted;

@@ -1,10 +1,11 @@
 //! How a guard keeps its run within its memory and CPU: by the leaf's controllers where there are any; else it looks at
-//! the memory every second, and tells once. An idle guard without a limit has no timer.
+//! the memory every second, and tells once, or in the
+//! foreground stops it. An idle guard without a limit has no timer.
 
 use std::time::{Duration, Instant};
 
 use super::start::leaf_name;
-use super::{Body, Tree};
+use super::{Body, Mode, Outcome, Tree};
 use crate::bounds::OomCount;
 use crate::guard::{Limits, Report};
 use crate::platform::bounds::memory_kib;
@@ -29,6 +30,8 @@ pub(super) struct Bounds {
     /// The last look found too much.
     is_suspect: bool,
     is_told: bool,
+    /// In the foreground: so much it used when it was stopped for it, in KiB.
+    over: Option<u64>,
 }
 
 impl Body {
@@ -89,8 +92,9 @@ impl Body {
         }
         let kib = memory_kib(&tree::descendants(self.me.pid), max / 1024);
         let is_over = kib > max / 1024;
-        // To nobody it would be told in vain: the next daemon shall hear it.
-        if is_over && self.bounds.is_suspect && !self.links.is_empty() {
+        // To nobody it would be told in vain: the next daemon shall hear it. In the foreground we decide.
+        let is_heard = self.mode == Mode::Foreground || !self.links.is_empty();
+        if is_over && self.bounds.is_suspect && is_heard {
             self.tell_over(kib, max);
         }
         let is_fresh = is_over && !self.bounds.is_suspect;
@@ -111,8 +115,23 @@ impl Body {
         }
     }
 
+    /// How a run in the foreground went that was stopped for its memory.
+    pub(super) fn over_memory(&self) -> Option<Outcome> {
+        let (kib, max) = (self.bounds.over?, self.bounds.memory_max?);
+        Some(Outcome::OverMemory { kib, max_kib: max / 1024 })
+    }
+
     fn tell_over(&mut self, kib: u64, max: u64) {
-        if !std::mem::replace(&mut self.bounds.is_told, true) {
+        if std::mem::replace(&mut self.bounds.is_told, true) {
+            return;
+        }
+        if self.mode == Mode::Foreground {
+            self.bounds.over = Some(kib);
+            // What a main process leaves is ended as ever.
+            if matches!(self.tree, Tree::Led { .. }) {
+                self.begin_stop(self.stop_grace);
+            }
+        } else {
             let run_id = self.record.run_id.clone();
             self.report(&Report::OverMemory { run_id, kib, max_kib: max / 1024 });
         }

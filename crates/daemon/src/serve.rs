@@ -35,6 +35,8 @@ use crate::{convert, http, keys};
 pub const DAEMON_ARGUMENT: &str = "__daemon";
 /// How long a daemon that ends may keep its lock.
 const PREDECESSOR_LIMIT: Duration = Duration::from_secs(10);
+/// How often a daemon that waits for a predecessor looks whether that one goes on after all.
+const LOOK_PAUSE: Duration = Duration::from_millis(250);
 /// How long answers under way may take when the daemon ends.
 const LAST_ANSWERS_LIMIT: Duration = Duration::from_secs(2);
 /// Beyond this the daemon's own log starts anew, with one old one kept.
@@ -219,14 +221,21 @@ fn answer(listener: UnixListener, inbox: Inbox, past: http::past::Past, ended: o
     });
 }
 
-/// The lock of the one daemon. A predecessor that is ending gets time to end.
+/// The lock of the one daemon. A predecessor that is ending gets time to end; one that answers is none.
 fn lock(layout: &Layout) -> Result<Claim, Problem> {
-    let end = Instant::now() + PREDECESSOR_LIMIT;
+    let begun = Instant::now();
+    let mut look_at = begun + LOOK_PAUSE;
     loop {
         if let Some(lock) = Claim::take(&layout.daemon_lock())? {
             return Ok(lock);
         }
-        if Instant::now() >= end {
+        let mut is_answered = false;
+        if Instant::now() >= look_at {
+            look_at = Instant::now() + LOOK_PAUSE;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            is_answered = runtime.block_on(Client::new(&layout.daemon_socket()).is_answered());
+        }
+        if is_answered || begun.elapsed() >= PREDECESSOR_LIMIT {
             let what = format!("another daemon serves {}", layout.root.display());
             return Err(
                 Problem::new(Code::Error, what).hint("`soloist status` shows it; `soloist down` ends it")
@@ -265,8 +274,12 @@ pub async fn ensure(layout: &Layout) -> Result<(Client, Option<String>), Problem
     if client.is_answered().await {
         return Ok((client, None));
     }
-    let said = start(layout)?;
-    Ok((client, said))
+    match start(layout) {
+        Ok(said) => Ok((client, said)),
+        // It was about to end, or to become another binary, when it was asked: and is there.
+        Err(_) if client.is_answered().await => Ok((client, None)),
+        Err(problem) => Err(problem),
+    }
 }
 
 /// Finds the project's daemon. One that died while it had something to do is started anew: it takes everything over.

@@ -39,6 +39,9 @@ pub struct Entry {
     pub cpu_ms: Option<u64>,
     /// Where in its log it began, in bytes.
     pub log_at: Option<u64>,
+    /// So many at once, of `skipped`: runs that were left out for one reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
     /// More, in words.
     pub detail: Option<String>,
 }

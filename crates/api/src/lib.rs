@@ -6,4 +6,5 @@ pub mod error;
 pub mod event;
 pub mod history;
 pub mod request;
+pub mod schedule;
 pub mod status;

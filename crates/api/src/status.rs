@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::schedule::ScheduleStatus;
+
 /// All there is to tell of a project.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -72,6 +74,9 @@ pub struct ServiceStatus {
     pub refusal: Option<Refusal>,
     /// When it goes on by itself: the next try, the next run.
     pub next: Option<Timestamp>,
+    /// How it stands with its schedule, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleStatus>,
     /// Grows with everything that happens to it: of two statuses the one with the greater revision is newer.
     pub revision: u64,
     /// What it runs.

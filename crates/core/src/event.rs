@@ -7,12 +7,13 @@ mod notice;
 use std::fmt;
 use std::time::Duration;
 
-use crate::id::{AskId, ClaimId, Print, RunId};
+use crate::id::{AskId, ClaimId, Print, RunId, TickId};
+use crate::schedule::civil::{Clock, Moment};
 use crate::time::Time;
 
 pub use ended::{Diagnosis, Ended, Exit};
 pub use note::{Note, What};
-pub use notice::{Notice, Said, Watchdog};
+pub use notice::{Answer, Notice, Said, Watchdog};
 
 /// Everything that can happen to an instance.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +50,16 @@ pub enum Event {
     RestartAsked {
         /// Why.
         cause: Cause,
+    },
+    /// Somebody wants one run of it now, whatever its schedule, its window or a pause say.
+    RunAsked {
+        /// Why.
+        cause: Cause,
+    },
+    /// The wall clock was set, or is told for the first time.
+    ClockSet {
+        /// How it stands to the clock that counts from boot.
+        clock: Clock,
     },
     /// Somebody wants it to read its own configuration again.
     ReloadAsked {
@@ -183,6 +194,8 @@ pub enum Event {
         was_ready: bool,
         /// What it last said of itself.
         notice: Notice,
+        /// The tick it was given and has not answered.
+        tick: Option<TickId>,
         /// The fingerprint of the declaration it was started from.
         print: Option<Print>,
         /// Why it was started, if that is known.
@@ -235,6 +248,19 @@ pub enum Effect {
         run: RunId,
         /// Why.
         cause: Cause,
+        /// When its schedule wanted it.
+        scheduled: Option<Moment>,
+    },
+    /// Give a worker that lives on a turn. Its answer is in `Notified`.
+    Tick {
+        /// Under this claim.
+        claim: ClaimId,
+        /// The run.
+        run: RunId,
+        /// The turn.
+        tick: TickId,
+        /// When its schedule wanted it.
+        scheduled: Moment,
     },
     /// Look whether the tree, and nobody else, listens on its ports. Answer: `PortsChecked`.
     CheckPorts {

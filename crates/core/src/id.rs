@@ -27,6 +27,23 @@ pub struct AskId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimId(pub u64);
 
+/// One turn of a worker that lives on: the line it is given names it, and its answer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TickId(pub u64);
+
+impl fmt::Display for TickId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl TickId {
+    /// Reads what `Display` writes.
+    pub fn parse(text: &str) -> Option<TickId> {
+        RunId::parse(text).map(|RunId(id)| TickId(id))
+    }
+}
+
 /// The fingerprint of what a run was started from: two declarations with the same print start the same program in the
 /// same way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

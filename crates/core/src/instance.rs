@@ -166,6 +166,7 @@ impl Instance {
             note: self.note.clone(),
             refusal: self.refusal.clone(),
             next,
+            outlook: None,
             revision: self.revision,
         }
     }
@@ -197,6 +198,7 @@ impl Instance {
             }
             Event::StopAsked { cause } => self.stop_asked(now, cause, effects),
             Event::RestartAsked { cause } => self.restart_asked(now, cause, effects),
+            Event::RunAsked { .. } | Event::ClockSet { .. } => {}
             Event::ReloadAsked { cause } => self.reload_asked(cause, effects),
             Event::ClaimGranted { ask, claim } => self.claim_granted(now, ask, claim, effects),
             Event::ClaimHeld { ask, by } => self.claim_refused(now, ask, Refusal::Held(by), effects),
@@ -352,7 +354,7 @@ impl Instance {
         let until = now + self.plan.stop_grace + STOP_MARGIN + ANSWER_LIMIT;
         self.state = State::Spawning { run, until };
         let cause = self.cause.clone().unwrap_or(Cause::Takeover);
-        effects.push(Effect::Spawn { claim, run, cause });
+        effects.push(Effect::Spawn { claim, run, cause, scheduled: None });
     }
 
     fn stop_tree(&mut self, now: Time, why: Why, effects: &mut Vec<Effect>) {
@@ -417,7 +419,7 @@ impl Instance {
     /// One line for the history, about the current run if there is one.
     fn tell(&self, what: What, fill: impl FnOnce(&mut Note), effects: &mut Vec<Effect>) {
         let run = self.state.run();
-        let mut note = Note { what, run, cause: None, exit: None, span: None, words: None };
+        let mut note = Note { what, run, cause: None, exit: None, span: None, count: None, words: None };
         fill(&mut note);
         effects.push(Effect::Tell { note });
     }

@@ -9,5 +9,6 @@ pub mod plan;
 pub mod project;
 mod random;
 mod restart;
+pub mod schedule;
 pub mod state;
 pub mod time;

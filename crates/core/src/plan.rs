@@ -3,11 +3,16 @@
 
 use std::time::Duration;
 
+use crate::schedule::Schedule;
+
 /// Everything the core needs to know about one declared program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Runs on, or runs and ends.
     pub kind: Kind,
+    /// When it runs by itself: of a job its turns, of a service its hours. None: a job runs when it is asked to, a service
+    /// at all hours.
+    pub schedule: Option<Schedule>,
     /// The ports it must listen on before it counts as ready; empty for a worker.
     pub ports: Vec<u16>,
     /// Instances that this one needs, and how far each must be before this one starts.
@@ -123,11 +128,15 @@ pub enum Strategy {
 pub enum Kind {
     /// A server or worker that should run on.
     Service,
-    /// A program that runs and ends, once when asked or every so often (start to start).
-    Job {
-        /// The time between two starts; `None` for a job that runs when it is asked to.
-        every: Option<Duration>,
-    },
+    /// A program that runs and ends: when its schedule says, or when it is asked to.
+    Job,
+}
+
+impl Plan {
+    /// How often its schedule starts it, if it says so.
+    pub fn interval(&self) -> Option<Duration> {
+        self.schedule.as_ref().and_then(Schedule::interval)
+    }
 }
 
 /// When a run that ended by itself is followed by another.
@@ -172,6 +181,7 @@ impl Default for Plan {
     fn default() -> Self {
         Plan {
             kind: Kind::Service,
+            schedule: None,
             ports: Vec::new(),
             needs: Vec::new(),
             restart: Restart::OnFailure(None),

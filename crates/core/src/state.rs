@@ -19,9 +19,11 @@
 
 use std::fmt;
 
-use crate::event::{Cause, Ended, Exit, Said, Wanted};
+use crate::event::{Answer, Cause, Ended, Exit, Said, Wanted};
 use crate::health::Tries;
-use crate::id::{AskId, ClaimId, RunId};
+use crate::id::{AskId, ClaimId, RunId, TickId};
+use crate::schedule::civil::Moment;
+use crate::schedule::window::Stand;
 use crate::time::Time;
 
 /// What is true of an instance. Every waiting state carries its deadline.
@@ -325,6 +327,21 @@ impl Refusal {
     }
 }
 
+/// How an instance stands with its schedule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outlook {
+    /// When the next run is due; for a service that only keeps hours, when it is next started.
+    pub next: Option<Moment>,
+    /// How its window stands, if it has one.
+    pub stand: Option<Stand>,
+    /// So many runs wait for the one at work to end.
+    pub queued: usize,
+    /// The turn that its worker has not answered.
+    pub tick: Option<TickId>,
+    /// What its worker answered last.
+    pub answer: Option<Answer>,
+}
+
 /// What is told of an instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
@@ -354,6 +371,8 @@ pub struct Status {
     pub refusal: Option<Refusal>,
     /// When it goes on by itself: the next try, the next run.
     pub next: Option<Time>,
+    /// How it stands with its schedule, if it has one.
+    pub outlook: Option<Outlook>,
     /// Grows with everything that happens to it: of two statuses the one with the greater revision is newer.
     pub revision: u64,
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use soloist_api::error::Code;
 use soloist_api::status::{ExitStatus, HolderStatus, Refusal, Said, ServiceStatus};
-use soloist_core::event::{Cause, Exit, Notice as CoreNotice, Said as CoreSaid, Watchdog};
+use soloist_core::event::{Answer, Cause, Exit, Notice as CoreNotice, Said as CoreSaid, Watchdog};
+use soloist_core::id::TickId;
 use soloist_core::plan::Kind;
 use soloist_core::state::{Refusal as CoreRefusal, Status};
 use soloist_core::time::Time;
@@ -60,8 +61,14 @@ pub fn notice_to_core(notice: Notice, main: Option<u32>) -> CoreNotice {
         watchdog,
         watchdog_every: notice.watchdog_usec.map(Duration::from_micros),
         extend: notice.extend_usec.map(Duration::from_micros),
+        answers: notice.answers.into_iter().filter_map(answer).collect(),
         said: CoreSaid { status: notice.status, state: notice.state, progress: notice.progress },
     }
+}
+
+fn answer(answer: soloist_os::guard::Answer) -> Option<Answer> {
+    let tick = TickId::parse(&answer.tick)?;
+    Some(Answer { tick, is_ok: answer.ok, summary: answer.summary })
 }
 
 /// Milliseconds since 1970 as a moment for people.
@@ -146,7 +153,7 @@ pub struct Face<'a> {
 pub fn service(face: Face<'_>, status: Status) -> ServiceStatus {
     let kind = match face.kind {
         Kind::Service => "service",
-        Kind::Job { .. } => "job",
+        Kind::Job => "job",
     };
     let state = status.state.to_string();
     ServiceStatus {
@@ -167,6 +174,7 @@ pub fn service(face: Face<'_>, status: Status) -> ServiceStatus {
         note: status.note,
         refusal: status.refusal.map(refusal),
         next: status.next.and_then(wall),
+        schedule: None,
         revision: status.revision,
         command: face.command.to_vec(),
         holder: face.holder,

@@ -72,6 +72,7 @@ fn tell(record: &Record, place: &Place) -> ServiceStatus {
         note: Some("started by `soloist run`".to_owned()),
         refusal: None,
         next: None,
+        schedule: None,
         revision: 0,
         command: record.command.clone(),
         holder: held_by(place).as_ref().map(convert::holder_to_api),
@@ -161,6 +162,7 @@ fn tell_declared(layout: &Layout, declared: &Declared) -> ServiceStatus {
         is_stale: false,
         refusal: None,
         next: None,
+        outlook: None,
         revision: 0,
     };
     let face = convert::Face {

@@ -87,6 +87,9 @@ pub struct RunOrder {
     /// How a dead daemon is brought back; none: it is not.
     #[serde(default)]
     pub revival: Option<Revival>,
+    /// Its standard input is a pipe that takes the lines of `Tick`, not `/dev/null`.
+    #[serde(default)]
+    pub is_ticked: bool,
 }
 
 /// What a run may use, and as whom it runs. What is none is as it was for the daemon.
@@ -162,6 +165,20 @@ pub struct Notice {
     pub watchdog_usec: Option<u64>,
     /// `EXTEND_TIMEOUT_USEC=` came since the last report.
     pub extend_usec: Option<u64>,
+    /// `X_SOLOIST_RUN=` with `X_SOLOIST_RESULT=` came since the last report: the answers to its ticks.
+    pub answers: Vec<Answer>,
+}
+
+/// What a worker answers to a tick.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Answer {
+    /// `X_SOLOIST_RUN=`: to which.
+    pub tick: String,
+    /// `X_SOLOIST_RESULT=ok`, not `error`.
+    pub ok: bool,
+    /// `X_SOLOIST_SUMMARY=`
+    pub summary: Option<String>,
 }
 
 /// What a run used.
@@ -241,6 +258,14 @@ pub enum Order {
         /// After this it has failed and is killed.
         timeout_ms: u64,
     },
+    /// Write this line to the standard input of the main process. The tick counts as unanswered until an answer names it,
+    /// also for a later daemon.
+    Tick {
+        /// The tick.
+        tick: String,
+        /// The line, without its end.
+        line: String,
+    },
     /// From now on the daemon is brought back this way: another binary has become the daemon.
     Revive {
         /// How.
@@ -280,6 +305,9 @@ pub enum Report {
         /// The last runs that are over, oldest first.
         #[serde(default)]
         past: Vec<Past>,
+        /// The last tick, if it was not answered.
+        #[serde(default)]
+        tick: Option<String>,
     },
     /// Survivors of an earlier run were ended.
     Swept {

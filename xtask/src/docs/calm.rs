@@ -26,7 +26,7 @@ fn answers(order: &Effect) -> Vec<Event> {
             Event::Notified { run: *run, notice: Notice { is_ready: true, ..Notice::default() } },
         ],
         Effect::Probe { ask, .. } => vec![Event::Probed { ask: *ask, outcome: Ok(()) }],
-        Effect::Tell { .. } | Effect::Reload { .. } => Vec::new(),
+        Effect::Tell { .. } | Effect::Reload { .. } | Effect::Tick { .. } => Vec::new(),
         Effect::CheckPorts { ask, .. } => vec![Event::PortsChecked { ask: *ask, seen: Listening::Ours }],
         Effect::StopTree { run, .. } | Effect::KillTree { run, .. } | Effect::Sweep { run, .. } => vec![
             Event::MainExited { run: *run, exit: Exit::Signal(15), is_tree_left: false, diagnosis: None },

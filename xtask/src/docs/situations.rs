@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use soloist_core::event::{Effect, IfHeld};
 use soloist_core::plan::{Kind, Plan, Probe};
+use soloist_core::schedule::Schedule;
 
 use super::stage::{Cue, Stage};
 
@@ -54,9 +55,9 @@ impl Sort {
                 let probe = Some(Probe { failure_threshold: 1, ..Probe::default() });
                 Plan { notifies: true, readiness: probe, liveness: probe, ..standard }
             }
-            Sort::Once => Plan { kind: Kind::Job { every: None }, ..standard },
+            Sort::Once => Plan { kind: Kind::Job, ..standard },
             Sort::EveryMinute => {
-                Plan { kind: Kind::Job { every: Some(Duration::from_secs(60)) }, ..standard }
+                Plan { kind: Kind::Job, schedule: Some(Schedule::every(Duration::from_secs(60))), ..standard }
             }
         }
     }

@@ -9,6 +9,7 @@ use soloist_core::event::{
 use soloist_core::id::{AskId, ClaimId, RunId};
 use soloist_core::instance::Instance;
 use soloist_core::plan::Plan;
+use soloist_core::schedule::civil::Clock;
 use soloist_core::time::Time;
 
 /// Events by name; the ids are those of the instance's last question, claim and run.
@@ -20,6 +21,8 @@ pub(super) enum Cue {
     NeedsFailed,
     Stop,
     Restart,
+    Run,
+    ClockSet,
     Reload,
     Granted,
     Held,
@@ -55,13 +58,15 @@ pub(super) enum Cue {
 }
 
 /// Every cue and how the page calls it, in the order of the core's list of events.
-pub(super) const CUES: [(Cue, &str); 38] = [
+pub(super) const CUES: [(Cue, &str); 40] = [
     (Cue::Start(IfHeld::StandBy), "StartAsked"),
     (Cue::Defer, "StartDeferred"),
     (Cue::NeedsMet, "NeedsMet"),
     (Cue::NeedsFailed, "NeedsFailed"),
     (Cue::Stop, "StopAsked"),
     (Cue::Restart, "RestartAsked"),
+    (Cue::Run, "RunAsked"),
+    (Cue::ClockSet, "ClockSet"),
     (Cue::Reload, "ReloadAsked"),
     (Cue::Granted, "ClaimGranted"),
     (Cue::Held, "ClaimHeld"),
@@ -184,6 +189,7 @@ impl Stage {
                 | Effect::KillTree { .. }
                 | Effect::Sweep { .. }
                 | Effect::Reload { .. }
+                | Effect::Tick { .. }
                 | Effect::Release { .. } => {}
             }
         }
@@ -205,6 +211,7 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         since: now,
         was_ready: false,
         notice: Notice::default(),
+        tick: None,
         print: None,
         cause: None,
         recent: Vec::new(),
@@ -230,6 +237,8 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         Cue::NeedsFailed => Event::NeedsFailed { why: words() },
         Cue::Stop => Event::StopAsked { cause: user() },
         Cue::Restart => Event::RestartAsked { cause: user() },
+        Cue::Run => Event::RunAsked { cause: user() },
+        Cue::ClockSet => Event::ClockSet { clock: Clock { boot_ns: 1_800_000_000_000_000_000 } },
         Cue::Reload => Event::ReloadAsked { cause: user() },
         Cue::Granted => Event::ClaimGranted { ask: ids.claim_ask, claim: ids.claim },
         Cue::Held => Event::ClaimHeld { ask: ids.claim_ask, by: words() },
@@ -286,6 +295,8 @@ mod tests {
             Event::NeedsFailed { .. } => "NeedsFailed",
             Event::StopAsked { .. } => "StopAsked",
             Event::RestartAsked { .. } => "RestartAsked",
+            Event::RunAsked { .. } => "RunAsked",
+            Event::ClockSet { .. } => "ClockSet",
             Event::ReloadAsked { .. } => "ReloadAsked",
             Event::ClaimGranted { .. } => "ClaimGranted",
             Event::ClaimHeld { .. } => "ClaimHeld",
@@ -318,6 +329,6 @@ mod tests {
             names.push(name);
         }
         names.dedup();
-        assert_eq!(names.len(), 26, "every event once, in the order of the core's list: {names:?}");
+        assert_eq!(names.len(), 28, "every event once, in the order of the core's list: {names:?}");
     }
 }

@@ -142,6 +142,7 @@ fn order(effect: &Effect) -> String {
         Effect::AskClaim { .. } => "AskClaim".to_owned(),
         Effect::LookAtPorts { .. } => "LookAtPorts".to_owned(),
         Effect::Spawn { .. } => "Spawn".to_owned(),
+        Effect::Tick { .. } => "Tick".to_owned(),
         Effect::CheckPorts { .. } => "CheckPorts".to_owned(),
         Effect::Probe { kind, .. } => format!("Probe {kind}"),
         Effect::Tell { .. } => "Tell".to_owned(),

@@ -19,6 +19,8 @@ pub struct Note {
     pub exit: Option<Exit>,
     /// How long it took, or how long the delay is.
     pub span: Option<Duration>,
+    /// So many at once: runs that were left out for one reason.
+    pub count: Option<u64>,
     /// More, in words.
     pub words: Option<String>,
 }
@@ -56,8 +58,16 @@ pub enum What {
     Standby,
     /// Somebody else is on its ports.
     Conflict,
-    /// A job's turn was left out.
+    /// Runs that were due were left out: `count` of them, and why in words.
     Skipped,
+    /// A worker that lives on was given a turn.
+    Ticked,
+    /// It has answered, or will not any more; `span` is how long that took.
+    Answered,
+    /// Its schedule was changed, paused or resumed by somebody: how, in words.
+    Rescheduled,
+    /// The wall clock was set: by how much, in words.
+    ClockSet,
     /// A new daemon has taken it over alive.
     Adopted,
     /// Its guard was killed.
@@ -83,6 +93,10 @@ impl fmt::Display for What {
             What::Standby => "standby",
             What::Conflict => "conflict",
             What::Skipped => "skipped",
+            What::Ticked => "ticked",
+            What::Answered => "answered",
+            What::Rescheduled => "rescheduled",
+            What::ClockSet => "clock-set",
             What::Adopted => "adopted",
             What::GuardLost => "guard-lost",
         })

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::id::TickId;
+
 /// What a service says of itself, in the words of sd_notify(3). What was not said is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notice {
@@ -19,8 +21,21 @@ pub struct Notice {
     pub watchdog_every: Option<Duration>,
     /// `EXTEND_TIMEOUT_USEC=`.
     pub extend: Option<Duration>,
+    /// What it answers to its ticks: `X_SOLOIST_RUN=` with `X_SOLOIST_RESULT=`.
+    pub answers: Vec<Answer>,
     /// What it shows to people.
     pub said: Said,
+}
+
+/// What a worker answers to a tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// To which.
+    pub tick: TickId,
+    /// `X_SOLOIST_RESULT=ok`, not `error`.
+    pub is_ok: bool,
+    /// `X_SOLOIST_SUMMARY=`: one line.
+    pub summary: Option<String>,
 }
 
 /// What a service shows of itself to people.

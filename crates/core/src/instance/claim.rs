@@ -3,7 +3,6 @@
 use crate::event::{Effect, IfHeld, Wanted, What};
 use crate::id::{AskId, ClaimId, RunId};
 use crate::instance::{Instance, RETRY};
-use crate::plan::Kind;
 use crate::state::{Refusal, Rest, State};
 use crate::time::Time;
 
@@ -41,11 +40,11 @@ impl Instance {
         let words = refusal.words();
         let is_news = self.note.as_ref() != Some(&words);
         let waiting = State::Standby { retry_at: now + RETRY };
-        self.state = match (self.wanted, self.plan.kind, self.if_held) {
+        self.state = match (self.wanted, self.plan.interval(), self.if_held) {
             (Wanted::Down, _, _) if self.unseen.is_some() => waiting,
             (Wanted::Down, _, _) => State::Stopped,
             // A job that is due while somebody else runs it is skipped, not queued.
-            (Wanted::Up, Kind::Job { every: Some(every) }, _) => {
+            (Wanted::Up, Some(every), _) => {
                 self.tell(What::Skipped, |note| note.words = Some(words.clone()), effects);
                 State::Scheduled { at: self.next_due(now, every) }
             }

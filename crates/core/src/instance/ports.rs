@@ -3,7 +3,6 @@
 use crate::event::{Effect, IfHeld, Listening, Note, Wanted, What};
 use crate::id::{AskId, RunId};
 use crate::instance::{Instance, RETRY};
-use crate::plan::Kind;
 use crate::state::{Gate, Refusal, Rest, State, Why};
 use crate::time::Time;
 
@@ -65,9 +64,9 @@ impl Instance {
         let words = refusal.words();
         let is_news = self.note.as_ref() != Some(&words);
         let fill = |note: &mut Note| note.words = Some(words.clone());
-        let rest = match (self.if_held, self.plan.kind) {
+        let rest = match (self.if_held, self.plan.interval()) {
             // A job that is due while its place is taken is skipped, not dropped.
-            (_, Kind::Job { every: Some(every) }) => {
+            (_, Some(every)) => {
                 self.tell(What::Skipped, fill, effects);
                 Rest::Scheduled { at: self.next_due(now, every) }
             }

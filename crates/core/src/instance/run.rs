@@ -23,7 +23,7 @@ impl Instance {
             return;
         }
         match self.plan.kind {
-            Kind::Job { .. } => {
+            Kind::Job => {
                 self.if_held = IfHeld::StandBy;
                 self.note = None;
                 self.state = State::Running { run };
@@ -137,8 +137,8 @@ impl Instance {
             Some(found) => format!("{ended}: {}", found.words),
             None => ended.to_string(),
         };
-        if let Kind::Job { every } = self.plan.kind {
-            let rest = match every {
+        if self.plan.kind == Kind::Job {
+            let rest = match self.plan.interval() {
                 Some(every) => Rest::Scheduled { at: self.next_due(now, every) },
                 None => {
                     self.want(Wanted::Down, effects);

@@ -19,6 +19,7 @@ impl Instance {
             since,
             was_ready,
             notice,
+            tick: _,
             print,
             cause,
             recent,
@@ -51,7 +52,7 @@ impl Instance {
         self.healthy_for = ended_at.filter(|_| was_ready).map(|at| at.since(since));
         self.health = Health { ready_since: was_ready.then_some(since), alive_at: now, ..Health::default() };
         self.state = match self.plan.kind {
-            Kind::Job { .. } => State::Running { run },
+            Kind::Job => State::Running { run },
             Kind::Service => State::Ready { run },
         };
         self.tell(What::Adopted, |_| {}, effects);

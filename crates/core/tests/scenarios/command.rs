@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use soloist_core::event::Exit;
 use soloist_core::plan::{Condition, Kind, Need, OverMemory, Plan, Probe, Restart, Strategy};
+use soloist_core::schedule::Schedule;
 
 /// A command: its verb, whom it is about, and the rest.
 #[derive(Debug)]
@@ -67,7 +68,8 @@ impl Command {
     pub fn plan(&self) -> Result<Plan, String> {
         let mut plan = Plan::default();
         if self.verb == "job" {
-            plan.kind = Kind::Job { every: self.value("every").map(span).transpose()? };
+            plan.kind = Kind::Job;
+            plan.schedule = self.value("every").map(span).transpose()?.map(Schedule::every);
         }
         for (key, value) in &self.values {
             match key.as_str() {

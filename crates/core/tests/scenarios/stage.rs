@@ -137,6 +137,7 @@ impl Stage {
             "released" => Event::Released { claim },
             "replaced" => Event::ClaimReplaced { claim },
             "adopted" => Event::Adopted {
+                tick: None,
                 claim,
                 run,
                 pid,
@@ -231,6 +232,9 @@ impl Stage {
                 last.ask = ask.0;
                 format!("check ports {name} run {run}, question {}", ask.0)
             }
+            Effect::Tick { claim, run, tick, scheduled: _ } => {
+                format!("tick {name} run {} under claim {}: {tick}", nth(run), claim.0)
+            }
             Effect::Spawn { claim, run, .. } => {
                 format!("spawn {name} run {} under claim {}", nth(run), claim.0)
             }
@@ -271,6 +275,7 @@ fn notice(command: &Command) -> Result<Notice, String> {
         watchdog,
         watchdog_every: command.value("watchdog").map(span).transpose()?,
         extend: command.value("extend").map(span).transpose()?,
+        answers: Vec::new(),
         said: Said { status: said("status"), state: said("state"), progress: said("progress") },
     })
 }

@@ -142,9 +142,7 @@ pub(super) fn read(
         section,
         plan: match section {
             Section::Services => Plan::default(),
-            Section::Jobs => {
-                Plan { kind: Kind::Job { every: None }, restart: Restart::No, ..Plan::default() }
-            }
+            Section::Jobs => Plan { kind: Kind::Job, restart: Restart::No, ..Plan::default() },
         },
         program: Program { dir: program::tidy(site.root), ..Program::default() },
         ports: Vec::new(),

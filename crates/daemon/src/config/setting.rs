@@ -1,7 +1,7 @@
 //! Reads the value of a key into its declaration; what takes more than its value is put together in `draft.rs`.
 //! Tells of keys that have no place where they stand.
 
-use soloist_core::plan::Kind;
+use soloist_core::schedule::Schedule;
 use soloist_os::guard::OnDaemonExit;
 
 use super::diagnostic::{Problems, Span, plain, quoted};
@@ -156,7 +156,7 @@ pub(super) fn setting(
         "every" => {
             let why = Zero::Refused("the job would start without end");
             let every = duration::read(&value.example("every = \"6s\""), why, problems);
-            plan.kind = Kind::Job { every };
+            plan.schedule = every.map(Schedule::every);
         }
         // `instances` was read first. The lists of keys above and these arms are held together by a test.
         _ => {}

@@ -77,7 +77,7 @@ fn a_full_file_is_read_in_its_order() {
 
     assert_eq!(processor.program.argv, ["target/release/market", "process", "a b"]);
     assert_eq!(processor.program.executable(), root.join("target/release/market"));
-    assert_eq!(processor.plan.kind, Kind::Job { every: Some(Duration::from_secs(6)) });
+    assert_eq!(processor.plan.interval(), Some(Duration::from_secs(6)));
     assert_eq!(processor.plan.restart, Restart::No);
     assert_eq!(processor.plan.needs, [ready("db")]);
 
@@ -100,7 +100,7 @@ fn a_full_file_is_read_in_its_order() {
         ..Plan::default()
     };
     assert_eq!(api.plan, expected);
-    assert_eq!(once.plan.kind, Kind::Job { every: None });
+    assert_eq!((once.plan.kind, &once.plan.schedule), (Kind::Job, &None));
     assert_eq!(once.program.argv, ["sh", "-c", "a && b"]);
 }
 

@@ -255,6 +255,7 @@ impl Driver {
             since: since_boot(since_ms),
             was_ready,
             notice: notice_to_core(notice, None),
+            tick: None,
             print: print.map(Print),
             cause: record.as_ref().and_then(|record| cause_to_core(&record.cause)),
             recent: self.falls(at, record.as_ref(), &past),

@@ -186,7 +186,10 @@ impl Driver {
         }
         if up.names.is_empty() {
             // A job without a rhythm runs when it is asked to, not when everything comes up.
-            let on_demand = |at: &usize| self.services[*at].declared.plan.kind == Kind::Job { every: None };
+            let on_demand = |at: &usize| {
+                let plan = &self.services[*at].declared.plan;
+                plan.kind == Kind::Job && plan.schedule.is_none()
+            };
             wanted = declared
                 .iter()
                 .filter_map(|name| self.project.position(name))

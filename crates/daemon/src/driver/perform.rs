@@ -59,12 +59,14 @@ impl Driver {
                 }
             }
             Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
-            Effect::Spawn { claim, run, cause } => {
+            Effect::Spawn { claim, run, cause, scheduled: _ } => {
                 if let Err(e) = self.spawn(at, claim, run, &cause) {
                     let why = format!("no guard could be started: {e}");
                     self.at_once.push_back((at, Event::SpawnFailed { run, why, is_final: false }));
                 }
             }
+            // Performed by the guard; see below.
+            Effect::Tick { claim: _, run: _, tick: _, scheduled: _ } => {}
             Effect::CheckPorts { ask, run: _ } => self.check_ports(at, ask),
             Effect::Probe { ask, run: _, kind, timeout } => self.probe(at, ask, kind, timeout),
             Effect::Tell { note } => {

@@ -256,6 +256,7 @@ pub fn read_row(row: &Row<'_>) -> rusqlite::Result<Entry> {
         peak_kib: count(10)?,
         cpu_ms: count(11)?,
         log_at: count(12)?,
+        count: None,
         detail: row.get(13)?,
     })
 }

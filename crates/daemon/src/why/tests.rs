@@ -42,6 +42,7 @@ fn status(state: &str) -> ServiceStatus {
         command: vec!["uvicorn".to_owned()],
         holder: None,
         log: None,
+        schedule: None,
     }
 }
 
@@ -418,7 +419,7 @@ fn declared_no_more() {
 #[test]
 fn a_job_between_two_runs() {
     let waiting = ServiceStatus { next: Some(at("15:00:00")), ..job("scheduled") };
-    let plan = Plan { kind: Kind::Job { every: None }, ..Plan::default() };
+    let plan = Plan { kind: Kind::Job, ..Plan::default() };
     let ran = |exit: ExitStatus| {
         let mut past = vec![started(RUN, "14:00:00", "schedule")];
         past.extend(ended(RUN, "14:00:02", exit, 2_000));

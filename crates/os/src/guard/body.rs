@@ -525,6 +525,7 @@ impl Body {
             Order::Release => self.released = true,
             Order::Remember => self.was_ready = true,
             Order::Exec { id, argv, timeout_ms } => self.exec(id, argv, Duration::from_millis(timeout_ms)),
+            Order::Tick { .. } => {}
             Order::Revive { revival } => self.vigil.revive_by(revival),
         }
     }
@@ -543,6 +544,7 @@ impl Body {
             notice: self.notice.clone(),
             print: self.record.print,
             past: self.record.past.clone(),
+            tick: None,
         };
         if let (Some(link), Some(bytes)) = (self.links.get(at), past::status_message(status)) {
             let _ = link.send(&bytes, &[self.claim.as_fd()]);

@@ -235,6 +235,7 @@ pub fn run_order(folder: &Path, script: &str) -> RunOrder {
         watchdog_usec: None,
         on_daemon_exit: OnDaemonExit::Keep,
         revival: None,
+        is_ticked: false,
     }
 }
 

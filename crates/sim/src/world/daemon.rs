@@ -143,7 +143,7 @@ impl World {
     fn perform_one(&mut self, at: usize, effect: Effect) {
         let soon = |event| (at, event);
         match effect {
-            Effect::Record { .. } | Effect::Reload { .. } => {}
+            Effect::Record { .. } | Effect::Reload { .. } | Effect::Tick { .. } => {}
             Effect::Tell { note } => self.write_history(at, &note),
             Effect::Probe { ask, run, kind, timeout } => {
                 self.machine.check(checks::no_probe_outlives_its_run(self, at, run));
@@ -151,7 +151,7 @@ impl World {
             }
             Effect::AskClaim { ask } => self.ask_claim(at, ask),
             Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
-            Effect::Spawn { claim, run, cause } => {
+            Effect::Spawn { claim, run, cause, scheduled: _ } => {
                 let found = checks::record_comes_before_spawn(self, at)
                     .and_then(|()| checks::no_spawn_is_ordered_beside_a_living_tree(self, at, claim))
                     .and_then(|()| checks::nothing_starts_before_what_it_needs(self, at))

@@ -11,7 +11,7 @@ use soloist_core::time::Time;
 
 use super::daemon::Daemon;
 use super::machine::Program;
-use super::plans::draw_plan;
+use super::plans::{Sort, draw_plan};
 use super::{World, name};
 
 /// What the operator last asked of an instance, and what may explain that it is not so.
@@ -211,8 +211,8 @@ impl World {
                 self.wish_down(at);
             }
         } else {
-            let kinds: Vec<Kind> = self.plans.iter().map(|plan| plan.kind).collect();
-            let plan = draw_plan(&mut self.machine.random, at, &kinds);
+            let sorts: Vec<Sort> = self.plans.iter().map(|plan| (plan.kind, plan.schedule.clone())).collect();
+            let plan = draw_plan(&mut self.machine.random, at, &sorts);
             self.machine.say(|| format!("{at} is declared as {plan:?}"));
             let tempers = self.machine.programs[at].tempers.clone();
             self.machine.programs[at] = Program::of(&plan, tempers);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use soloist_core::plan::{
     Backoff, Condition, Kind, Need, OverMemory, Plan, Probe, Restart, RestartLimit, Strategy,
 };
+use soloist_core::schedule::Schedule;
 
 use super::machine::{Program, Temper};
 use super::name;
@@ -38,10 +39,10 @@ pub fn draw_plans(random: &mut Random) -> (Vec<Plan>, Vec<Program>) {
     .chain([Temper::Good, Temper::Good])
     .collect();
     let count = 1 + random.below(4);
-    let kinds: Vec<Kind> = (0..count).map(|_| draw_kind(random)).collect();
+    let sorts: Vec<Sort> = (0..count).map(|_| draw_sort(random)).collect();
     (0..count)
         .map(|at| {
-            let plan = draw_plan(random, at, &kinds);
+            let plan = draw_plan(random, at, &sorts);
             let program = Program::of(&plan, tempers.clone());
             (plan, program)
         })
@@ -56,24 +57,28 @@ pub fn draw_strategy(random: &mut Random) -> Strategy {
     }
 }
 
-fn draw_kind(random: &mut Random) -> Kind {
+/// What it is, and when it runs by itself.
+pub type Sort = (Kind, Option<Schedule>);
+
+fn draw_sort(random: &mut Random) -> Sort {
     match random.below(5) {
-        0 => Kind::Job { every: random.percent(60).then(|| random.span(3000, 20_000)) },
-        _ => Kind::Service,
+        0 => (Kind::Job, random.percent(60).then(|| Schedule::every(random.span(3000, 20_000)))),
+        _ => (Kind::Service, None),
     }
 }
 
 /// One declaration: half of them as plain as most are.
-pub fn draw_plan(random: &mut Random, at: usize, kinds: &[Kind]) -> Plan {
+pub fn draw_plan(random: &mut Random, at: usize, sorts: &[Sort]) -> Plan {
     let seconds = Duration::from_secs;
     let has_port = random.percent(60);
     let needs = (0..at).filter(|_| random.percent(40)).collect::<Vec<_>>();
     let plan = Plan {
-        kind: kinds[at],
+        kind: sorts[at].0,
+        schedule: sorts[at].1.clone(),
         ports: if has_port { vec![8000 + at as u16] } else { Vec::new() },
         needs: needs
             .into_iter()
-            .map(|on| Need { on: name(on), until: draw_condition(random, kinds[on]) })
+            .map(|on| Need { on: name(on), until: draw_condition(random, sorts[on].0) })
             .collect(),
         restart: random.pick(&[
             Restart::OnFailure(None),
@@ -120,9 +125,7 @@ fn watched(random: &mut Random, plan: Plan) -> Plan {
 fn draw_condition(random: &mut Random, kind: Kind) -> Condition {
     match kind {
         Kind::Service => random.pick(&[Condition::Ready, Condition::Ready, Condition::Started]),
-        Kind::Job { .. } => {
-            random.pick(&[Condition::Ready, Condition::Completed, Condition::CompletedSuccessfully])
-        }
+        Kind::Job => random.pick(&[Condition::Ready, Condition::Completed, Condition::CompletedSuccessfully]),
     }
 }
 

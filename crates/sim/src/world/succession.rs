@@ -201,6 +201,7 @@ impl World {
             since,
             was_ready,
             notice,
+            tick: None,
             print,
             cause: None,
             recent,

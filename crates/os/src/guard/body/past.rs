@@ -131,6 +131,7 @@ mod tests {
             notice: Notice { status: Some("\"".repeat(1024)), ..Notice::default() },
             print: None,
             past: (0..32).map(run).collect(),
+            tick: None,
         };
         let message = status_message(status).unwrap();
         assert!(message.len() <= MESSAGE_MAX && message.len() > MESSAGE_MAX - 500, "{}", message.len());

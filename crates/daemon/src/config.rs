@@ -69,16 +69,58 @@ pub struct KeyChanges {
     pub removed: Vec<String>,
 }
 
+/// What was changed at run time since soloist.toml was written; it holds until somebody takes it back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Changes {
+    /// Keys of keyed services, by the name of the service.
+    pub keys: BTreeMap<String, KeyChanges>,
+    /// Schedules, by the name of the instance.
+    pub schedules: BTreeMap<String, ScheduleChange>,
+    /// Windows and calendars that are open or closed for a time; of two that overlap the later in this list holds.
+    pub overrides: Vec<OverrideChange>,
+}
+
+/// What was changed of a schedule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScheduleChange {
+    /// The interval in place of the declared one, in the words of soloist.toml.
+    pub every: Option<String>,
+    /// Nothing is due by itself.
+    pub paused: bool,
+    /// Who changed it, in words.
+    pub who: String,
+    /// When, in milliseconds since 1970 UTC.
+    pub at_ms: u64,
+}
+
+/// A window or calendar that is open or closed for a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OverrideChange {
+    /// The name of a window, or of a calendar.
+    pub of: String,
+    /// Open, else closed.
+    pub open: bool,
+    /// From this moment, in milliseconds since 1970 UTC
+    pub from_ms: i64,
+    /// up to, not including, this one.
+    pub until_ms: i64,
+    /// Who ordered it, in words.
+    pub who: String,
+}
+
 impl Config {
     /// Reads and checks the `soloist.toml` in `root`; all problems are reported together.
     pub fn load(root: &Path) -> Result<Config, ConfigError> {
-        Config::load_with(root, &BTreeMap::new())
+        Config::load_with(root, &Changes::default())
     }
 
-    /// Like [`Config::load`], with the keys that were added and removed since, by the name of their service.
+    /// Like [`Config::load`], with what was changed since.
     ///
-    /// Changes of a service that is not declared any more, or that has no keys any more, are passed over.
-    pub fn load_with(root: &Path, changes: &BTreeMap<String, KeyChanges>) -> Result<Config, ConfigError> {
+    /// Changes of what is not declared any more, or has no keys or no schedule any more, are passed over.
+    pub fn load_with(root: &Path, changes: &Changes) -> Result<Config, ConfigError> {
         let root = root.canonicalize().map_err(|reason| ConfigError::unreadable(root, &reason))?;
         let path = root.join(FILE_NAME);
         let bytes = match fs::read(&path) {
@@ -98,14 +140,14 @@ impl Config {
     ///
     /// The folders named in it must exist. A relative `root` counts from the current folder.
     pub fn parse(text: &str, root: &Path, file_name: &str) -> Result<Config, ConfigError> {
-        Config::parse_with(text, root, file_name, &BTreeMap::new())
+        Config::parse_with(text, root, file_name, &Changes::default())
     }
 
     fn parse_with(
         text: &str,
         root: &Path,
         file_name: &str,
-        changes: &BTreeMap<String, KeyChanges>,
+        changes: &Changes,
     ) -> Result<Config, ConfigError> {
         let root = absolute(root);
         // Editors do not count the mark, so positions must not either.
@@ -119,7 +161,7 @@ impl Config {
         if !is_sound {
             return Err(ConfigError::faulty(file_name, text, problems.finish()));
         }
-        let document = read::document(tree.get_ref(), &root, changes, &mut problems);
+        let document = read::document(tree.get_ref(), &root, &changes.keys, &mut problems);
         check::across(&document, &mut problems);
         let problems = problems.finish();
         if !problems.is_empty() {
@@ -146,7 +188,7 @@ impl Config {
         bytes: &[u8],
         root: &Path,
         file_name: &str,
-        changes: &BTreeMap<String, KeyChanges>,
+        changes: &Changes,
     ) -> Result<Config, ConfigError> {
         let fault = match std::str::from_utf8(bytes) {
             Ok(text) => return Config::parse_with(text, root, file_name, changes),

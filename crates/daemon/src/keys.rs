@@ -8,10 +8,10 @@ use soloist_api::error::{Code, Problem};
 use soloist_os::layout::{Layout, named};
 use soloist_os::record::replace;
 
-use crate::config::{Config, ConfigError, KeyChanges, is_name};
+use crate::config::{Changes, Config, ConfigError, KeyChanges, is_name};
 
 /// What was changed, by the name of the service.
-pub type Changes = BTreeMap<String, KeyChanges>;
+type Keys = BTreeMap<String, KeyChanges>;
 
 /// The project's configuration as it is now: its file, and what was changed since.
 ///
@@ -19,7 +19,7 @@ pub type Changes = BTreeMap<String, KeyChanges>;
 /// A faulty soloist.toml, or a file of changes that is not readable.
 pub fn config(layout: &Layout) -> Result<Config, ConfigError> {
     match read(layout) {
-        Ok(changes) => Config::load_with(&layout.root, &changes),
+        Ok(keys) => Config::load_with(&layout.root, &Changes { keys, ..Changes::default() }),
         Err(e) => Err(ConfigError::unreadable(&layout.keys(), &e)),
     }
 }
@@ -69,14 +69,15 @@ pub fn change(layout: &Layout, service: &str, add: &[String], remove: &[String])
             change.removed.push(key.clone());
         }
     }
-    let config = Config::load_with(&layout.root, &changes)
-        .map_err(|e| Problem::new(Code::BadConfig, e.to_string()))?;
+    let now = Changes { keys: changes.clone(), ..Changes::default() };
+    let config =
+        Config::load_with(&layout.root, &now).map_err(|e| Problem::new(Code::BadConfig, e.to_string()))?;
     let bytes = serde_json::to_vec_pretty(&changes).map_err(io::Error::other)?;
     replace(&layout.keys(), &bytes)?;
     Ok(config)
 }
 
-fn read(layout: &Layout) -> io::Result<Changes> {
+fn read(layout: &Layout) -> io::Result<Keys> {
     let path = layout.keys();
     match std::fs::read(&path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| {
@@ -86,7 +87,7 @@ fn read(layout: &Layout) -> io::Result<Changes> {
             );
             named(e, "cannot understand", &path)
         }),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Changes::new()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Keys::new()),
         Err(e) => Err(named(e, "cannot read", &path)),
     }
 }

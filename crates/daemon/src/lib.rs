@@ -3,6 +3,7 @@
 //! `crates/core`.
 
 pub mod account;
+pub mod calendars;
 pub mod config;
 mod convert;
 mod diagnosis;
@@ -23,6 +24,7 @@ pub mod serve;
 pub mod service;
 mod upgrade;
 pub mod why;
+pub mod zones;
 
 pub use soloist_os::identity::my_uid;
 pub use soloist_os::layout::Layout;

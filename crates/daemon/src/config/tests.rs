@@ -259,7 +259,7 @@ fn no_bytes_make_it_panic() {
                 bytes.push(b'\n');
             }
         }
-        let Err(error) = Config::parse_bytes(&bytes, folder.path(), FILE_NAME, &BTreeMap::new()) else {
+        let Err(error) = Config::parse_bytes(&bytes, folder.path(), FILE_NAME, &Changes::default()) else {
             continue;
         };
         assert!(!error.problems().is_empty());

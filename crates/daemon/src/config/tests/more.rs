@@ -270,10 +270,8 @@ fn keys_come_and_go_beside_the_file() {
         let change = KeyChanges { added: owned(added), removed: owned(removed) };
         let nobody = KeyChanges { added: vec!["x".to_owned()], removed: Vec::new() };
         let names = ["scraper", "plain", "gone"].map(str::to_owned);
-        let config = Config::load_with(
-            folder.path(),
-            &BTreeMap::from_iter(names.into_iter().zip([change, nobody.clone(), nobody])),
-        );
+        let keys = BTreeMap::from_iter(names.into_iter().zip([change, nobody.clone(), nobody]));
+        let config = Config::load_with(folder.path(), &Changes { keys, ..Changes::default() });
         config.map(|config| config.declared.into_iter().map(|declared| declared.name).collect::<Vec<_>>())
     };
     let present =
@@ -316,7 +314,8 @@ fn a_service_without_a_key_at_present_may_be_needed() {
         "[services.s]\ncommand = 's'\ninstances = ['a']\n[services.t]\ncommand = 't'\ndepends-on = ['s']\n";
     fs::write(folder.path().join(FILE_NAME), text).expect("a file");
     let change = KeyChanges { added: Vec::new(), removed: vec!["a".to_owned()] };
-    let config = Config::load_with(folder.path(), &BTreeMap::from([("s".to_owned(), change)]));
+    let keys = BTreeMap::from([("s".to_owned(), change)]);
+    let config = Config::load_with(folder.path(), &Changes { keys, ..Changes::default() });
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     let [t] = &config.declared[..] else { panic!("{config:?}") };
     assert_eq!(t.plan.needs, Vec::<Need>::new());

@@ -4,6 +4,7 @@
 pub mod calendar;
 pub mod civil;
 pub mod cron;
+pub mod times;
 pub mod window;
 pub mod zone;
 

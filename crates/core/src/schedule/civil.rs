@@ -131,8 +131,8 @@ impl Date {
 
     /// Year, month from 1, day from 1.
     pub fn parts(self) -> (i32, u32, u32) {
-        let days = self.0 + 719_468;
-        let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let days = i64::from(self.0) + 719_468;
+        let (era, of_era) = (days.div_euclid(146_097) as i32, days.rem_euclid(146_097) as i32);
         let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
         let of_year = of_era - (365 * year + year / 4 - year / 100);
         let month = (5 * of_year + 2) / 153;
@@ -144,7 +144,7 @@ impl Date {
     /// Which day of the week it is.
     pub fn weekday(self) -> Weekday {
         // 1970-01-01 was a Thursday.
-        Weekday::ALL[(self.0 + 3).rem_euclid(7) as usize]
+        Weekday::ALL[((self.0.rem_euclid(7) + 3) % 7) as usize]
     }
 
     /// So many days later, or earlier.
@@ -225,6 +225,14 @@ impl fmt::Display for TimeOfDay {
     }
 }
 
+/// `2026-03-04 05:06` with an offset to UTC in hours as a moment.
+#[cfg(test)]
+pub(crate) fn moment(text: &str, offset: i64) -> Moment {
+    let (date, time) = text.split_once(' ').unwrap();
+    let seconds = i64::from(TimeOfDay::parse(time).unwrap().seconds());
+    Moment((i64::from(Date::parse(date).unwrap().0) * 24 * 3600 + seconds - offset * 3600) * 1000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +249,9 @@ mod tests {
             }
         }
         assert_eq!((Date(0).weekday(), Date(0).to_string()), (Weekday::Thursday, "1970-01-01".to_owned()));
+        for (far, weekday) in [(i32::MIN, Weekday::Tuesday), (i32::MAX, Weekday::Friday)] {
+            assert_eq!((Date(far).weekday(), Date(far).parts().0 < 0), (weekday, far < 0));
+        }
     }
 
     #[test]

@@ -55,6 +55,12 @@ impl Zone {
         passed.checked_sub(1).map_or(self.first, |last| self.changes[last].1)
     }
 
+    /// When its offset is next changed after a moment, as far as is known.
+    pub fn change_after(&self, at: Moment) -> Option<Moment> {
+        let passed = self.changes.partition_point(|(change, _)| *change <= at);
+        self.changes.get(passed).map(|(change, _)| *change)
+    }
+
     /// What calendar and clock on the wall say at a moment: the day, and milliseconds after its midnight.
     pub fn local(&self, at: Moment) -> (Date, u32) {
         let ms = at.0.saturating_add(i64::from(self.offset(at)) * 1000);

@@ -153,6 +153,16 @@ fn by_definition(text: &str, zone: &TimeZone, after: Timestamp) -> Vec<Moment> {
     found.into_iter().map(|at| Moment(at.as_millisecond())).collect()
 }
 
+/// The last three also change their clocks around midnight.
+const CHANGING: [&str; 6] = [
+    "America/New_York",
+    "Europe/London",
+    "Australia/Lord_Howe",
+    "America/St_Johns",
+    "America/Havana",
+    "Asia/Gaza",
+];
+
 fn all_until(cron: &Cron, zone: &Zone, after: Moment, until: Moment) -> Vec<Moment> {
     let following = std::iter::successors(Some(after), |at| cron.next(*at, zone));
     following.skip(1).take_while(|at| *at <= until).collect()
@@ -166,14 +176,14 @@ proptest! {
         minute in field(0, 59),
         hour in prop_oneof![field(0, 23), list(0, 3)],
         (ms, seconds) in (0..1_167_600_000_000_i64, -64_800..10_800_i64),
-        zone in 0..3_usize,
+        zone in 0..6_usize,
     ) {
         let text = format!("{minute} {hour} * * *");
-        let (ours, theirs) = (zones::named(ZONES[zone]).unwrap(), TimeZone::get(ZONES[zone]).unwrap());
+        let (ours, theirs) = (zones::named(CHANGING[zone]).unwrap(), TimeZone::get(CHANGING[zone]).unwrap());
         let after = start(&theirs, ms, Some(seconds));
         let from = Moment(after.as_millisecond());
         let found = all_until(&Cron::parse(&text).unwrap(), &ours, from, Moment(from.0 + 24 * 3_600_000));
-        prop_assert_eq!(found, by_definition(&text, &theirs, after), "{} after {} in {}", text, after, ZONES[zone]);
+        prop_assert_eq!(found, by_definition(&text, &theirs, after), "{} after {} in {}", text, after, CHANGING[zone]);
     }
 }
 

@@ -220,7 +220,7 @@ mod tests {
             ("30 1,2 * * *", autumn, ["2026-11-01 01:30 -4", "2026-11-01 02:30 -5"]),
             ("30 * * * *", autumn, ["2026-11-01 01:30 -4", "2026-11-01 01:30 -5"]),
             ("*/45 1 * * *", Moment(autumn.0 + 3_600_000), ["2026-11-01 01:00 -5", "2026-11-01 01:45 -5"]),
-            ("0 1 * * *", Moment(autumn.0 + 1800_000), ["2026-11-02 01:00 -5", "2026-11-03 01:00 -5"]),
+            ("0 1 * * *", Moment(autumn.0 + 1_800_000), ["2026-11-02 01:00 -5", "2026-11-03 01:00 -5"]),
         ] {
             assert_eq!(following(text, &new_york, after, 2), expected, "{text} in New York");
         }
@@ -273,7 +273,8 @@ mod tests {
         let at = Cron::parse("0 5 * * 5,fri-mon").unwrap_err();
         assert_eq!((at.at, at.help.as_str()), (10..17, "write it as two: `fri-sat,sun-mon`"));
         assert!(Cron::parse("0 5 * * 5,fri-sat,sun-mon").is_ok());
-        for text in ["0 0 29 2 *", "0 0 31 2 mon", "0 0 L 2 *", "0 0 31 * *", "0\t0 1 1 0-7"] {
+        for text in ["0 0 29 2 *", "0 0 31 2 mon", "0 0 L 2 *", "0 0 30,L 2 *", "0 0 31 * *", "0\t0 1 1 0-7"]
+        {
             assert!(Cron::parse(text).is_ok(), "{text}");
         }
     }

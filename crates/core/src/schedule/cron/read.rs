@@ -42,12 +42,12 @@ pub(super) fn read(text: &str) -> Result<Cron, CronError> {
     let whole = Part { text, from: 0 };
     let fields: Vec<Part> =
         whole.split(|c| c.is_ascii_whitespace()).filter(|field| !field.text.is_empty()).collect();
-    if let Some(word) = fields.first().filter(|field| field.text.starts_with('@')) {
-        let known = WORDS.iter().find(|(name, _)| word.text.eq_ignore_ascii_case(name));
-        let plain = known.filter(|_| fields.len() == 1).ok_or_else(|| unknown_word(*word, whole))?.1;
-        return Ok(Cron { text: text.to_owned(), ..read(plain)? });
-    }
     let (second, rest) = match fields[..] {
+        [word, ..] if word.text.starts_with('@') => {
+            let known = WORDS.iter().find(|(name, _)| word.text.eq_ignore_ascii_case(name));
+            let plain = known.filter(|_| fields.len() == 1).ok_or_else(|| unknown_word(word, whole))?.1;
+            return Ok(Cron { text: text.to_owned(), ..read(plain)? });
+        }
         [second, ref rest @ ..] if rest.len() == 5 => (Some(second), rest),
         _ => (None, &fields[..]),
     };
@@ -68,22 +68,22 @@ pub(super) fn read(text: &str) -> Result<Cron, CronError> {
         is_either_day: !day.is_starred() && !weekday.is_starred(),
         is_elapsing: [minute, hour].iter().any(|field| field.text.contains(['*', '/'])),
     };
-    let has_day =
-        |month: &u32| cron.months & 1 << month != 0 && cron.days & !0 >> (63 - longest(*month)) != 0;
-    if cron.is_either_day || (1..=12).any(|month| has_day(&month)) {
-        return Ok(cron);
+    match never(&cron) {
+        Some(why) => {
+            let at = Part { text: &text[day.from..month.from + month.text.len()], from: day.from };
+            Err(at.error(why, "`L` is the last day of each month, `28` a day that every month has"))
+        }
+        None => Ok(cron),
     }
-    let least = first_from(cron.days, 1).unwrap_or_default();
-    let at = Part { text: &text[day.from..month.from + month.text.len()], from: day.from };
-    Err(at.error(
-        format!("it never fires: no month that it names has a day {least}"),
-        "`L` is the last day of each month, `28` a day that every month has",
-    ))
 }
 
-/// How many days a month may have.
-fn longest(month: u32) -> u32 {
-    days_of(2024, month)
+/// Why it never fires, if so. Each day of the year is each day of the week some year, also 29 February.
+fn never(cron: &Cron) -> Option<String> {
+    let months = (1..=12).filter(|month| cron.months & 1 << month != 0);
+    let longest = months.map(|month| days_of(2024, month)).max()?;
+    let least = first_from(cron.days, 1)?;
+    let is_never = least > longest && cron.days & LAST_DAY == 0 && !cron.is_either_day;
+    is_never.then(|| format!("it never fires: no month that it names has a day {least}"))
 }
 
 fn unknown_word(word: Part, whole: Part) -> CronError {

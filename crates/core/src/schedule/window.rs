@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::calendar::{Calendar, Session, SessionKind};
+use super::calendar::{Calendar, Known, Session, SessionKind};
 use super::civil::{Date, Days, Moment};
 use super::zone::Zone;
 
@@ -34,7 +34,7 @@ pub enum Rule {
         /// Which of its sessions.
         session: SessionKind,
     },
-    /// A rule by hand, the oldest part first.
+    /// A rule by hand, the oldest part first; of those with one first day each is for other days of the week.
     Weekly(Vec<Hours>),
 }
 
@@ -101,10 +101,21 @@ impl Stand {
     }
 }
 
+/// From so many days before the last one that is known on, people should be told.
+pub const WARN_DAYS: i64 = 60;
+
+/// At most so many days are searched for a change.
+const FAR: i32 = 2 * 366;
+
 impl Window {
-    /// How it stands at a moment. Openings are sought two years far.
-    pub fn at(&self, _moment: Moment) -> Stand {
-        Stand::Closed { until: None }
+    /// How it stands at a moment. Changes are sought two years far, both ways; what has been open for longer counts as
+    /// open since 1970.
+    pub fn at(&self, moment: Moment) -> Stand {
+        if self.is_open(moment) {
+            Stand::Open { since: self.opening(moment), until: self.change(moment, false) }
+        } else {
+            Stand::Closed { until: self.change(moment, true) }
+        }
     }
 
     /// The last day of which its hours are known; none: they are a rule by hand.
@@ -114,4 +125,100 @@ impl Window {
             Rule::Weekly(_) => None,
         }
     }
+
+    /// For how many more days its hours are known: 0 on the last one, below zero beyond it. None: they are a rule by hand.
+    pub fn days_left(&self, now: Moment) -> Option<i64> {
+        self.valid_through().map(|last| i64::from(last.0) - i64::from(self.zone.date(now).0))
+    }
+
+    fn is_open(&self, at: Moment) -> bool {
+        let ordered = self.overrides.iter().rev().find(|order| order.from <= at && at < order.until);
+        ordered.map_or_else(|| self.is_in_hours(at), |order| order.is_open)
+    }
+
+    fn is_in_hours(&self, at: Moment) -> bool {
+        // Of the day before for sessions over midnight, of the day after for clocks that go back over midnight.
+        let today = self.zone.date(at);
+        let mut near = (-1..=1).flat_map(|days| self.stretches(today.plus(days)));
+        near.any(|(open, close)| open <= at && at < close)
+    }
+
+    /// The first moment after this one from which it is open, or closed.
+    fn change(&self, after: Moment, is_open: bool) -> Option<Moment> {
+        let turns = |at: &Moment| *at > after && self.is_open(*at) == is_open;
+        let mut found = self.orders().filter(turns).min();
+        let first = self.zone.date(after).plus(-1);
+        for date in (0..self.reach(first)).map(|days| first.plus(days)) {
+            // What opens on later days is later.
+            if found.is_some_and(|at| self.zone.date(at).plus(1) < date) {
+                break;
+            }
+            let edges = self.stretches(date).map(|(open, close)| if is_open { open } else { close });
+            found = found.into_iter().chain(edges.filter(turns)).min();
+        }
+        found
+    }
+
+    /// When it opened, for a moment at which it is open.
+    fn opening(&self, at: Moment) -> Moment {
+        let opens = |edge: &Moment| {
+            *edge <= at && self.is_open(*edge) && !self.is_open(Moment(edge.0.saturating_sub(1)))
+        };
+        let mut found = self.orders().filter(opens).max();
+        let last = self.zone.date(at).plus(1);
+        for date in (0..self.reach(last)).map(|days| last.plus(-days)) {
+            // What opens on earlier days is earlier, even at 48:00.
+            if found.is_some_and(|at| date.plus(3) < self.zone.date(at)) {
+                break;
+            }
+            let edges = self.stretches(date).map(|(open, _)| open);
+            found = found.into_iter().chain(edges.filter(opens)).max();
+        }
+        found.unwrap_or_default()
+    }
+
+    /// How many days must be searched from this one on, or back. Behind all that is special a rule by hand repeats itself
+    /// every week, but for a session that the clocks leap over.
+    fn reach(&self, from: Date) -> i32 {
+        let Rule::Weekly(parts) = &self.rule else { return FAR };
+        let begins = parts.iter().filter_map(|hours| hours.from);
+        let ordered = self.orders().map(|at| self.zone.date(at));
+        let special = self.dates.keys().copied().chain(begins).chain(ordered);
+        let farthest = special.map(|date| date.0.saturating_sub(from.0).saturating_abs()).max().unwrap_or(0);
+        farthest.saturating_add(15).min(FAR)
+    }
+
+    /// Where orders begin and end.
+    fn orders(&self) -> impl Iterator<Item = Moment> {
+        self.overrides.iter().flat_map(|order| [order.from, order.until])
+    }
+
+    /// The sessions that open on a day, whatever is ordered. A time that the clocks leap over is the moment they do, and
+    /// one that is twice the first.
+    fn stretches(&self, date: Date) -> impl Iterator<Item = (Moment, Moment)> {
+        let moment = move |time| self.zone.resolve(date, time).moment();
+        self.sessions(date).into_iter().map(move |session| (moment(session.open), moment(session.close)))
+    }
+
+    fn sessions(&self, date: Date) -> Vec<Session> {
+        if let Some(own) = self.dates.get(&date) {
+            return own.clone();
+        }
+        match &self.rule {
+            Rule::Calendar { calendar, session } => match (calendar.day(date), self.beyond) {
+                (Known::Day(day), _) | (Known::Beyond(day), Beyond::WeeklyRule) => day.sessions(*session),
+                (Known::Beyond(_), Beyond::Closed) => Vec::new(),
+            },
+            Rule::Weekly(parts) => plain(parts, date).map(|hours| hours.sessions.clone()).unwrap_or_default(),
+        }
+    }
 }
+
+/// The hours of a day: of the parts that began last the one that has its day of the week.
+fn plain(parts: &[Hours], date: Date) -> Option<&Hours> {
+    let from = parts.iter().rev().find(|hours| hours.from.is_none_or(|from| from <= date))?.from;
+    parts.iter().find(|hours| hours.from == from && hours.days.has(date.weekday()))
+}
+
+#[cfg(test)]
+mod tests;

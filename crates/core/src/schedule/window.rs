@@ -167,8 +167,8 @@ impl Window {
         let mut found = self.orders().filter(opens).max();
         let last = self.zone.date(at).plus(1);
         for date in (0..self.reach(last)).map(|days| last.plus(-days)) {
-            // What opens on earlier days is earlier, even at 48:00.
-            if found.is_some_and(|at| date.plus(3) < self.zone.date(at)) {
+            // What opens on earlier days is earlier, even beyond their 24:00.
+            if found.is_some_and(|at| date.plus(2) < self.zone.date(at)) {
                 break;
             }
             let edges = self.stretches(date).map(|(open, _)| open);

@@ -140,3 +140,11 @@ fn all_mistakes_are_told_in_their_order_and_no_text_panics() {
     let missing = parse("mine", "").unwrap_err();
     assert_eq!(missing, ["1:1: missing key `timezone`; docs/calendars.md has all keys and an example"]);
 }
+
+#[test]
+fn the_example_of_the_page_is_a_calendar() {
+    let page = include_str!("../../../../docs/calendars.md");
+    let example = page.split("```toml\n").nth(2).and_then(|rest| rest.split("```").next()).unwrap();
+    let calendar = parse("mine", example).unwrap();
+    assert_eq!((calendar.regimes.len(), calendar.exceptions.len()), (2, 5));
+}

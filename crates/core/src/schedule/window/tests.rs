@@ -114,6 +114,9 @@ fn a_session_over_midnight_belongs_to_the_day_on_which_it_opens() {
     let longest = in_utc(Days::of(&[Weekday::Friday]), &["00:00-48:00"]);
     says(&longest, "2026-06-06 23:59:59", "open 2026-06-05 00:00 to 2026-06-07 00:00");
     says(&longest, "2026-06-07 00:00", "closed to 2026-06-12 00:00");
+    let mut late = in_utc(Days::of(&[Weekday::Friday]), &["30:00-31:00"]);
+    late.dates.insert(day("2026-06-06"), sessions(&["05:00-05:30"]));
+    says(&late, "2026-06-06 06:30", "open 2026-06-06 06:00 to 2026-06-06 07:00");
 }
 
 #[test]
@@ -207,6 +210,10 @@ fn clocks_that_go_back_over_midnight_close_nothing() {
     for at in ["2010-11-07 02:30", "2010-11-07 02:31", "2010-11-07 03:00", "2010-11-07 11:29"] {
         says(&window, at, "open 2010-11-07 02:30 to 2010-11-07 11:30");
     }
+    // By the wall the order begins on Saturday, after Sunday has.
+    let overrides = vec![order("2010-11-07 02:45", "2010-11-07 12:00", true)];
+    let ordered = Window { overrides, ..window };
+    says(&ordered, "2010-11-07 02:00", "closed to 2010-11-07 02:30");
 }
 
 #[test]

@@ -25,20 +25,24 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use soloist_core::plan::Strategy;
+use soloist_core::schedule::window::Window;
 use toml::de::DeTable;
 
 use diagnostic::Problems;
 
-pub use declared::{Check, Checks, Declared, Program, Scope};
+pub use declared::{Check, Checks, Declared, Program, Rota, Scope};
 pub use diagnostic::Problem;
+pub use duration::interval;
 pub use error::ConfigError;
 pub use fingerprint::print;
 pub use read::is_name;
@@ -57,6 +61,8 @@ pub struct Config {
     pub declared: Vec<Declared>,
     /// Who else is restarted when an instance falls.
     pub strategy: Strategy,
+    /// The windows of the file, and each calendar that is used as one.
+    pub windows: Vec<Arc<Window>>,
 }
 
 /// Keys that were added to and removed from a keyed service since its file was written.
@@ -170,18 +176,24 @@ impl Config {
         let instances = document.instances();
         let project = document.project.unwrap_or_else(|| folder_name(&root));
         let declared = document.drafts.into_iter().map(|draft| draft.into_declared(&instances)).collect();
-        Ok(Config { project, root, declared, strategy: document.strategy })
+        Ok(Config { project, root, declared, strategy: document.strategy, windows: Vec::new() })
     }
 
-    /// The instances of a declared service or job: its one, or one a key.
+    /// The instances of a declared service or job: its one, or one a key; not their lanes.
     pub fn instances_of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = &'a Declared> {
-        self.declared.iter().filter(move |declared| declared.service == service)
+        self.declared.iter().filter(move |declared| declared.service == service && declared.lane_of.is_none())
+    }
+
+    /// The windows that a name stands for: the one of this name, and all that go by the calendar of this name.
+    pub fn windows_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Arc<Window>> {
+        self.windows.iter().filter(move |window| windows::is_meant(window, name))
     }
 
     /// A project that declares nothing, for verbs that need no `soloist.toml`.
     pub fn empty(root: &Path) -> Config {
         let root = root.canonicalize().unwrap_or_else(|_| absolute(root));
-        Config { project: folder_name(&root), root, declared: Vec::new(), strategy: Strategy::default() }
+        let (strategy, windows) = (Strategy::default(), Vec::new());
+        Config { project: folder_name(&root), root, declared: Vec::new(), strategy, windows }
     }
 
     fn parse_bytes(

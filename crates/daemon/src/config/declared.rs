@@ -19,10 +19,25 @@ pub struct Declared {
     pub service: String,
     /// The key of a keyed instance.
     pub key: Option<String>,
+    /// The instance that it is a lane of: `scan~2` takes a run of `scan` while that is busy (`overlap = "allow"`).
+    pub lane_of: Option<String>,
+    /// Its schedule in words, if it has one.
+    pub rota: Option<Rota>,
     /// What matters for decisions.
     pub plan: Plan,
     /// What matters for starting and stopping it.
     pub program: Program,
+}
+
+/// A schedule in words; what it means is `Plan::schedule`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rota {
+    /// What triggers it as it is now: `every 6s`, `cron */5 9-15 * * mon-fri`, `at 09:15, 15:31`.
+    pub triggers: Vec<String>,
+    /// Its window's name, if it has one.
+    pub window: Option<String>,
+    /// What differs from soloist.toml, and who changed it: `every changed from 6s in soloist.toml, by …`.
+    pub changed: Option<String>,
 }
 
 /// How a declared program is started, signalled, claimed and asked.

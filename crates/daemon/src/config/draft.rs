@@ -108,6 +108,8 @@ impl Draft {
             name: self.name,
             service: self.service,
             key: self.key,
+            lane_of: None,
+            rota: None,
             plan: Plan { ports, needs: needs.collect(), ..self.plan },
             program: self.program,
         }

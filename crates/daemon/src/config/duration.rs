@@ -12,6 +12,9 @@ use super::tree::Value;
 /// Far beyond any need, and safe to add to any time.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
+/// A run that follows another so soon was not meant, and nothing starts faster.
+const SHORTEST: Duration = Duration::from_millis(10);
+
 /// Whether no time at all is a duration the key can have.
 #[derive(Clone, Copy)]
 pub(super) enum Zero {
@@ -62,6 +65,18 @@ pub(super) fn read(value: &Value<'_>, zero: Zero, problems: &mut Problems<'_>) -
             None
         }
         Zero::Refused(_) | Zero::Allowed => Some(found),
+    }
+}
+
+/// An interval as `every` takes it, or why it is none, in one line.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    match parse(text) {
+        Ok(found) if (SHORTEST..=LONGEST).contains(&found) => Ok(found),
+        Ok(found) if found > LONGEST => Err(format!("{} is too long: ten years are the most", quoted(text))),
+        Ok(_) => Err(format!("{} is too short: 10ms are the least", quoted(text))),
+        Err(_) if text.starts_with('-') => Err(format!("{} is negative", quoted(text))),
+        Err(fault) => Err(format!("{} is not a duration: {}", quoted(text), fault.reason())),
     }
 }
 

@@ -109,8 +109,7 @@ fn an_empty_file_declares_nothing_and_is_named_after_its_folder() {
     let folder = folder();
     let root = folder.path().join("sub");
     let config = Config::parse("", &root, FILE_NAME).expect("nothing is wrong in it");
-    let strategy = Strategy::OneForOne;
-    let expected = Config { project: "sub".to_owned(), root: root.clone(), declared: Vec::new(), strategy };
+    let expected = Config { project: "sub".to_owned(), ..Config::empty(&root) };
     assert_eq!(config, expected);
     assert_eq!(Config::empty(&root).project, "sub");
     assert_eq!(Config::empty(Path::new("/")).project, "project");

@@ -291,8 +291,10 @@ async fn seek(at: usize, place: Place, guard: Identity, inbox: Inbox) {
 fn undeclared(record: &Record) -> Declared {
     Declared {
         name: record.instance.clone(),
-        service: record.instance.split('@').next().unwrap_or_default().to_owned(),
+        service: record.instance.split(['@', '~']).next().unwrap_or_default().to_owned(),
         key: record.instance.split_once('@').map(|(_, key)| key.to_owned()),
+        lane_of: record.instance.split_once('~').map(|(base, _)| base.to_owned()),
+        rota: None,
         plan: Plan {
             ports: record.ports.clone(),
             restart: soloist_core::plan::Restart::No,

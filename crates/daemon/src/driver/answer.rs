@@ -87,7 +87,10 @@ impl Driver {
         match self.project.position(name) {
             Some(at) => vec![at],
             None => {
-                let is_of = |at: &usize| self.services[*at].declared.service == name;
+                let is_of = |at: &usize| {
+                    let declared = &self.services[*at].declared;
+                    declared.service == name && declared.lane_of.is_none()
+                };
                 (0..self.services.len()).filter(is_of).filter(|at| !self.project.is_removed(*at)).collect()
             }
         }

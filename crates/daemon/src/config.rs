@@ -3,6 +3,7 @@
 //! a decision is said by `soloist_core::plan`, and how a program is spawned is the spawner's matter.
 
 mod accounts;
+mod almanac;
 mod check;
 mod command;
 mod declared;
@@ -11,7 +12,9 @@ mod draft;
 mod duration;
 mod env_file;
 mod error;
+mod file;
 mod fingerprint;
+mod hours;
 mod instances;
 mod limits;
 mod needs;
@@ -19,12 +22,14 @@ mod probes;
 mod program;
 mod question;
 mod read;
+mod schedules;
 mod setting;
 mod settings;
 mod suggest;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod triggers;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -38,7 +43,9 @@ use soloist_core::plan::Strategy;
 use soloist_core::schedule::window::Window;
 use toml::de::DeTable;
 
+use almanac::Almanac;
 use diagnostic::Problems;
+use instances::Site;
 
 pub use declared::{Check, Checks, Declared, Program, Rota, Scope};
 pub use diagnostic::Problem;
@@ -167,7 +174,9 @@ impl Config {
         if !is_sound {
             return Err(ConfigError::faulty(file_name, text, problems.finish()));
         }
-        let document = read::document(tree.get_ref(), &root, &changes.keys, &mut problems);
+        let almanac = Almanac::read(tree.get_ref(), &root, &changes.overrides, &mut problems);
+        let site = Site { root: &root, almanac: &almanac, keys: None, key: None };
+        let document = read::document(tree.get_ref(), site, &changes.keys, &mut problems);
         check::across(&document, &mut problems);
         let problems = problems.finish();
         if !problems.is_empty() {
@@ -175,8 +184,10 @@ impl Config {
         }
         let instances = document.instances();
         let project = document.project.unwrap_or_else(|| folder_name(&root));
-        let declared = document.drafts.into_iter().map(|draft| draft.into_declared(&instances)).collect();
-        Ok(Config { project, root, declared, strategy: document.strategy, windows: Vec::new() })
+        let drafts = document.drafts.into_iter();
+        let declared = drafts.flat_map(|draft| draft.into_declared(&instances, &changes.schedules)).collect();
+        let windows = almanac.into_windows();
+        Ok(Config { project, root, declared, strategy: document.strategy, windows })
     }
 
     /// The instances of a declared service or job: its one, or one a key; not their lanes.

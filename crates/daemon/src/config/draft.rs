@@ -10,10 +10,11 @@ use super::diagnostic::{Problems, Span, quoted};
 use super::instances::Site;
 use super::needs::Named;
 use super::probes::{self, Asked, Which};
+use super::schedules::{self, Asked as Times, JOB_KEYS, TRIGGER_KEYS, WINDOW_KEYS};
 use super::setting::{misplaced, setting};
 use super::settings::choice;
 use super::tree::{Field, Value};
-use super::{Declared, Program, env_file, program};
+use super::{Declared, Program, ScheduleChange, env_file, program};
 
 const SHARED_KEYS: &[&str] = &[
     "command",
@@ -52,8 +53,9 @@ pub(super) const SERVICE_KEYS: &[&str] = &[
     "liveness",
     "watchdog",
     "reload-signal",
+    "trigger",
+    "drain-timeout",
 ];
-pub(super) const JOB_KEYS: &[&str] = &["every"];
 
 const MEMORY_ACTIONS: &[(&str, OverMemory)] = &[("restart", OverMemory::Restart), ("stop", OverMemory::Stop)];
 
@@ -87,32 +89,53 @@ impl Section {
         }
     }
 
-    pub(super) fn keys(self) -> Vec<&'static str> {
-        let own = match self {
-            Section::Services => SERVICE_KEYS,
-            Section::Jobs => JOB_KEYS,
+    /// The keys it may have; a service that is ticked has those of triggers too.
+    pub(super) fn keys(self, is_ticked: bool) -> Vec<&'static str> {
+        let own: [&[&str]; 2] = match self {
+            Section::Services if is_ticked => [SERVICE_KEYS, TRIGGER_KEYS],
+            Section::Services => [SERVICE_KEYS, &[]],
+            Section::Jobs => [TRIGGER_KEYS, JOB_KEYS],
         };
-        SHARED_KEYS.iter().chain(own).copied().collect()
+        [SHARED_KEYS, WINDOW_KEYS].iter().chain(&own).copied().flatten().copied().collect()
     }
 }
 
 impl Draft {
-    /// A need of a service is a need of each of its instances.
-    pub(super) fn into_declared(self, instances: &BTreeMap<String, Vec<String>>) -> Declared {
+    /// The instance, as it is with what was changed at run time, and its lanes. A need of a service is a need of each of
+    /// its instances.
+    pub(super) fn into_declared(
+        mut self,
+        instances: &BTreeMap<String, Vec<String>>,
+        changes: &BTreeMap<String, ScheduleChange>,
+    ) -> Vec<Declared> {
+        let rota = self.plan.schedule.as_mut().map(|schedule| {
+            let change = changes.get(&self.name);
+            let changed = change.and_then(|change| schedules::change(schedule, change));
+            schedules::rota(schedule, changed)
+        });
         let ports = self.ports.into_iter().map(|(port, _)| port).collect();
         let needs = self.needs.into_iter().flat_map(|Named { on, until, .. }| {
             let all = instances.get(&on).cloned().unwrap_or_else(|| vec![on]);
             all.into_iter().map(move |on| Need { on, until })
         });
-        Declared {
+        let base = Declared {
             name: self.name,
             service: self.service,
             key: self.key,
             lane_of: None,
-            rota: None,
+            rota,
             plan: Plan { ports, needs: needs.collect(), ..self.plan },
             program: self.program,
-        }
+        };
+        let lanes = base.plan.schedule.iter().flat_map(|schedule| &schedule.lanes).map(|lane| Declared {
+            name: lane.clone(),
+            lane_of: Some(base.name.clone()),
+            rota: None,
+            plan: Plan { schedule: None, needs: Vec::new(), ..base.plan.clone() },
+            ..base.clone()
+        });
+        let lanes: Vec<_> = lanes.collect();
+        [base].into_iter().chain(lanes).collect()
     }
 }
 
@@ -126,6 +149,7 @@ struct Later<'a> {
     /// There is a port, but it could not be read.
     is_port_lost: bool,
     from_files: BTreeMap<String, String>,
+    schedule: Times<'a>,
 }
 
 /// Reads a declaration at its site.
@@ -154,6 +178,8 @@ pub(super) fn read(
     let mut later = Later::default();
     let mut has_command = false;
     let mut port_span: Option<Span> = None;
+    let is_ticked = declared.value.tree.as_table().is_some_and(|table| table.contains_key("trigger"));
+    let known = section.keys(is_ticked);
     for Field { key, key_span, value } in declared.value.table(problems).unwrap_or_default() {
         has_command |= key == "command";
         if matches!(key, "port" | "ports") && section == Section::Services {
@@ -164,7 +190,7 @@ pub(super) fn read(
                     .other(first, "the other one");
                 continue;
             }
-        } else if misplaced(section, &declared.key_span, key, &key_span, &value, problems) {
+        } else if misplaced(section, &known, &declared.key_span, key, &key_span, &value, problems) {
             continue;
         }
         match key {
@@ -178,6 +204,7 @@ pub(super) fn read(
             "startup" | "readiness" | "liveness" => {
                 later.probes.extend(Which::named(key).map(|which| (which, key_span, value)));
             }
+            _ if schedules::has(key) => later.schedule.add(Field { key, key_span, value }),
             "memory-action" => {
                 let value = value.example("memory-action = \"restart\"");
                 if let Some(action) = choice(&value, "a memory action", MEMORY_ACTIONS, problems) {
@@ -227,6 +254,17 @@ fn complete(
             Which::Readiness => (draft.plan.readiness, checks.readiness) = (probe, check),
             Which::Liveness => (draft.plan.liveness, checks.liveness) = (probe, check),
         }
+    }
+    draft.plan.schedule = schedules::read(draft.section, &draft.name, &later.schedule, site, problems);
+    if let (Some(span), Some(_)) =
+        (&draft.pid_file_span, draft.plan.schedule.as_ref().and_then(|s| s.lanes.first()))
+    {
+        let message = "`pid-file` cannot be had with `overlap = \"allow\"`";
+        problems.add(
+            span.clone(),
+            message,
+            "a pid file takes one pid, and several run: take one of the two out",
+        );
     }
     let limits = &mut draft.program.limits;
     if later.user.is_some() || later.group.is_some() {

@@ -68,6 +68,21 @@ pub(super) fn read(value: &Value<'_>, zero: Zero, problems: &mut Problems<'_>) -
     }
 }
 
+/// An interval: see [`interval`].
+pub(super) fn read_interval(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Duration> {
+    let found = read(value, Zero::Refused("it would start without end"), problems)?;
+    if found < SHORTEST {
+        let text = quoted(value.tree.as_str().unwrap_or_default());
+        problems.add(
+            value.span.clone(),
+            format!("{} is too short: {text}", value.called),
+            "10ms are the least",
+        );
+        return None;
+    }
+    Some(found)
+}
+
 /// An interval as `every` takes it, or why it is none, in one line.
 pub fn interval(text: &str) -> Result<Duration, String> {
     let text = text.trim();

@@ -3,19 +3,16 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
 use toml::de::DeValue;
 
 use super::diagnostic::{Problems, quoted};
+use super::file;
 use super::instances::Site;
 use super::program::tidy;
 use super::tree::Value;
-
-/// Far more than an environment can be.
-const LONGEST: u64 = 1 << 20;
 
 /// A later file wins over an earlier one.
 pub(super) fn variables(
@@ -69,16 +66,7 @@ enum Fault {
 }
 
 fn read(path: &Path) -> Result<Vec<(String, String)>, Fault> {
-    let file = |reason: io::Error| Fault::File(reason.to_string());
-    let found = fs::metadata(path).map_err(file)?;
-    // A pipe would be waited for, and a device has no end.
-    if !found.is_file() {
-        return Err(Fault::File("it is not a file".to_owned()));
-    }
-    if found.len() > LONGEST {
-        return Err(Fault::File(format!("it has {} bytes; {LONGEST} are the most", found.len())));
-    }
-    let bytes = fs::read(path).map_err(file)?;
+    let bytes = file::bytes(path).map_err(Fault::File)?;
     let text = String::from_utf8(bytes).map_err(|fault| {
         let before = fault.as_bytes().get(..fault.utf8_error().valid_up_to()).unwrap_or_default();
         Fault::Line(line_of(before), "the line is not valid UTF-8".to_owned())

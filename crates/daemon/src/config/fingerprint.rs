@@ -1,6 +1,6 @@
 //! The fingerprint of what a run is started from: a running instance is restarted for a changed file only if it changed.
 //! Counted is what a run keeps until its end. Not counted is what a daemon may change while it runs: restart rules,
-//! probes, dependencies, times.
+//! probes, dependencies, times, schedules.
 
 use std::os::unix::ffi::OsStrExt;
 
@@ -36,6 +36,10 @@ pub fn print(plan: &Plan, program: &Program) -> Print {
     }
     if let Some(watchdog) = plan.watchdog {
         text.one("watchdog", watchdog.as_micros().to_string());
+    }
+    // Its standard input is a pipe.
+    if plan.schedule.as_ref().is_some_and(|schedule| schedule.is_ticked) {
+        text.one("trigger", "stdin");
     }
     // Only a new run tells it to its guard.
     if program.on_daemon_exit == OnDaemonExit::Stop {

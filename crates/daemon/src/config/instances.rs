@@ -5,6 +5,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
+use super::almanac::Almanac;
 use super::diagnostic::{Problems, Span, plain, quoted};
 use super::read::{NAME_RULE, name_fault};
 use super::tree::Value;
@@ -21,6 +22,8 @@ const KEYS_MOST: usize = 1000;
 pub(super) struct Site<'s> {
     /// The project's folder.
     pub(super) root: &'s Path,
+    /// What it can name when it speaks of time.
+    pub(super) almanac: &'s Almanac<'s>,
     pub(super) keys: Option<&'s Keys>,
     pub(super) key: Option<&'s str>,
 }
@@ -137,7 +140,8 @@ mod tests {
 
     #[test]
     fn only_the_place_of_the_key_is_replaced() {
-        let site = Site { root: Path::new("/"), keys: None, key: Some("antica") };
+        let almanac = &Almanac::default();
+        let site = Site { root: Path::new("/"), almanac, keys: None, key: Some("antica") };
         assert_eq!(
             site.fill("{instance}/{instance}.log {} {x} {\"a\": 1}"),
             "antica/antica.log {} {x} {\"a\": 1}"

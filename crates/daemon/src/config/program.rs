@@ -52,18 +52,12 @@ fn split(value: &Value<'_>, text: &str, problems: &mut Problems<'_>) -> Option<V
         }
         Err(fault) => fault,
     };
-    // With escapes in the string its places are not those of the file; then the whole string is marked.
-    let offset = problems.source(&value.span).find(text).map(|offset| value.span.start + offset);
-    let place = |within: &std::ops::Range<usize>| match offset {
-        Some(offset) => offset + within.start..offset + within.end,
-        None => value.span.clone(),
-    };
     match fault {
         Fault::Empty => {}
         Fault::OpenQuote(at) => {
             let help = "close it, put a `\\` before it, or write the command as a list";
             problems
-                .add(place(&(at..at + 1)), "a quote in the command is not closed", help)
+                .add(value.place(text, &(at..at + 1), problems), "a quote in the command is not closed", help)
                 .label("opens here");
         }
         Fault::Shell(at, Sign::Assignment) => {
@@ -71,7 +65,9 @@ fn split(value: &Value<'_>, text: &str, problems: &mut Problems<'_>) -> Option<V
             let (name, _) = assigned.split_once('=').unwrap_or((assigned, ""));
             let message = format!("{} sets a variable, which only a shell does", quoted(assigned));
             let help = format!("no shell is run; write `env = {{ {name} = \"…\" }}`");
-            problems.add(place(&at), message, help).label("stands where the program is expected");
+            problems
+                .add(value.place(text, &at, problems), message, help)
+                .label("stands where the program is expected");
         }
         Fault::Shell(at, sign) => {
             let found = quoted(text.get(at.clone()).unwrap_or_default());
@@ -89,7 +85,7 @@ fn split(value: &Value<'_>, text: &str, problems: &mut Problems<'_>) -> Option<V
                 "no shell is run; to have one, write `{key} = [\"sh\", \"-c\", {script}]`; \
                  to pass the sign on as it is, put it in single quotes"
             );
-            problems.add(place(&at), message, help).label("no shell is run");
+            problems.add(value.place(text, &at, problems), message, help).label("no shell is run");
         }
     }
     None

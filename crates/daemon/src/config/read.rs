@@ -2,7 +2,6 @@
 //! A declaration is read in `draft.rs`; `check.rs` compares declarations.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use soloist_core::plan::Strategy;
 use toml::de::DeTable;
@@ -14,7 +13,7 @@ use super::settings::{self, choice, set};
 use super::tree::{Field, Value, fields};
 use super::{KeyChanges, suggest};
 
-const TOP_KEYS: &[&str] = &["project", "services", "jobs"];
+const TOP_KEYS: &[&str] = &["project", "services", "jobs", "windows", "calendars"];
 pub(super) const PROJECT_KEYS: &[&str] = &["name", "strategy"];
 const STRATEGIES: &[(&str, Strategy)] = &[
     ("one-for-one", Strategy::OneForOne),
@@ -46,7 +45,7 @@ impl Document {
 
 pub(super) fn document(
     tree: &DeTable<'_>,
-    root: &Path,
+    site: Site<'_>,
     changes: &BTreeMap<String, KeyChanges>,
     problems: &mut Problems<'_>,
 ) -> Document {
@@ -56,12 +55,14 @@ pub(super) fn document(
             "project" => project(&field.value.example("[project]"), &mut document, problems),
             "services" => {
                 let value = field.value.example("[services.NAME]");
-                declarations(Section::Services, &value, root, changes, &mut document, problems);
+                declarations(Section::Services, &value, site, changes, &mut document, problems);
             }
             "jobs" => {
                 let value = field.value.example("[jobs.NAME]");
-                declarations(Section::Jobs, &value, root, changes, &mut document, problems);
+                declarations(Section::Jobs, &value, site, changes, &mut document, problems);
             }
+            // They were read first: declarations name them.
+            "windows" | "calendars" => {}
             _ => unknown_at_top(&field, problems),
         }
     }
@@ -79,7 +80,8 @@ fn unknown_at_top(field: &Field<'_>, problems: &mut Problems<'_>) {
         suggest::help(field.key, TOP_KEYS)
     } else if PROJECT_KEYS.contains(&field.key) {
         "put it under [project]".to_owned()
-    } else if [Section::Services, Section::Jobs].iter().any(|section| section.keys().contains(&field.key)) {
+    } else if [Section::Services, Section::Jobs].iter().any(|section| section.keys(true).contains(&field.key))
+    {
         "put it under [services.NAME] or [jobs.NAME]".to_owned()
     } else {
         suggest::help(field.key, TOP_KEYS)
@@ -114,7 +116,7 @@ fn project_name(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<String
 fn declarations(
     section: Section,
     value: &Value<'_>,
-    root: &Path,
+    site: Site<'_>,
     changes: &BTreeMap<String, KeyChanges>,
     document: &mut Document,
     problems: &mut Problems<'_>,
@@ -122,9 +124,9 @@ fn declarations(
     for field in value.table(problems).unwrap_or_default() {
         let noun = section.noun();
         if field.value.tree.is_table() {
-            check_name(&field, noun, problems);
-            declaration(section, &field, root, changes.get(field.key), document, problems);
-        } else if section.keys().contains(&field.key) {
+            named(&field, noun, problems);
+            declaration(section, &field, site, changes.get(field.key), document, problems);
+        } else if section.keys(true).contains(&field.key) {
             let message = format!("{} stands under [{noun}s], where names are expected", quoted(field.key));
             problems.add(field.key_span, message, format!("name the {noun}: [{noun}s.NAME]"));
         } else {
@@ -137,7 +139,7 @@ fn declarations(
 fn declaration(
     section: Section,
     field: &Field<'_>,
-    root: &Path,
+    site: Site<'_>,
     changes: Option<&KeyChanges>,
     document: &mut Document,
     problems: &mut Problems<'_>,
@@ -147,11 +149,10 @@ fn declaration(
     let value = value.map(|value| value.example("instances = [\"antica\", \"bona\"]"));
     let keys = value.and_then(|value| instances::keys(field.key, &value, changes, problems));
     let Some(keys) = keys else {
-        let site = Site { root, keys: None, key: None };
         document.drafts.push(draft::read(section, field, site, problems));
         return;
     };
-    let site = |key| Site { root, keys: Some(&keys), key: Some(key) };
+    let site = |key| Site { keys: Some(&keys), key: Some(key), ..site };
     for key in &keys.present {
         document.drafts.push(draft::read(section, field, site(key), problems));
     }
@@ -186,11 +187,12 @@ pub fn is_name(name: &str) -> Result<(), String> {
     name_fault(name).map_or(Ok(()), |fault| Err(format!("{fault}; {NAME_RULE}")))
 }
 
-fn check_name(field: &Field<'_>, noun: &str, problems: &mut Problems<'_>) {
+/// Reports a name that none of them can have.
+pub(super) fn named(field: &Field<'_>, noun: &str, problems: &mut Problems<'_>) {
     if let Some(fault) = name_fault(field.key) {
         let message = format!("{} is no name for a {noun}: {fault}", quoted(field.key));
         let help = match field.key.split_once('@') {
-            Some((service, key)) if !key.is_empty() => {
+            Some((service, key)) if !key.is_empty() && matches!(noun, "service" | "job") => {
                 let (service, key) = (plain(service), plain(key));
                 format!("for an instance with a key write [{noun}s.{service}] with `instances = [\"{key}\"]`")
             }

@@ -1,13 +1,13 @@
 //! Reads the value of a key into its declaration; what takes more than its value is put together in `draft.rs`.
 //! Tells of keys that have no place where they stand.
 
-use soloist_core::schedule::Schedule;
 use soloist_os::guard::OnDaemonExit;
 
 use super::diagnostic::{Problems, Span, plain, quoted};
-use super::draft::{Draft, JOB_KEYS, SERVICE_KEYS, Section};
+use super::draft::{Draft, SERVICE_KEYS, Section};
 use super::duration::{self, Zero};
 use super::instances::{self, Site};
+use super::schedules::{JOB_KEYS, TRIGGER_KEYS};
 use super::settings::{self, choice, set};
 use super::tree::Value;
 use super::{Scope, limits, needs, program};
@@ -18,18 +18,23 @@ const DAEMON_EXITS: &[(&str, OnDaemonExit)] = &[("keep", OnDaemonExit::Keep), ("
 /// Reports a key that has no place in its section.
 pub(super) fn misplaced(
     section: Section,
+    known: &[&str],
     name_span: &Span,
     key: &str,
     key_span: &Span,
     value: &Value<'_>,
     problems: &mut Problems<'_>,
 ) -> bool {
-    let known = section.keys();
     if known.contains(&key) {
         return false;
     }
     let name = plain(problems.source(name_span));
     match section {
+        Section::Services if TRIGGER_KEYS.contains(&key) => {
+            let help =
+                format!("move it to [jobs.{name}], or tick a worker that lives on: `trigger = \"stdin\"`");
+            problems.add(key_span.clone(), format!("{} belongs to jobs", quoted(key)), help);
+        }
         Section::Services if JOB_KEYS.contains(&key) => {
             let help = format!("a service runs on; declare it under [jobs.{name}]");
             problems.add(key_span.clone(), format!("{} belongs to jobs", quoted(key)), help);
@@ -48,7 +53,7 @@ pub(super) fn misplaced(
         }
         _ => {
             let owner = format!("a {}", section.noun());
-            settings::unknown_key(&owner, key, key_span.clone(), &known, problems);
+            settings::unknown_key(&owner, key, key_span.clone(), known, problems);
         }
     }
     true
@@ -152,11 +157,6 @@ pub(super) fn setting(
             let value = value.example("pid-file = \"api.pid\"");
             program.pid_file = program::pid_file(&value, site, problems);
             draft.pid_file_span = Some(value.span);
-        }
-        "every" => {
-            let why = Zero::Refused("the job would start without end");
-            let every = duration::read(&value.example("every = \"6s\""), why, problems);
-            plan.schedule = every.map(Schedule::every);
         }
         // `instances` was read first. The lists of keys above and these arms are held together by a test.
         _ => {}

@@ -18,6 +18,7 @@ pub(super) struct Field<'a> {
 }
 
 /// A value, its place, and how a message calls it.
+#[derive(Clone)]
 pub(super) struct Value<'a> {
     pub(super) tree: &'a DeValue<'a>,
     pub(super) span: Span,
@@ -81,6 +82,43 @@ impl<'a> Value<'a> {
                 example: self.example,
             })
             .collect()
+    }
+
+    /// One string, or a list of them that is not empty: each as a value of its own.
+    pub(super) fn one_or_more(&self, problems: &mut Problems<'_>) -> Vec<(&'a str, Value<'a>)> {
+        let entries = match self.tree {
+            DeValue::Array(list) => self.entries(list),
+            DeValue::String(_) => vec![self.clone()],
+            _ => {
+                self.wrong_type("a string or a list of strings", problems);
+                return Vec::new();
+            }
+        };
+        if entries.is_empty() {
+            let help = format!("write it like `{}`, or take it out", self.example);
+            problems.add(self.span.clone(), format!("{} is empty", self.called), help);
+        }
+        entries.into_iter().filter_map(|entry| Some((entry.string(problems)?, entry))).collect()
+    }
+
+    pub(super) fn boolean(&self, problems: &mut Problems<'_>) -> Option<bool> {
+        let found = self.tree.as_bool();
+        if found.is_none() {
+            self.wrong_type("`true` or `false`", problems);
+        }
+        found
+    }
+
+    /// Where a part of this string stands in the file. With escapes in it its places are not those of the file; then
+    /// it is the whole string.
+    pub(super) fn place(&self, text: &str, within: &Span, problems: &Problems<'_>) -> Span {
+        match problems.source(&self.span).find(text) {
+            Some(offset) => {
+                let start = self.span.start + offset;
+                start + within.start.min(text.len())..start + within.end.min(text.len())
+            }
+            None => self.span.clone(),
+        }
     }
 
     /// A whole number within bounds; `as_what` says what the number is, as in "a port".

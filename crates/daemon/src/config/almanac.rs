@@ -1,0 +1,215 @@
+//! What a soloist.toml can name when it speaks of time: zones, calendars, windows. Each is read once, and shared by all
+//! that name it.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use soloist_core::schedule::calendar::{Calendar, SessionKind};
+use soloist_core::schedule::window::{Beyond, Window};
+use soloist_core::schedule::zone::Zone;
+use toml::de::DeTable;
+
+use super::diagnostic::{Problems, plain, quoted};
+use super::program::tidy;
+use super::read::named;
+use super::settings::unknown_key;
+use super::tree::{Field, Value, fields};
+use super::{OverrideChange, file, suggest, windows};
+use crate::{calendars, zones};
+
+pub(super) const CALENDAR_KEYS: &[&str] = &["file"];
+
+/// Names, and what they stand for; nothing, if that was found to be wrong.
+type Known<T> = BTreeMap<String, Option<Arc<T>>>;
+
+/// All that was named so far.
+#[derive(Default)]
+pub(super) struct Almanac<'c> {
+    calendars: Known<Calendar>,
+    windows: RefCell<Known<Window>>,
+    /// A name that is none has its help line instead.
+    zones: RefCell<BTreeMap<String, Result<Arc<Zone>, String>>>,
+    local: OnceCell<Arc<Zone>>,
+    overrides: &'c [OverrideChange],
+}
+
+impl<'c> Almanac<'c> {
+    /// Reads `[calendars]` and `[windows]`.
+    pub(super) fn read(
+        tree: &DeTable<'_>,
+        root: &Path,
+        overrides: &'c [OverrideChange],
+        problems: &mut Problems<'_>,
+    ) -> Almanac<'c> {
+        let mut almanac = Almanac { overrides, ..Almanac::default() };
+        let section = |key: &str| fields(tree).into_iter().find(|field| field.key == key).map(|f| f.value);
+        if let Some(value) = section("calendars") {
+            let value = value.example("[calendars.NAME]");
+            for field in value.table(problems).unwrap_or_default() {
+                named(&field, "calendar", problems);
+                let name = field.key.to_owned();
+                let found = calendar(field, root, problems).map(Arc::new);
+                almanac.calendars.insert(name, found);
+            }
+        }
+        if let Some(value) = section("windows") {
+            let value = value.example("[windows.NAME]");
+            for field in value.table(problems).unwrap_or_default() {
+                named(&field, "window", problems);
+                let name = field.key;
+                let window = windows::read(field, &almanac, problems);
+                almanac.keep(name, window);
+            }
+        }
+        almanac
+    }
+
+    /// All windows: those of the file, and the calendars that are used as one.
+    pub(super) fn into_windows(self) -> Vec<Arc<Window>> {
+        self.windows.into_inner().into_values().flatten().collect()
+    }
+
+    fn keep(&self, name: &str, window: Option<Window>) -> Option<Arc<Window>> {
+        let window = window.map(|window| Arc::new(windows::overridden(window, self.overrides)));
+        self.windows.borrow_mut().insert(name.to_owned(), window.clone());
+        window
+    }
+
+    /// A zone by its IANA name.
+    pub(super) fn zone(&self, value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Arc<Zone>> {
+        let name = value.string(problems)?;
+        let mut known = self.zones.borrow_mut();
+        let found = known
+            .entry(name.to_ascii_lowercase())
+            .or_insert_with(|| zones::named(name).ok_or_else(|| zone_help(name)));
+        match found {
+            Ok(zone) => Some(zone.clone()),
+            Err(help) => {
+                let message = format!("{} is no time zone", quoted(name));
+                problems.add(value.span.clone(), message, help.as_str());
+                None
+            }
+        }
+    }
+
+    /// The zone of this machine.
+    pub(super) fn local(&self) -> Arc<Zone> {
+        self.local.get_or_init(zones::local).clone()
+    }
+
+    /// A calendar of the file, else one that comes with soloist.
+    pub(super) fn calendar(&self, value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Arc<Calendar>> {
+        let name = value.string(problems)?;
+        match self.calendars.get(name) {
+            // What is wrong with it was told where it stands.
+            Some(found) => found.clone(),
+            None => {
+                let found = calendars::built_in(name);
+                if found.is_none() {
+                    let help = suggest::help(name, &self.calendar_names());
+                    problems.add(value.span.clone(), format!("there is no calendar {}", quoted(name)), help);
+                }
+                found
+            }
+        }
+    }
+
+    /// A window of the file, else a calendar with its regular sessions.
+    pub(super) fn window(&self, value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Arc<Window>> {
+        let name = value.string(problems)?;
+        if let Some(found) = self.windows.borrow().get(name) {
+            return found.clone();
+        }
+        let calendar = match self.calendars.get(name) {
+            Some(found) => found.clone()?,
+            None => match calendars::built_in(name) {
+                Some(found) => found,
+                None => {
+                    let windows = self.windows.borrow();
+                    let mut known: Vec<&str> = windows.keys().map(String::as_str).collect();
+                    known.extend(self.calendar_names());
+                    let help = match known.is_empty() {
+                        true => format!("declare it: [windows.{}]", plain(name)),
+                        false => suggest::help(name, &known),
+                    };
+                    let message = format!("there is no window and no calendar {}", quoted(name));
+                    problems.add(value.span.clone(), message, help);
+                    return None;
+                }
+            },
+        };
+        self.keep(name, Some(windows::of_calendar(name, calendar, SessionKind::Regular, Beyond::Closed)))
+    }
+
+    fn calendar_names(&self) -> Vec<&str> {
+        let own = self.calendars.keys().map(String::as_str);
+        own.chain(calendars::names()).collect()
+    }
+}
+
+/// The nearest name, by the whole or by the city alone.
+fn zone_help(name: &str) -> String {
+    let names = zones::names();
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    let city =
+        |name: &str| name.rsplit('/').next().unwrap_or_default().replace(' ', "_").to_ascii_lowercase();
+    let same = known.iter().find(|zone| zone.contains('/') && city(zone) == city(name)).copied();
+    match same.or_else(|| suggest::nearest(name, &known)) {
+        Some(meant) => format!("did you mean {}?", quoted(meant)),
+        None => {
+            "write a name of the IANA database, like `Asia/Kolkata`; it need not be abbreviated".to_owned()
+        }
+    }
+}
+
+/// `[calendars.NAME]`: a file of the user's own.
+fn calendar(field: Field<'_>, root: &Path, problems: &mut Problems<'_>) -> Option<Calendar> {
+    let example = "file = \"holidays.toml\"";
+    let (name, place) = (field.key, field.key_span);
+    let mut found = None;
+    let mut has_file = false;
+    for Field { key, key_span, value } in field.value.example("[calendars.NAME]").table(problems)? {
+        if key == "file" {
+            has_file = true;
+            found = calendar_in(name, &value.example(example), root, problems);
+        } else {
+            unknown_key("a calendar", key, key_span, CALENDAR_KEYS, problems);
+        }
+    }
+    if !has_file {
+        let message = format!("the calendar {} has no file", quoted(name));
+        problems.add(place, message, format!("say where it stands: `{example}`"));
+    }
+    found
+}
+
+fn calendar_in(name: &str, value: &Value<'_>, root: &Path, problems: &mut Problems<'_>) -> Option<Calendar> {
+    let path = value.word(problems)?;
+    let whole = tidy(&root.join(path));
+    let text = file::bytes(&whole)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not valid UTF-8".to_owned()));
+    let text = match text {
+        Ok(text) => text,
+        Err(reason) => {
+            let message = format!("the calendar file {} cannot be read: {reason}", quoted(path));
+            let help = format!(
+                "create {}, or correct the path; it is taken from the project's folder",
+                whole.display()
+            );
+            problems.add(value.span.clone(), message, help);
+            return None;
+        }
+    };
+    match calendars::parse(name, text.strip_prefix('\u{feff}').unwrap_or(&text)) {
+        Ok(calendar) => Some(calendar),
+        Err(faults) => {
+            for fault in faults {
+                let help = format!("correct {}", whole.display());
+                problems.add(value.span.clone(), format!("{path}: {fault}"), help);
+            }
+            None
+        }
+    }
+}

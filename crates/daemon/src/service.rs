@@ -96,6 +96,8 @@ fn environment(
     env.extend(program.env.iter().map(|(name, value)| (name.clone(), value.clone())));
     env.insert("SOLOIST_SERVICE".to_owned(), name.to_owned());
     if let Some((_, key)) = name.split_once('@') {
+        // A lane has the key of its instance.
+        let key = key.split('~').next().unwrap_or(key);
         env.insert("SOLOIST_INSTANCE".to_owned(), key.to_owned());
     }
     env.insert("SOLOIST_RUN_ID".to_owned(), run_id.to_owned());
@@ -137,6 +139,8 @@ mod tests {
             let found = order.program.env.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| value.as_str())
         };
+        let lane = environment("s@x-y~2", "1", &declared.plan, &declared.program, &place);
+        assert!(lane.contains(&("SOLOIST_INSTANCE".to_owned(), "x-y".to_owned())), "{lane:?}");
         for (name, value) in [
             ("A", "file"),
             ("B", "own"),

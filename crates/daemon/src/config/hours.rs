@@ -15,18 +15,18 @@ pub(super) fn days(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Day
     for (text, entry) in value.one_or_more(problems) {
         let mut start = 0;
         for word in text.split(',') {
-            let end = start + word.len();
             match span_of_days(word.trim()) {
                 Ok(days) => found.extend(days),
                 Err(unknown) => {
-                    let place = entry.place(text, &(start..end), problems);
+                    let at = start + word.find(unknown).unwrap_or_default();
+                    let place = entry.place(text, &(at..at + unknown.len()), problems);
                     let short = unknown.get(..3).unwrap_or(unknown);
                     let help = suggest::help(short, &Weekday::ALL.map(Weekday::short));
                     problems.add(place, format!("{} is no day of the week", quoted(unknown)), help);
                     return None;
                 }
             }
-            start = end + 1;
+            start += word.len() + 1;
         }
     }
     (!found.is_empty()).then(|| Days::of(&found))

@@ -11,6 +11,7 @@ use super::*;
 mod mistakes;
 mod more;
 mod page;
+mod schedules;
 
 fn ready(on: &str) -> Need {
     Need { on: on.to_owned(), until: Condition::Ready }
@@ -227,6 +228,18 @@ fn no_bytes_make_it_panic() {
         "{instance}",
         "@",
         "port = 5432\n",
+        "every = \"0.01s\"\n",
+        "at = [\"9:15\", \"23:59:59\"]\n",
+        "cron = \"*/7 * é * *\"\n",
+        "overlap = \"allow\"\n",
+        "trigger = \"stdin\"\n",
+        "timezone = \"Europe/Lundon\"\n",
+        "window = \"market\"\n",
+        "[[windows.market.regimes]]\n",
+        "[calendars.c]\nfile = \"file\"\n",
+        "days = \"é-,fri-mon\"\n",
+        "sessions = [\"-\", \"22:00-é\", \"47:59-48:00\"]\n",
+        "48:00-",
         "$",
         "&&",
         "1979-05-27T07:32:00Z",

@@ -190,7 +190,7 @@ fn regimes(value: &Value<'_>, draft: &mut Draft, problems: &mut Problems<'_>) {
 
 fn dates(value: &Value<'_>, draft: &mut Draft, problems: &mut Problems<'_>) {
     for Field { key, key_span, value } in value.table(problems).unwrap_or_default() {
-        let value = value.example("\"2026-11-08\" = \"18:00-19:15\"");
+        let value = value.example("\"2026-11-08\" = \"closed\"");
         if let Some(date) = date(key, &key_span, problems) {
             draft.dates.extend(hours::day(&value, problems).map(|sessions| (date, sessions)));
         }

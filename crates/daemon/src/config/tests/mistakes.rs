@@ -10,6 +10,8 @@ mod limits;
 mod probes;
 mod programs;
 mod rules;
+mod schedules;
+mod windows;
 
 /// Text, line and column, a part of the message, a part of the help.
 type Mistake = (&'static str, (usize, usize), &'static str, &'static str);
@@ -134,9 +136,16 @@ fn all_mistakes_are_told_in_one_go() {
 #[test]
 fn every_listed_key_is_read() {
     // A date suits no key; a key that is listed as known but read nowhere would be taken in silence.
-    for section in [draft::Section::Services, draft::Section::Jobs] {
-        for key in section.keys(false) {
-            let command = if key == "command" { "" } else { "command = 'a'\n" };
+    use draft::Section::{Jobs, Services};
+    for (section, is_ticked) in [(Services, false), (Services, true), (Jobs, false)] {
+        for key in section.keys(is_ticked) {
+            let command = match key {
+                "command" => "",
+                "trigger" => "command = 'a'\n",
+                "every" if is_ticked => "command = 'a'\ntrigger = 'stdin'\n",
+                _ if is_ticked => "command = 'a'\ntrigger = 'stdin'\nevery = '6s'\n",
+                _ => "command = 'a'\n",
+            };
             let text = format!("[{}s.a]\n{command}{key} = 1979-05-27\n", section.noun());
             let error = Config::parse(&text, Path::new("/"), FILE_NAME).unwrap_err();
             let [problem] = error.problems() else { panic!("{error}") };

@@ -24,11 +24,23 @@ fn every_key_is_on_its_page() {
     let probes = [Which::Startup, Which::Readiness, Which::Liveness].into_iter().flat_map(Which::keys);
     let tables = [read::PROJECT_KEYS, settings::BACKOFF_KEYS, settings::LIMIT_KEYS];
     let tables = tables.into_iter().chain([question::HTTP_KEYS, limits::RLIMITS]).flatten().copied();
-    for key in keys.chain(probes).chain(tables) {
+    let times = [almanac::CALENDAR_KEYS, windows::REGIME_KEYS].into_iter().flatten().copied();
+    for key in keys.chain(probes).chain(tables).chain(times).chain(windows::keys()) {
         assert!(page.contains(&format!("`{key}`")), "`{key}` is not on the page");
     }
-    let conditions = needs::CONDITIONS.iter().map(|(word, _)| word);
-    for word in settings::RESTARTS.iter().map(|(word, _)| word).chain(conditions) {
+    fn words<T>(of: &[(&'static str, T)]) -> Vec<&'static str> {
+        of.iter().map(|(word, _)| *word).collect()
+    }
+    let times = [
+        words(schedules::OVERLAPS),
+        words(schedules::MISFIRES),
+        words(schedules::ON_CLOSES),
+        words(schedules::WAYS),
+        words(windows::SESSION_KINDS),
+        words(windows::BEYONDS),
+    ];
+    let restarts = words(settings::RESTARTS);
+    for word in restarts.into_iter().chain(words(needs::CONDITIONS)).chain(times.concat()) {
         assert!(page.contains(&format!("`\"{word}\"`")), "{word} is not on the page");
     }
 }
@@ -38,5 +50,5 @@ fn its_example_is_good() {
     let folder = folder();
     let config =
         Config::parse(&example(), folder.path(), FILE_NAME).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(config.declared.len(), 6);
+    assert_eq!(config.declared.len(), 8);
 }

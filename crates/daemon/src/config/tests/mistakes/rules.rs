@@ -34,7 +34,7 @@ fn ports() {
                 "every = '6s'",
                 (3, 1),
                 "`every` belongs to jobs",
-                "a service runs on; declare it under [jobs.a]",
+                "move it to [jobs.a], or tick a worker that lives on: `trigger = \"stdin\"`",
             ),
         ],
     );

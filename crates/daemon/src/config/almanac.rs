@@ -11,7 +11,7 @@ use soloist_core::schedule::window::{Beyond, Window};
 use soloist_core::schedule::zone::Zone;
 use toml::de::DeTable;
 
-use super::diagnostic::{Problems, plain, quoted};
+use super::diagnostic::{Problems, harmless, plain, quoted};
 use super::program::tidy;
 use super::read::named;
 use super::settings::unknown_key;
@@ -44,8 +44,7 @@ impl<'c> Almanac<'c> {
         problems: &mut Problems<'_>,
     ) -> Almanac<'c> {
         let mut almanac = Almanac { overrides, ..Almanac::default() };
-        let section = |key: &str| fields(tree).into_iter().find(|field| field.key == key).map(|f| f.value);
-        if let Some(value) = section("calendars") {
+        if let Some(value) = section(tree, "calendars") {
             let value = value.example("[calendars.NAME]");
             for field in value.table(problems).unwrap_or_default() {
                 named(&field, "calendar", problems);
@@ -54,16 +53,18 @@ impl<'c> Almanac<'c> {
                 almanac.calendars.insert(name, found);
             }
         }
-        if let Some(value) = section("windows") {
-            let value = value.example("[windows.NAME]");
-            for field in value.table(problems).unwrap_or_default() {
-                named(&field, "window", problems);
-                let name = field.key;
-                let window = windows::read(field, &almanac, problems);
-                almanac.keep(name, window);
-            }
-        }
+        almanac.windows(tree, problems);
         almanac
+    }
+
+    fn windows(&self, tree: &DeTable<'_>, problems: &mut Problems<'_>) {
+        let Some(value) = section(tree, "windows") else { return };
+        for field in value.example("[windows.NAME]").table(problems).unwrap_or_default() {
+            named(&field, "window", problems);
+            let name = field.key;
+            let window = windows::read(field, self, problems);
+            self.keep(name, window);
+        }
     }
 
     /// All windows: those of the file, and the calendars that are used as one.
@@ -149,6 +150,10 @@ impl<'c> Almanac<'c> {
     }
 }
 
+fn section<'a>(tree: &'a DeTable<'a>, key: &str) -> Option<Value<'a>> {
+    fields(tree).into_iter().find(|field| field.key == key).map(|field| field.value)
+}
+
 /// The nearest name, by the whole or by the city alone.
 fn zone_help(name: &str) -> String {
     let names = zones::names();
@@ -207,9 +212,56 @@ fn calendar_in(name: &str, value: &Value<'_>, root: &Path, problems: &mut Proble
         Err(faults) => {
             for fault in faults {
                 let help = format!("correct {}", whole.display());
-                problems.add(value.span.clone(), format!("{path}: {fault}"), help);
+                problems.add(value.span.clone(), harmless(&format!("{path}: {fault}")), help);
             }
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use soloist_core::schedule::civil::Date;
+    use soloist_core::schedule::window::Rule;
+
+    #[test]
+    fn a_calendar_is_a_window_or_gives_one_its_hours() {
+        let text = "[windows.late]\ncalendar = 'MINE'\nsession = 'post'\nbeyond = 'weekly-rule'\n\
+                    [windows.late.dates]\n2026-12-25 = 'closed'\n[windows.hand]\nopen = '9:00'\nclose = '9:30'\n\
+                    [windows.both]\ncalendar = 'MINE'\nopen = '9:00'\n[uses]\na = 'MINE'\nb = 'MINE'\nc = 'MIEN'\n";
+        let calendar = Arc::new(Calendar {
+            name: "MINE".to_owned(),
+            zone: Arc::new(Zone::utc()),
+            regimes: Vec::new(),
+            exceptions: BTreeMap::new(),
+            valid_through: Date(20_000),
+        });
+        let order = |of: &str| OverrideChange { of: of.to_owned(), until_ms: 5, ..OverrideChange::default() };
+        let overrides = [order("MINE"), order("late"), order("hand")];
+        let calendars = BTreeMap::from([("MINE".to_owned(), Some(calendar.clone()))]);
+        let almanac = Almanac { calendars, overrides: &overrides, ..Almanac::default() };
+        let tree = DeTable::parse(text).expect("it is TOML");
+        let mut problems = Problems::new(text);
+        almanac.windows(tree.get_ref(), &mut problems);
+        let uses =
+            section(tree.get_ref(), "uses").and_then(|value| value.table(&mut problems)).expect("a table");
+        let found: Vec<_> = uses.iter().map(|field| almanac.window(&field.value, &mut problems)).collect();
+        let [Some(a), Some(b), None] = &found[..] else { panic!("{found:?}") };
+        assert!(Arc::ptr_eq(a, b));
+        assert_eq!((a.name.as_str(), a.beyond, a.overrides.len()), ("MINE", Beyond::Closed, 1));
+
+        let told: Vec<_> =
+            problems.finish().into_iter().map(|found| (found.line, found.message, found.help)).collect();
+        let [both, unknown] = &told[..] else { panic!("{told:?}") };
+        assert_eq!((both.0, both.1.as_str()), (12, "`calendar` and `open` are both declared"));
+        assert_eq!((unknown.0, unknown.2.as_str()), (16, "did you mean `MINE`?"));
+
+        let all = almanac.into_windows();
+        let late = all.iter().find(|window| window.name == "late").expect("it is there");
+        assert_eq!((late.beyond, late.overrides.len(), late.dates.len()), (Beyond::WeeklyRule, 2, 1));
+        assert_eq!(late.rule, Rule::Calendar { calendar, session: SessionKind::Post });
+        let meant = |name: &str| all.iter().filter(|window| windows::is_meant(window, name)).count();
+        assert_eq!((meant("MINE"), meant("late"), meant("hand"), meant("NSE")), (2, 1, 1, 0));
     }
 }

@@ -123,12 +123,16 @@ pub(super) fn quoted(word: &str) -> String {
 /// A word of the file, fit to be shown: no control characters, and not too long to read.
 pub(super) fn plain(word: &str) -> String {
     const LONGEST: usize = 64;
+    match word.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", harmless(word.get(..end).unwrap_or_default())),
+        None => harmless(word),
+    }
+}
+
+/// A text without control characters, which a terminal would obey.
+pub(super) fn harmless(text: &str) -> String {
     let mut shown = String::new();
-    for (count, letter) in word.chars().enumerate() {
-        if count == LONGEST {
-            shown.push('…');
-            break;
-        }
+    for letter in text.chars() {
         if letter.is_control() {
             shown.extend(letter.escape_debug());
         } else {

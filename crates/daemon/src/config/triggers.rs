@@ -7,7 +7,7 @@ use soloist_core::schedule::civil::TimeOfDay;
 use soloist_core::schedule::cron::Cron;
 use soloist_core::schedule::zone::Zone;
 
-use super::diagnostic::{Problems, Span, quoted};
+use super::diagnostic::{Problems, Span, harmless, quoted};
 use super::duration;
 use super::tree::Value;
 
@@ -27,7 +27,7 @@ pub(super) fn cron(value: &Value<'_>, zone: &Arc<Zone>, problems: &mut Problems<
             },
             Err(fault) => {
                 let place = entry.place(text, &fault.at, problems);
-                problems.add(place, format!("{}: {}", value.called, fault.why), fault.help);
+                problems.add(place, format!("{}: {}", value.called, harmless(&fault.why)), fault.help);
             }
         }
     }
@@ -64,7 +64,10 @@ fn twice(what: &str, span: Span, first: &Span, problems: &mut Problems<'_>) {
 pub(super) fn words(trigger: &Trigger) -> String {
     match trigger {
         Trigger::Every(span) => format!("every {}", humantime::format_duration(*span)),
-        Trigger::Cron { cron, .. } => format!("cron {}", cron.text()),
+        Trigger::Cron { cron, .. } => {
+            let fields: Vec<_> = cron.text().split_whitespace().collect();
+            format!("cron {}", fields.join(" "))
+        }
         Trigger::At { times, .. } => {
             let times: Vec<_> = times.iter().map(TimeOfDay::to_string).collect();
             format!("at {}", times.join(", "))

@@ -27,7 +27,7 @@ type Known<T> = BTreeMap<String, Option<Arc<T>>>;
 /// All that was named so far.
 #[derive(Default)]
 pub(super) struct Almanac<'c> {
-    calendars: Known<Calendar>,
+    calendars: RefCell<Known<Calendar>>,
     windows: RefCell<Known<Window>>,
     /// A name that is none has its help line instead.
     zones: RefCell<BTreeMap<String, Result<Arc<Zone>, String>>>,
@@ -43,14 +43,14 @@ impl<'c> Almanac<'c> {
         overrides: &'c [OverrideChange],
         problems: &mut Problems<'_>,
     ) -> Almanac<'c> {
-        let mut almanac = Almanac { overrides, ..Almanac::default() };
+        let almanac = Almanac { overrides, ..Almanac::default() };
         if let Some(value) = section(tree, "calendars") {
             let value = value.example("[calendars.NAME]");
             for field in value.table(problems).unwrap_or_default() {
                 named(&field, "calendar", problems);
                 let name = field.key.to_owned();
                 let found = calendar(field, root, problems).map(Arc::new);
-                almanac.calendars.insert(name, found);
+                almanac.calendars.borrow_mut().insert(name, found);
             }
         }
         almanac.windows(tree, problems);
@@ -100,21 +100,15 @@ impl<'c> Almanac<'c> {
         self.local.get_or_init(zones::local).clone()
     }
 
-    /// A calendar of the file, else one that comes with soloist.
+    /// A calendar of the file, else one that comes with soloist. What is wrong with one is told where it stands.
     pub(super) fn calendar(&self, value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Arc<Calendar>> {
         let name = value.string(problems)?;
-        match self.calendars.get(name) {
-            // What is wrong with it was told where it stands.
-            Some(found) => found.clone(),
-            None => {
-                let found = calendars::built_in(name);
-                if found.is_none() {
-                    let help = suggest::help(name, &self.calendar_names());
-                    problems.add(value.span.clone(), format!("there is no calendar {}", quoted(name)), help);
-                }
-                found
-            }
-        }
+        self.known_calendar(name).unwrap_or_else(|| {
+            let calendars = self.calendars.borrow();
+            let help = suggest::help(name, &calendar_names(&calendars));
+            problems.add(value.span.clone(), format!("there is no calendar {}", quoted(name)), help);
+            None
+        })
     }
 
     /// A window of the file, else a calendar with its regular sessions.
@@ -123,31 +117,36 @@ impl<'c> Almanac<'c> {
         if let Some(found) = self.windows.borrow().get(name) {
             return found.clone();
         }
-        let calendar = match self.calendars.get(name) {
-            Some(found) => found.clone()?,
-            None => match calendars::built_in(name) {
-                Some(found) => found,
-                None => {
-                    let windows = self.windows.borrow();
-                    let mut known: Vec<&str> = windows.keys().map(String::as_str).collect();
-                    known.extend(self.calendar_names());
-                    let help = match known.is_empty() {
-                        true => format!("declare it: [windows.{}]", plain(name)),
-                        false => suggest::help(name, &known),
-                    };
-                    let message = format!("there is no window and no calendar {}", quoted(name));
-                    problems.add(value.span.clone(), message, help);
-                    return None;
-                }
-            },
+        if let Some(calendar) = self.known_calendar(name) {
+            let window =
+                |calendar| windows::of_calendar(name, calendar, SessionKind::Regular, Beyond::Closed);
+            return self.keep(name, calendar.map(window));
+        }
+        let (windows, calendars) = (self.windows.borrow(), self.calendars.borrow());
+        let mut known: Vec<&str> = windows.keys().map(String::as_str).collect();
+        known.extend(calendar_names(&calendars));
+        let help = match known.is_empty() {
+            true => format!("declare it: [windows.{}]", plain(name)),
+            false => suggest::help(name, &known),
         };
-        self.keep(name, Some(windows::of_calendar(name, calendar, SessionKind::Regular, Beyond::Closed)))
+        let message = format!("there is no window and no calendar {}", quoted(name));
+        problems.add(value.span.clone(), message, help);
+        None
     }
 
-    fn calendar_names(&self) -> Vec<&str> {
-        let own = self.calendars.keys().map(String::as_str);
-        own.chain(calendars::names()).collect()
+    /// None if there is no such calendar; nothing in it if something is wrong with it.
+    fn known_calendar(&self, name: &str) -> Option<Option<Arc<Calendar>>> {
+        if let Some(found) = self.calendars.borrow().get(name) {
+            return Some(found.clone());
+        }
+        let found = Some(calendars::built_in(name)?);
+        self.calendars.borrow_mut().insert(name.to_owned(), found.clone());
+        Some(found)
     }
+}
+
+fn calendar_names(own: &Known<Calendar>) -> Vec<&str> {
+    own.keys().map(String::as_str).chain(calendars::names()).collect()
 }
 
 fn section<'a>(tree: &'a DeTable<'a>, key: &str) -> Option<Value<'a>> {
@@ -212,7 +211,7 @@ fn calendar_in(name: &str, value: &Value<'_>, root: &Path, problems: &mut Proble
         Err(faults) => {
             for fault in faults {
                 let help = format!("correct {}", whole.display());
-                problems.add(value.span.clone(), harmless(&format!("{path}: {fault}")), help);
+                problems.add(value.span.clone(), harmless(&format!("{path}:{fault}")), help);
             }
             None
         }
@@ -239,7 +238,7 @@ mod tests {
         });
         let order = |of: &str| OverrideChange { of: of.to_owned(), until_ms: 5, ..OverrideChange::default() };
         let overrides = [order("MINE"), order("late"), order("hand")];
-        let calendars = BTreeMap::from([("MINE".to_owned(), Some(calendar.clone()))]);
+        let calendars = RefCell::new(BTreeMap::from([("MINE".to_owned(), Some(calendar.clone()))]));
         let almanac = Almanac { calendars, overrides: &overrides, ..Almanac::default() };
         let tree = DeTable::parse(text).expect("it is TOML");
         let mut problems = Problems::new(text);

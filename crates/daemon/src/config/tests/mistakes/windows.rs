@@ -226,5 +226,5 @@ fn a_calendar_file_tells_its_own_mistakes() {
     };
     assert_eq!(told("bytes"), ["the calendar file `bytes` cannot be read: it is not valid UTF-8"]);
     let faults = told("file");
-    assert!(!faults.is_empty() && faults.iter().all(|fault| fault.starts_with("file: ")), "{faults:?}");
+    assert!(!faults.is_empty() && faults.iter().all(|fault| fault.starts_with("file:")), "{faults:?}");
 }

@@ -166,3 +166,21 @@ fn services() {
         ],
     );
 }
+
+#[test]
+fn cron_expressions_are_marked_where_they_are_wrong() {
+    check(
+        "[jobs.a]\ncommand = 'a'\n",
+        &[
+            ("cron = '0 0 9 * * mon 2026'", (3, 23), "the expression has 7 fields", "five fields: minute"),
+            ("cron = '0 9 * *'", (3, 9), "the expression has 4 fields", "five fields: minute"),
+            ("cron = ''", (3, 8), "the expression has 0 fields", "five fields: minute"),
+            ("cron = '*/5 9-24 * * mon-fri'", (3, 15), "`24` is no hour", "0 to 23"),
+            ("cron = '0 9 * * mo'", (3, 17), "`mo` is no day of the week", "sun to sat"),
+            ("cron = ['0 9 * * *', '0 0 30 2 *']", (3, 27), "it never fires", "a day that every month has"),
+            // Behind an escape the places in the string are not those of the file.
+            ("cron = \"0 9\\t* * x\"", (3, 8), "`x` is no day of the week", "sun to sat"),
+            ("cron = \"0 9 * * \\u001b\"", (3, 8), "`\\u{1b}` is no day of the week", "sun to sat"),
+        ],
+    );
+}

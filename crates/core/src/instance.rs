@@ -1,19 +1,24 @@
 //! The instance: one machine for servers, workers and jobs. Every event is answered in every state; what a state does
 //! not expect is either late (its id is not the current one) or changes only what is wanted. Here are the door, time and
-//! the steps; `instance/` has what people ask for, the claim, the ports, the life of a run, its health, and takeovers.
+//! the steps; `instance/` has what people ask for, the claim, the ports, the life of a run, its health, its schedule, and
+//! takeovers.
 
+mod agenda;
 mod asked;
 mod claim;
 mod health;
+mod hours;
 mod ports;
 mod run;
 mod takeover;
+mod tick;
 
 use std::time::Duration;
 
 use crate::event::{Cause, Diagnosis, Effect, Ended, Event, Exit, IfHeld, Note, Wanted, What};
 use crate::health::Health;
 use crate::id::{AskId, ClaimId, Print, RunId};
+use crate::instance::agenda::Agenda;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::restart::Restarts;
@@ -64,8 +69,7 @@ pub struct Instance {
     is_deferred: bool,
     /// Under this claim a sweep found nothing more to end.
     swept: Option<ClaimId>,
-    /// When a job's current or last run was due: the next is counted from it.
-    due: Time,
+    agenda: Agenda,
     random: Random,
     asked: u64,
     /// Runs that ended by themselves so far.
@@ -101,7 +105,7 @@ impl Instance {
             is_sweeping: false,
             is_deferred: false,
             swept: None,
-            due: now,
+            agenda: Agenda::default(),
             random: Random::new(seed),
             asked: 0,
             falls: 0,
@@ -111,7 +115,7 @@ impl Instance {
 
     /// When `DeadlinePassed` is to be given if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Time> {
-        [self.state.deadline(), self.health_deadline()].into_iter().flatten().min()
+        [self.state.deadline(), self.health_deadline(), self.agenda_deadline()].into_iter().flatten().min()
     }
 
     /// What it was declared as.
@@ -122,8 +126,9 @@ impl Instance {
     /// A declaration, new or changed: it counts from the next decision on, and what runs is left alone.
     pub fn replan(&mut self, now: Time, plan: Plan, print: Print) {
         let has_other_probes = (plan.readiness, plan.liveness) != (self.plan.readiness, self.plan.liveness);
-        self.plan = plan;
+        let schedule = std::mem::replace(&mut self.plan, plan).schedule;
         self.print = print;
+        self.reschedule(now, schedule);
         if has_other_probes && matches!(self.state, State::Ready { .. } | State::Unhealthy { .. }) {
             self.arm(now);
         }
@@ -148,7 +153,7 @@ impl Instance {
     pub fn status(&self) -> Status {
         let next = match self.state {
             State::Backoff { until } => Some(until),
-            State::Scheduled { at } => Some(at),
+            State::Scheduled => self.begins_at(),
             State::Standby { retry_at } | State::Conflict { retry_at } => Some(retry_at),
             _ => None,
         };
@@ -166,7 +171,7 @@ impl Instance {
             note: self.note.clone(),
             refusal: self.refusal.clone(),
             next,
-            outlook: None,
+            outlook: self.outlook(),
             revision: self.revision,
         }
     }
@@ -182,23 +187,14 @@ impl Instance {
             }
             Event::NeedsMet => {
                 if self.state == State::Waiting {
-                    self.due = now;
                     self.begin(now, effects);
                 }
             }
-            Event::NeedsFailed { why } => {
-                if self.state == State::Waiting {
-                    self.refuse(Refusal::Error(why), effects);
-                    self.state = State::Stopped;
-                    // What an unseen run left must be ended all the same.
-                    if self.unseen.is_some() {
-                        self.begin(now, effects);
-                    }
-                }
-            }
+            Event::NeedsFailed { why } => self.needs_failed(now, why, effects),
             Event::StopAsked { cause } => self.stop_asked(now, cause, effects),
             Event::RestartAsked { cause } => self.restart_asked(now, cause, effects),
-            Event::RunAsked { .. } | Event::ClockSet { .. } => {}
+            Event::RunAsked { cause } => self.run_asked(now, cause, effects),
+            Event::ClockSet { clock } => self.clock_set(now, clock, effects),
             Event::ReloadAsked { cause } => self.reload_asked(cause, effects),
             Event::ClaimGranted { ask, claim } => self.claim_granted(now, ask, claim, effects),
             Event::ClaimHeld { ask, by } => self.claim_refused(now, ask, Refusal::Held(by), effects),
@@ -246,6 +242,7 @@ impl Instance {
             }
             Event::DeadlinePassed => self.deadline_passed(now, effects),
         }
+        self.attend(now, effects);
         if self.state.word() != before && self.state.run().is_none() {
             self.since = now;
         }
@@ -266,11 +263,6 @@ impl Instance {
                 self.claim_refused(now, ask, Refusal::Error("no answer about the claim".into()), effects);
             }
             State::Standby { .. } | State::Conflict { .. } | State::Backoff { .. } => {
-                self.begin(now, effects);
-            }
-            State::Scheduled { at } => {
-                self.due = *at;
-                self.cause = Some(Cause::Schedule);
                 self.begin(now, effects);
             }
             State::Looking { .. } => match self.wanted {
@@ -307,29 +299,38 @@ impl Instance {
             | State::Unhealthy { .. }
             | State::Running { .. }
             | State::Failed
+            | State::Scheduled
             | State::Completed => {}
         }
     }
 
     // ---- steps
 
-    /// On the way up: the claim first, unless it is held already.
+    /// On the way up: the claim first, unless it is held already. The one door to every run: what is not due stays out.
     fn begin(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if !self.is_due() && self.unseen.is_none() {
+            return self.release(now, Rest::Scheduled, effects);
+        }
         if std::mem::take(&mut self.is_deferred) {
             return self.release(now, Rest::Waiting, effects);
         }
         if self.claim.is_some() {
             return self.look(now, effects);
         }
+        self.take_next_turn();
         let ask = self.ask();
         self.state = State::Claiming { ask, until: now + ANSWER_LIMIT };
         effects.push(Effect::AskClaim { ask });
     }
 
     fn look(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if !self.is_due() {
+            return self.release(now, Rest::Scheduled, effects);
+        }
         if std::mem::take(&mut self.is_deferred) {
             return self.release(now, Rest::Waiting, effects);
         }
+        self.take_next_turn();
         if self.plan.ports.is_empty() {
             return self.spawn(now, effects);
         }
@@ -354,14 +355,18 @@ impl Instance {
         let until = now + self.plan.stop_grace + STOP_MARGIN + ANSWER_LIMIT;
         self.state = State::Spawning { run, until };
         let cause = self.cause.clone().unwrap_or(Cause::Takeover);
-        effects.push(Effect::Spawn { claim, run, cause, scheduled: None });
+        effects.push(Effect::Spawn { claim, run, cause, scheduled: self.agenda.turn });
     }
 
     fn stop_tree(&mut self, now: Time, why: Why, effects: &mut Vec<Effect>) {
+        self.stop_tree_within(now, why, self.plan.stop_grace, effects);
+    }
+
+    fn stop_tree_within(&mut self, now: Time, why: Why, grace: Duration, effects: &mut Vec<Effect>) {
         let (Some(run), Some(claim)) = (self.state.run(), self.claim) else { return };
-        self.state = self.stopping(now, run, why);
+        self.state = State::Stopping { run, until: now + grace + STOP_MARGIN, why };
         self.tell_of_stop(effects);
-        effects.push(Effect::StopTree { claim, run, grace: self.plan.stop_grace });
+        effects.push(Effect::StopTree { claim, run, grace });
     }
 
     /// Has a new guard end what a lost one left. Ordered again at the deadline: what waits in the kernel comes back.
@@ -402,6 +407,9 @@ impl Instance {
         if self.wanted != wanted {
             self.wanted = wanted;
             effects.push(Effect::Record { wanted });
+            if wanted == Wanted::Down {
+                self.forsake(effects);
+            }
         }
     }
 
@@ -431,12 +439,6 @@ impl Instance {
     fn ask(&mut self) -> AskId {
         self.asked += 1;
         AskId(self.asked)
-    }
-
-    /// The first moment of the job's rhythm that is not past: missed ones are skipped, and the rhythm does not drift.
-    fn next_due(&self, now: Time, every: Duration) -> Time {
-        let passed = now.since(self.due).as_nanos() / every.as_nanos().max(1) + 1;
-        self.due + every.saturating_mul(u32::try_from(passed).unwrap_or(u32::MAX))
     }
 
     /// Whether its tree lives and is to live.

@@ -1,13 +1,15 @@
 //! The project: its instances in their order. What is needed starts first, what needs it stops first. It decides
 //! when an instance is told; what the instance then does is its own matter. Who follows when one falls, or when its
-//! declaration changes, is in `project/`.
+//! declaration changes, and who takes the runs for which it has no time, is in `project/`.
 
 mod follow;
+mod lanes;
 
 use crate::event::{Cause, Effect, Ended, Event, IfHeld, Wanted};
 use crate::id::Print;
 use crate::instance::Instance;
 use crate::plan::{Condition, Kind, Plan, Strategy};
+use crate::schedule::civil::{Clock, Moment};
 use crate::state::{Status, Word};
 use crate::time::Time;
 
@@ -19,6 +21,8 @@ pub type Orders = Vec<(usize, Effect)>;
 pub struct Project {
     members: Vec<Member>,
     strategy: Strategy,
+    /// How the wall clock stands, once that was told.
+    clock: Option<Clock>,
     /// Whom something happened to since it was last asked.
     touched: Vec<usize>,
 }
@@ -46,9 +50,27 @@ impl Project {
 
     /// Adds an instance and returns its position, which stays.
     pub fn add(&mut self, name: &str, plan: Plan, seed: u64, now: Time) -> usize {
-        let instance = Instance::new(plan, seed, now);
+        let mut instance = Instance::new(plan, seed, now);
+        if let Some(clock) = self.clock {
+            instance.set_clock(clock);
+        }
         self.members.push(Member { name: name.to_owned(), instance, stop_after: None, is_removed: false });
         self.members.len() - 1
+    }
+
+    /// The wall clock was set, or is told for the first time. Who is added later knows it too.
+    pub fn set_clock(&mut self, now: Time, clock: Clock, orders: &mut Orders) {
+        self.clock = Some(clock);
+        for at in 0..self.members.len() {
+            self.tell(now, at, Event::ClockSet { clock }, orders);
+        }
+        self.settle(now, orders);
+    }
+
+    /// An earlier daemon followed the schedule of an instance up to then: what was due since is late or missed. Told of
+    /// what is wanted, before its start or adoption.
+    pub fn remember(&mut self, at: usize, followed: Moment) {
+        self.members[at].instance.remember(followed);
     }
 
     /// The position of an instance.
@@ -177,9 +199,9 @@ impl Project {
         let dependents: Vec<usize> =
             (0..self.members.len()).filter(|other| self.needs(*other).contains(&at)).collect();
         let because = Cause::Dependency(self.name(at).to_owned());
-        for dependent in dependents {
-            if !self.is_down(dependent) {
-                self.stop(now, dependent, because.clone(), orders);
+        for other in dependents.into_iter().chain(self.lanes(at)) {
+            if !self.is_down(other) {
+                self.stop(now, other, because.clone(), orders);
             }
         }
         self.members[at].stop_after = Some(cause);
@@ -221,6 +243,7 @@ impl Project {
         if self.members[at].instance.falls() != falls {
             self.spread(now, at, orders);
         }
+        self.lend(now, at, orders);
     }
 
     /// Goes on with whatever waited for what has just happened, until nothing more follows. Each round takes at least

@@ -5,6 +5,7 @@ pub mod calendar;
 pub mod civil;
 pub mod cron;
 pub mod times;
+pub mod due;
 pub mod window;
 pub mod zone;
 

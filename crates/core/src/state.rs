@@ -94,10 +94,8 @@ pub(crate) enum State {
     Conflict {
         retry_at: Time,
     },
-    /// A job that is due then.
-    Scheduled {
-        at: Time,
-    },
+    /// It follows its schedule: not due, or out of its hours. When it goes on is the agenda's.
+    Scheduled,
     Completed,
 }
 
@@ -140,9 +138,7 @@ pub(crate) enum Rest {
     Stopped,
     Failed,
     Completed,
-    Scheduled {
-        at: Time,
-    },
+    Scheduled,
     Conflict {
         retry_at: Time,
     },
@@ -175,7 +171,7 @@ pub enum Word {
     Failed,
     /// Somebody else is on its port.
     Conflict,
-    /// A job that waits for its time.
+    /// It follows its schedule, and waits for its time.
     Scheduled,
     /// A job at work.
     Running,
@@ -239,7 +235,7 @@ impl State {
             State::Backoff { .. } => Word::Backoff,
             State::Failed => Word::Failed,
             State::Conflict { .. } => Word::Conflict,
-            State::Scheduled { .. } => Word::Scheduled,
+            State::Scheduled => Word::Scheduled,
             State::Completed => Word::Completed,
         }
     }
@@ -263,7 +259,7 @@ impl State {
             | State::Backoff { .. }
             | State::Failed
             | State::Conflict { .. }
-            | State::Scheduled { .. }
+            | State::Scheduled
             | State::Completed => None,
         }
     }
@@ -286,7 +282,6 @@ impl State {
             | State::Releasing { until, .. }
             | State::Backoff { until } => Some(*until),
             State::Standby { retry_at } | State::Conflict { retry_at } => Some(*retry_at),
-            State::Scheduled { at } => Some(*at),
             State::Probing { gate, give_up_at, .. } => Some(match gate {
                 Gate::Startup(tries) | Gate::Ports(tries) | Gate::Readiness(tries) => {
                     tries.deadline().min(*give_up_at)
@@ -299,6 +294,7 @@ impl State {
             | State::Unhealthy { .. }
             | State::Running { .. }
             | State::Failed
+            | State::Scheduled
             | State::Completed => None,
         }
     }

@@ -47,7 +47,8 @@ fn come_to_rest(mut stage: Stage, orders: Vec<Effect>) -> Result<(), String> {
             continue;
         }
         let (status, is_held) = (stage.instance.status(), stage.instance.claim().is_some());
-        let is_at_rest = matches!(status.state, Word::Ready | Word::Running | Word::Scheduled);
+        let is_at_rest = matches!(status.state, Word::Ready | Word::Running | Word::Scheduled | Word::Failed)
+            || stage.instance.is_waiting();
         if stage.instance.next_deadline().is_none() || is_at_rest {
             let is_good = match (status.wanted, status.state) {
                 (Wanted::Up, Word::Ready | Word::Running) => is_held,

@@ -1,7 +1,7 @@
 //! What people ask for: start, stop, restart. Mostly a change of what is wanted; the state then finds its way.
 
 use crate::event::{Cause, Effect, IfHeld, Wanted, What};
-use crate::instance::Instance;
+use crate::instance::{Instance, STOP_MARGIN};
 use crate::state::{Life, Rest, State, Why};
 use crate::time::Time;
 
@@ -13,6 +13,17 @@ impl Instance {
         if_held: IfHeld,
         effects: &mut Vec<Effect>,
     ) {
+        // It follows its schedule already: who asks again gets no further run.
+        if self.state == State::Scheduled && !self.is_due() {
+            return self.refusal = None;
+        }
+        if !self.is_following() {
+            self.follow(now, Some(&cause));
+        }
+        self.go_up(now, cause, if_held, effects);
+    }
+
+    pub(super) fn go_up(&mut self, now: Time, cause: Cause, if_held: IfHeld, effects: &mut Vec<Effect>) {
         self.if_held = if_held;
         self.refusal = None;
         self.is_deferred = false;
@@ -22,18 +33,12 @@ impl Instance {
             State::Stopped | State::Failed | State::Completed => {
                 self.restarts.forget();
                 self.note = Some(format!("started by {cause}"));
-                self.due = now;
                 self.begin(now, effects);
             }
-            State::Waiting => self.begin(now, effects),
+            State::Waiting | State::Scheduled => self.begin(now, effects),
             // Somebody is impatient: try now.
             State::Standby { .. } | State::Conflict { .. } | State::Backoff { .. } => {
                 self.restarts.forget();
-                self.begin(now, effects);
-            }
-            // A job: run now; its schedule goes on from here.
-            State::Scheduled { .. } => {
-                self.due = now;
                 self.begin(now, effects);
             }
             State::Releasing { rest, .. } => *rest = Rest::Again,
@@ -61,6 +66,12 @@ impl Instance {
         needs: String,
         effects: &mut Vec<Effect>,
     ) {
+        if self.state == State::Scheduled && !self.is_due() {
+            return self.refusal = None;
+        }
+        if !self.is_following() {
+            self.follow(now, Some(&cause));
+        }
         self.if_held = if_held;
         self.refusal = None;
         self.want_up(&cause, effects);
@@ -72,7 +83,7 @@ impl Instance {
             | State::Completed
             | State::Standby { .. }
             | State::Conflict { .. }
-            | State::Scheduled { .. } => self.state = State::Waiting,
+            | State::Scheduled => self.wait_for_needs(now, effects),
             State::Backoff { .. } => self.release(now, Rest::Waiting, effects),
             State::Releasing { rest, .. } => *rest = Rest::Waiting,
             // On its way somewhere; it will wait when it comes up again.
@@ -97,7 +108,8 @@ impl Instance {
     pub(super) fn stop_asked(&mut self, now: Time, cause: Cause, effects: &mut Vec<Effect>) {
         self.is_deferred = false;
         self.refusal = None;
-        if self.wanted == Wanted::Up || self.state.run().is_some() {
+        let was_up = self.wanted == Wanted::Up;
+        if was_up || self.state.run().is_some() {
             self.tell(What::WantedDown, |note| note.cause = Some(cause.clone()), effects);
         }
         self.want(Wanted::Down, effects);
@@ -111,7 +123,7 @@ impl Instance {
             | State::Completed
             | State::Standby { .. }
             | State::Conflict { .. }
-            | State::Scheduled { .. } => {
+            | State::Scheduled => {
                 self.note = Some(format!("stopped by {cause}"));
                 self.state = State::Stopped;
             }
@@ -130,7 +142,13 @@ impl Instance {
                 self.note = Some(format!("stopped by {cause}"));
                 self.stop_tree(now, Why::Asked, effects);
             }
-            State::Stopping { why, .. } => *why = Why::Asked,
+            State::Stopping { why, until, .. } => {
+                *why = Why::Asked;
+                // It may be given a long time to drain.
+                if was_up && *until > now + self.plan.stop_grace + STOP_MARGIN {
+                    self.stop_tree(now, Why::Asked, effects);
+                }
+            }
         }
     }
 
@@ -166,7 +184,7 @@ impl Instance {
             | State::Releasing { .. }
             | State::Backoff { .. }
             | State::Conflict { .. }
-            | State::Scheduled { .. } => self.start_asked(now, cause, self.if_held_again(), effects),
+            | State::Scheduled => self.start_asked(now, cause, self.if_held_again(), effects),
         }
     }
 

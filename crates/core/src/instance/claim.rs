@@ -40,22 +40,23 @@ impl Instance {
         let words = refusal.words();
         let is_news = self.note.as_ref() != Some(&words);
         let waiting = State::Standby { retry_at: now + RETRY };
-        self.state = match (self.wanted, self.plan.interval(), self.if_held) {
-            (Wanted::Down, _, _) if self.unseen.is_some() => waiting,
+        let comes_again = self.is_recurring() || !self.is_due();
+        self.state = match (self.wanted, comes_again, self.if_held) {
+            (Wanted::Down, _, _) | (_, true, _) if self.unseen.is_some() => waiting,
             (Wanted::Down, _, _) => State::Stopped,
             // A job that is due while somebody else runs it is skipped, not queued.
-            (Wanted::Up, Some(every), _) => {
-                self.tell(What::Skipped, |note| note.words = Some(words.clone()), effects);
-                State::Scheduled { at: self.next_due(now, every) }
+            (Wanted::Up, true, _) => {
+                self.miss(&words, effects);
+                State::Scheduled
             }
             // Somebody else is at work: a better time is waited for.
-            (Wanted::Up, _, IfHeld::StandBy) => {
+            (Wanted::Up, false, IfHeld::StandBy) => {
                 if is_news {
                     self.tell(What::Standby, |note| note.words = Some(words.clone()), effects);
                 }
                 waiting
             }
-            (Wanted::Up, _, IfHeld::Refuse) => {
+            (Wanted::Up, false, IfHeld::Refuse) => {
                 self.refuse(refusal, effects);
                 return self.state = if self.unseen.is_some() { waiting } else { State::Stopped };
             }
@@ -76,12 +77,12 @@ impl Instance {
             Rest::Waiting => State::Waiting,
             Rest::Failed => State::Failed,
             Rest::Completed => State::Completed,
-            Rest::Scheduled { at } => State::Scheduled { at },
-            Rest::Conflict { retry_at } => State::Conflict { retry_at },
-            Rest::Again => {
-                self.due = now;
-                return self.begin(now, effects);
+            Rest::Scheduled => {
+                (self.if_held, self.is_deferred) = (IfHeld::StandBy, false);
+                State::Scheduled
             }
+            Rest::Conflict { retry_at } => State::Conflict { retry_at },
+            Rest::Again => return self.begin(now, effects),
         };
     }
 }

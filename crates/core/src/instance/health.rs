@@ -182,7 +182,7 @@ impl Instance {
             | State::Backoff { .. }
             | State::Failed
             | State::Conflict { .. }
-            | State::Scheduled { .. }
+            | State::Scheduled
             | State::Completed => {}
         }
     }
@@ -229,6 +229,7 @@ impl Instance {
         if self.state.run() != Some(run) {
             return;
         }
+        self.answered(now, notice.answers, effects);
         self.health.said = notice.said;
         self.health.is_reloading = notice.is_reloading;
         self.health.has_said_ready |= notice.is_ready;
@@ -254,7 +255,7 @@ impl Instance {
     /// When a run that lives must be looked at, whatever its state waits for.
     pub(super) fn health_deadline(&self) -> Option<Time> {
         let is_up = matches!(self.state.life(), Some(Life::Up { .. })) && self.pid.is_some();
-        let overtime = self.plan.max_runtime.filter(|_| is_up).map(|longest| self.since + longest);
+        let overtime = self.overtime_at().filter(|_| is_up);
         let is_watched = matches!(self.state, State::Ready { .. } | State::Unhealthy { .. });
         let tries = [&self.health.readiness, &self.health.liveness];
         let probes = tries.into_iter().flatten().map(Tries::deadline).filter(|_| is_watched);
@@ -269,9 +270,9 @@ impl Instance {
     /// Looks at a run that lives; says whether it was given up.
     pub(super) fn look_at_health(&mut self, now: Time, effects: &mut Vec<Effect>) -> bool {
         let Some(Life::Up { run }) = self.state.life() else { return false };
-        let is_overtime = self.plan.max_runtime.is_some_and(|longest| now >= self.since + longest);
+        let is_overtime = self.overtime_at().is_some_and(|at| at <= now);
         if is_overtime && self.pid.is_some() {
-            self.give_up(now, Ended::Overtime, effects);
+            self.give_up_turn(now, effects);
             return true;
         }
         if !matches!(self.state, State::Ready { .. } | State::Unhealthy { .. }) {

@@ -48,7 +48,7 @@ impl Instance {
             | State::Backoff { .. }
             | State::Failed
             | State::Conflict { .. }
-            | State::Scheduled { .. }
+            | State::Scheduled
             | State::Completed => {}
         }
     }
@@ -64,19 +64,19 @@ impl Instance {
         let words = refusal.words();
         let is_news = self.note.as_ref() != Some(&words);
         let fill = |note: &mut Note| note.words = Some(words.clone());
-        let rest = match (self.if_held, self.plan.interval()) {
+        let rest = match (self.if_held, self.is_recurring()) {
             // A job that is due while its place is taken is skipped, not dropped.
-            (_, Some(every)) => {
-                self.tell(What::Skipped, fill, effects);
-                Rest::Scheduled { at: self.next_due(now, every) }
+            (_, true) => {
+                self.miss(&words, effects);
+                Rest::Scheduled
             }
-            (IfHeld::StandBy, _) => {
+            (IfHeld::StandBy, false) => {
                 if is_news {
                     self.tell(What::Conflict, fill, effects);
                 }
                 Rest::Conflict { retry_at: now + RETRY }
             }
-            (IfHeld::Refuse, _) => {
+            (IfHeld::Refuse, false) => {
                 self.refuse(refusal.clone(), effects);
                 Rest::Stopped
             }

@@ -112,10 +112,7 @@ impl Instance {
         };
         match (self.wanted, why) {
             (Wanted::Down, _) => self.free(now, effects),
-            (Wanted::Up, Why::Asked) => {
-                self.due = now;
-                self.look(now, effects);
-            }
+            (Wanted::Up, Why::Asked) => self.look(now, effects),
             (Wanted::Up, Why::Conflict) => {
                 let strangers = match self.refusal.take() {
                     Some(Refusal::Ports(strangers)) => strangers,
@@ -138,14 +135,18 @@ impl Instance {
             None => ended.to_string(),
         };
         if self.plan.kind == Kind::Job {
-            let rest = match self.plan.interval() {
-                Some(every) => Rest::Scheduled { at: self.next_due(now, every) },
-                None => {
-                    self.want(Wanted::Down, effects);
-                    if ended.is_success(&self.plan) { Rest::Completed } else { Rest::Failed }
-                }
-            };
+            if self.is_recurring() {
+                // To the next one that waits, or to rest.
+                self.agenda.turn = None;
+                return self.begin(now, effects);
+            }
+            self.want(Wanted::Down, effects);
+            let rest = if ended.is_success(&self.plan) { Rest::Completed } else { Rest::Failed };
             return self.release(now, rest, effects);
+        }
+        // Out of its hours nothing follows.
+        if !self.is_due() {
+            return self.release(now, Rest::Scheduled, effects);
         }
         // Without a gate a run is ready as soon as it executes: that alone shows nothing.
         let has_served = healthy_for.is_some_and(|span| span >= self.plan.backoff.reset_after);
@@ -170,6 +171,8 @@ impl Instance {
                 }
                 self.state = State::Backoff { until: now + left };
             }
+            // Until its window opens again.
+            Verdict::Done if self.has_hours() => self.release(now, Rest::Scheduled, effects),
             Verdict::Done => {
                 self.want(Wanted::Down, effects);
                 self.release(now, Rest::Stopped, effects);

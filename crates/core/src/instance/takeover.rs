@@ -19,7 +19,7 @@ impl Instance {
             since,
             was_ready,
             notice,
-            tick: _,
+            tick,
             print,
             cause,
             recent,
@@ -44,7 +44,6 @@ impl Instance {
         self.refusal = None;
         self.note = None;
         self.since = since;
-        self.due = since;
         self.cause = cause;
         self.run_print = print;
         self.restarts.remember(recent, &self.plan.backoff);
@@ -55,6 +54,12 @@ impl Instance {
             Kind::Job => State::Running { run },
             Kind::Service => State::Ready { run },
         };
+        if wanted == Wanted::Up {
+            self.follow_alive(now, since);
+        }
+        if let Some(tick) = tick {
+            self.adopt_tick(now, run, tick);
+        }
         self.tell(What::Adopted, |_| {}, effects);
         self.notified(now, run, notice, effects);
         match (wanted, pid) {
@@ -83,6 +88,9 @@ impl Instance {
         self.exit = exit;
         self.wanted = wanted;
         self.if_held = IfHeld::StandBy;
+        if wanted == Wanted::Up {
+            self.follow(now, None);
+        }
         let ended = exit.map_or(Ended::Unseen, Ended::Exited);
         if wanted == Wanted::Up || is_tree_left {
             self.note = Some(format!("{ended} while no daemon was there"));

@@ -8,6 +8,7 @@ use scenarios::stage::Stage;
 
 mod scenarios {
     pub mod command;
+    pub mod schedule;
     pub mod stage;
 }
 

@@ -121,7 +121,9 @@ impl Instance {
     pub(super) fn follow(&mut self, now: Time, cause: Option<&Cause>) {
         let clock = self.clock();
         let Some(schedule) = &self.plan.schedule else { return };
-        let remembered = self.agenda.remembered.take();
+        // What somebody starts later begins afresh.
+        let goes_on = cause.is_none_or(|cause| *cause == Cause::Takeover);
+        let remembered = self.agenda.remembered.take().filter(|_| goes_on);
         let mut mark = Mark::at(now, clock);
         if let Some(followed) = remembered.filter(|followed| *followed < mark.wall.plus(AFRESH_AFTER)) {
             mark.boot = due::on_line(clock, followed).min(mark.boot);

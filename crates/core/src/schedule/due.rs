@@ -1,9 +1,9 @@
 //! Which runs a schedule has due: the next one, and how many have passed. Everything lies on one line of nanoseconds
 //! since boot, which goes below zero for what was before the boot. Nothing here knows an instance.
 
-use super::civil::{Clock, Date, Moment};
+use super::civil::{Clock, Moment};
 use super::window::Stand;
-use super::{Schedule, Trigger};
+use super::{Schedule, Trigger, times};
 use crate::time::Time;
 
 const MS: i128 = 1_000_000;
@@ -236,14 +236,7 @@ impl Trigger {
         match self {
             Trigger::Every(_) => None,
             Trigger::Cron { cron, zone } => cron.next(after, zone),
-            Trigger::At { times, zone } => {
-                // A time of day may be up to two days after the midnight it counts from.
-                let today = zone.date(after);
-                let days = (-3..=2).map(|days| Date(today.0.saturating_add(days)));
-                let moments =
-                    days.flat_map(|day| times.iter().map(move |time| zone.resolve(day, *time).moment()));
-                moments.filter(|moment| *moment > after).min()
-            }
+            Trigger::At { times, zone } => times::next_of(times, after, zone),
         }
     }
 }

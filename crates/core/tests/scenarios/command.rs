@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use soloist_core::event::Exit;
 use soloist_core::plan::{Condition, Kind, Need, OverMemory, Plan, Probe, Restart, Strategy};
-use soloist_core::schedule::Schedule;
+
+use super::schedule;
 
 /// A command: its verb, whom it is about, and the rest.
 #[derive(Debug)]
@@ -38,6 +39,11 @@ impl Command {
         self.values.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
     }
 
+    /// Whether it has any of these keys.
+    pub fn has_any(&self, keys: &[&str]) -> bool {
+        self.values.iter().any(|(key, _)| keys.contains(&key.as_str()))
+    }
+
     pub fn text(&self, key: &str) -> String {
         self.value(key).unwrap_or("not said").to_owned()
     }
@@ -69,11 +75,12 @@ impl Command {
         let mut plan = Plan::default();
         if self.verb == "job" {
             plan.kind = Kind::Job;
-            plan.schedule = self.value("every").map(span).transpose()?.map(Schedule::every);
         }
+        plan.schedule = schedule::read(self)?;
         for (key, value) in &self.values {
             match key.as_str() {
-                "every" | "print" => {}
+                "print" => {}
+                key if schedule::KEYS.contains(&key) => {}
                 "notify" => plan.notifies = true,
                 "startup" => plan.startup = Some(probe(value)?),
                 "readiness" => plan.readiness = Some(probe(value)?),
@@ -133,15 +140,13 @@ fn restart(text: &str) -> Result<Restart, String> {
     }
 }
 
-/// `5s`, `250ms`.
+/// `5s`, `250ms`, `8h`.
 pub fn span(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text} is no time");
-    match text.strip_suffix("ms") {
-        Some(number) => number.parse().map(Duration::from_millis).map_err(|_| wrong()),
-        None => {
-            text.strip_suffix('s').and_then(|n| n.parse().ok()).map(Duration::from_secs).ok_or_else(wrong)
-        }
-    }
+    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+    let read = |(unit, ms): (&str, u64)| {
+        text.strip_suffix(unit)?.parse().ok().map(|n: u64| Duration::from_millis(n * ms))
+    };
+    units.into_iter().find_map(read).ok_or_else(|| format!("{text} is no time"))
 }
 
 /// At spaces, except between quotation marks.

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use soloist_core::event::{
-    Cause, Diagnosis, Effect, Event, IfHeld, Listening, Notice, Said, Wanted, Watchdog,
+    Answer, Cause, Diagnosis, Effect, Event, IfHeld, Listening, Note, Notice, Said, Wanted, Watchdog, What,
 };
-use soloist_core::id::{AskId, ClaimId, Print, RunId};
+use soloist_core::id::{AskId, ClaimId, Print, RunId, TickId};
 use soloist_core::project::{Orders, Project};
-use soloist_core::state::Status;
+use soloist_core::schedule::civil::{Clock, Moment};
+use soloist_core::state::{Status, Word};
 use soloist_core::time::Time;
 
 use super::command::{Command, span};
+use super::schedule;
 
 /// What an instance asked and got last.
 #[derive(Debug, Default)]
@@ -20,6 +22,7 @@ struct Last {
     ask: u64,
     claim: u64,
     runs: Vec<RunId>,
+    ticks: Vec<TickId>,
     said: String,
 }
 
@@ -27,6 +30,8 @@ struct Last {
 pub struct Stage {
     project: Project,
     now: Time,
+    /// Told by `clock`; from then on moments are those of the wall.
+    clock: Option<Clock>,
     last: BTreeMap<String, Last>,
     claims: u64,
     lines: Vec<String>,
@@ -35,7 +40,14 @@ pub struct Stage {
 impl Stage {
     pub fn new() -> Stage {
         let now = Time(Duration::from_secs(100));
-        Stage { project: Project::new(), now, last: BTreeMap::new(), claims: 0, lines: Vec::new() }
+        Stage {
+            project: Project::new(),
+            now,
+            clock: None,
+            last: BTreeMap::new(),
+            claims: 0,
+            lines: Vec::new(),
+        }
     }
 
     pub fn take_lines(&mut self) -> Vec<String> {
@@ -55,6 +67,23 @@ impl Stage {
                 self.project.set_strategy(command.strategy()?);
                 return Ok(());
             }
+            "clock" => {
+                let wall = i128::from(schedule::moment(&command.name)?.0) * 1_000_000;
+                let clock =
+                    Clock { boot_ns: wall - i128::try_from(self.now.0.as_nanos()).unwrap_or_default() };
+                self.clock = Some(clock);
+                let mut orders = Orders::new();
+                self.project.set_clock(self.now, clock, &mut orders);
+                self.tell(orders);
+                return Ok(());
+            }
+            "go" => return self.obey_all(&["granted", "spawned"], &command.name, line),
+            "end" => return self.obey_all(&["exited", "emptied", "released"], &command.name, line),
+            // The machine sleeps: nobody is told of any deadline on the way.
+            "sleep" => {
+                self.now = self.now + span(&command.name)?;
+                return self.wait(Duration::ZERO);
+            }
             "wait" => return self.wait(span(&command.name)?),
             "reconcile" => {
                 let declared: Vec<usize> =
@@ -67,7 +96,8 @@ impl Stage {
             _ => {}
         }
         let at = self.project.position(&command.name).ok_or("nobody has that name")?;
-        let (now, cause) = (self.now, Cause::User("somebody".to_owned()));
+        let cause = if command.is("takeover") { Cause::Takeover } else { Cause::User("somebody".to_owned()) };
+        let now = self.now;
         let if_held = if command.is("standby") { IfHeld::StandBy } else { IfHeld::Refuse };
         let mut orders = Orders::new();
         match command.verb.as_str() {
@@ -75,6 +105,11 @@ impl Stage {
                 let print = Print(command.number("print")?.unwrap_or_default());
                 self.project.replan(now, at, command.plan()?, print);
             }
+            "remember" => {
+                let followed = schedule::moment(command.value("at").ok_or("up to when?")?)?;
+                self.project.remember(at, followed);
+            }
+            "run" => self.project.handle(now, at, Event::RunAsked { cause }, &mut orders),
             "start" => self.project.start(now, at, cause, if_held, &mut orders),
             "stop" => self.project.stop(now, at, cause, &mut orders),
             "reload" => self.project.handle(now, at, Event::ReloadAsked { cause }, &mut orders),
@@ -85,6 +120,22 @@ impl Stage {
             }
         }
         self.tell(orders);
+        Ok(())
+    }
+
+    /// The usual answers, one after the other: `go` to a run, `end` of it. A claim is granted and released when it was asked
+    /// for, or let go.
+    fn obey_all(&mut self, verbs: &[&str], name: &str, line: &str) -> Result<(), String> {
+        let at = self.project.position(name).ok_or("nobody has that name")?;
+        let rest = line.split_once(' ').map_or("", |(_, rest)| rest);
+        for verb in verbs {
+            let state = self.project.status(at).state;
+            let is_idle = (*verb == "granted" && state != Word::Claiming)
+                || (*verb == "released" && state != Word::Stopping);
+            if !is_idle {
+                self.obey(&format!("{verb} {rest}"))?;
+            }
+        }
         Ok(())
     }
 
@@ -114,6 +165,13 @@ impl Stage {
             "ports" => Event::PortsSeen { ask, strangers },
             "probed" if command.is("passed") => Event::Probed { ask, outcome: Ok(()) },
             "probed" => Event::Probed { ask, outcome: Err(command.text("why")) },
+            "answer" => {
+                let nth = command.number("tick")?.map_or(last.ticks.len(), |nth| nth as usize);
+                let tick = *nth.checked_sub(1).and_then(|nth| last.ticks.get(nth)).unwrap_or(&TickId(0));
+                let summary = command.value("summary").map(str::to_owned);
+                let answers = vec![Answer { tick, is_ok: !command.is("error"), summary }];
+                Event::Notified { run, notice: Notice { answers, ..Notice::default() } }
+            }
             "notified" => Event::Notified { run, notice: notice(command)? },
             "over-memory" => Event::OverMemory { run, what: command.text("what") },
             "spawned" => Event::Spawned { run, pid: pid.unwrap_or(4711) },
@@ -137,13 +195,13 @@ impl Stage {
             "released" => Event::Released { claim },
             "replaced" => Event::ClaimReplaced { claim },
             "adopted" => Event::Adopted {
-                tick: None,
+                tick: last.ticks.last().copied().filter(|_| command.is("ticked")),
                 claim,
                 run,
                 pid,
                 exit,
                 ended_at: None,
-                since: self.now,
+                since: Time(self.now.0.saturating_sub(ago.unwrap_or_default())),
                 wanted,
                 was_ready: command.is("ready"),
                 notice: Notice::default(),
@@ -199,6 +257,10 @@ impl Stage {
     }
 
     fn order(&mut self, name: &str, effect: Effect) -> String {
+        let told = self.clock.is_some();
+        let due = |at: Option<Moment>| {
+            at.filter(|_| told).map_or(String::new(), |at| format!(", due {}", schedule::clock(at)))
+        };
         let last = self.last.entry(name.to_owned()).or_default();
         let mut nth = |run: RunId| {
             if !last.runs.contains(&run) {
@@ -212,11 +274,16 @@ impl Stage {
                 last.ask = ask.0;
                 format!("probe {name} run {run}: {kind}, question {}, {timeout:?}", ask.0)
             }
+            Effect::Tell { note: Note { what: What::Skipped, count, words, .. } } => {
+                format!("tell {name}: skipped {}: {}", count.unwrap_or(1), words.unwrap_or_default())
+            }
             Effect::Tell { note } => {
+                let words = note.words.filter(|_| matches!(note.what, What::Answered | What::ClockSet));
+                let words = words.map_or(String::new(), |words| format!(": {words}"));
                 let cause = note.cause.map_or(String::new(), |cause| format!(" by {cause}"));
                 let exit = note.exit.map_or(String::new(), |exit| format!(", {exit}"));
                 let span = note.span.map_or(String::new(), |span| format!(", {:.3}s", span.as_secs_f64()));
-                format!("tell {name}: {}{cause}{exit}{span}", note.what)
+                format!("tell {name}: {}{cause}{exit}{span}{words}", note.what)
             }
             Effect::Record { wanted } => format!("record {name} {wanted}"),
             Effect::AskClaim { ask } => {
@@ -232,11 +299,13 @@ impl Stage {
                 last.ask = ask.0;
                 format!("check ports {name} run {run}, question {}", ask.0)
             }
-            Effect::Tick { claim, run, tick, scheduled: _ } => {
-                format!("tick {name} run {} under claim {}: {tick}", nth(run), claim.0)
+            Effect::Tick { claim, run, tick, scheduled } => {
+                let (run, due) = (nth(run), due(Some(scheduled)));
+                last.ticks.push(tick);
+                format!("tick {name} run {run} under claim {}: tick {}{due}", claim.0, last.ticks.len())
             }
-            Effect::Spawn { claim, run, .. } => {
-                format!("spawn {name} run {} under claim {}", nth(run), claim.0)
+            Effect::Spawn { claim, run, scheduled, .. } => {
+                format!("spawn {name} run {} under claim {}{}", nth(run), claim.0, due(scheduled))
             }
             Effect::StopTree { claim, run, grace } => {
                 format!("stop tree {name} run {} under claim {}, grace {grace:?}", nth(run), claim.0)
@@ -255,6 +324,9 @@ impl Stage {
     }
 
     fn moment(&self, at: Time) -> String {
+        if let Some(clock) = self.clock {
+            return schedule::clock(clock.wall(at));
+        }
         format!("{:.3}s", at.0.saturating_sub(Duration::from_secs(100)).as_secs_f64())
     }
 }
@@ -283,5 +355,7 @@ fn notice(command: &Command) -> Result<Notice, String> {
 fn words(status: &Status) -> String {
     let refused = if status.refusal.is_some() { ", refused" } else { "" };
     let note = status.note.as_ref().map_or(String::new(), |note| format!(" ({note})"));
-    format!("{}, wanted {}{refused}{note}", status.state, status.wanted)
+    let queued = status.outlook.as_ref().map_or(0, |outlook| outlook.queued);
+    let queued = if queued > 0 { format!(", {queued} queued") } else { String::new() };
+    format!("{}, wanted {}{refused}{note}{queued}", status.state, status.wanted)
 }

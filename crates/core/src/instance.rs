@@ -12,6 +12,7 @@ mod ports;
 mod run;
 mod takeover;
 mod tick;
+mod turns;
 
 use std::time::Duration;
 

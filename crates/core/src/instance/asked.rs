@@ -146,6 +146,7 @@ impl Instance {
                 *why = Why::Asked;
                 // It may be given a long time to drain.
                 if was_up && *until > now + self.plan.stop_grace + STOP_MARGIN {
+                    self.note = Some(format!("stopped by {cause}"));
                     self.stop_tree(now, Why::Asked, effects);
                 }
             }

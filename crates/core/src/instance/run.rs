@@ -98,6 +98,7 @@ impl Instance {
             let (exit, ran) = (self.exit, now.since(self.since));
             self.tell(What::Ended, |note| (note.exit, note.span) = (exit, Some(ran)), effects);
         }
+        self.lose_ticks_of(now, run, effects);
         if self.is_sweeping {
             self.swept = self.claim;
         }

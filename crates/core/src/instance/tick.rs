@@ -4,6 +4,7 @@ use crate::event::{Answer, Effect, Ended, What};
 use crate::id::{RunId, TickId};
 use crate::instance::Instance;
 use crate::instance::agenda::Turn;
+use crate::instance::turns::AT_WORK;
 use crate::schedule::Overlap;
 use crate::state::State;
 use crate::time::Time;
@@ -24,7 +25,7 @@ impl Instance {
                 self.skip(1, "its worker is not ready", effects);
             }
             Overlap::Skip | Overlap::Replace if !self.agenda.ticks.is_empty() => {
-                self.skip(1, "the run before is still at work", effects);
+                self.skip(1, AT_WORK, effects);
             }
             Overlap::Skip | Overlap::Replace | Overlap::Allow => self.give_tick(now, turn, effects),
             Overlap::Queue => self.enqueue(now, turn, effects),
@@ -65,6 +66,13 @@ impl Instance {
         }
     }
 
+    /// The worker is gone.
+    pub(super) fn lose_ticks_of(&mut self, now: Time, run: RunId, effects: &mut Vec<Effect>) {
+        if self.agenda.ticks.iter().any(|out| out.run == run) {
+            self.lose_ticks(now, "the worker ended before it answered", effects);
+        }
+    }
+
     fn tell_answer(&self, now: Time, out: &Out, words: Option<String>, effects: &mut Vec<Effect>) {
         let span = Some(now.since(out.since));
         self.tell(
@@ -91,9 +99,11 @@ impl Instance {
 
     /// What is to be given, lost or ended.
     pub(super) fn attend_ticks(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        let run = self.state.run();
-        if self.agenda.ticks.iter().any(|out| Some(out.run) != run) {
-            self.lose_ticks(now, "the worker ended before it answered", effects);
+        // A run may be given up with its claim, its end unheard.
+        if let Some(run) =
+            self.agenda.ticks.first().map(|out| out.run).filter(|run| self.state.run() != Some(*run))
+        {
+            self.lose_ticks_of(now, run, effects);
         }
         if !self.is_ticked() {
             return;

@@ -8,6 +8,7 @@ use soloist_core::event::{
     Answer, Cause, Diagnosis, Effect, Event, IfHeld, Listening, Note, Notice, Said, Wanted, Watchdog, What,
 };
 use soloist_core::id::{AskId, ClaimId, Print, RunId, TickId};
+use soloist_core::plan::Plan;
 use soloist_core::project::{Orders, Project};
 use soloist_core::schedule::civil::{Clock, Moment};
 use soloist_core::state::{Status, Word};
@@ -103,7 +104,8 @@ impl Stage {
         match command.verb.as_str() {
             "declare" => {
                 let print = Print(command.number("print")?.unwrap_or_default());
-                self.project.replan(now, at, command.plan()?, print);
+                let plan = Plan { kind: self.project.instance(at).plan().kind, ..command.plan()? };
+                self.project.replan(now, at, plan, print);
             }
             "remember" => {
                 let followed = schedule::moment(command.value("at").ok_or("up to when?")?)?;
@@ -148,6 +150,7 @@ impl Stage {
         }
         if command.verb == "adopted" {
             last.runs.push(RunId(0xad0));
+            last.ticks.extend(command.is("ticked").then_some(TickId(0xad1)));
         }
         let ask = AskId(command.number("ask")?.unwrap_or(last.ask));
         let claim = ClaimId(command.number("claim")?.unwrap_or(last.claim));

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use soloist_core::event::{Effect, Event, Exit, Listening, Notice, Wanted};
+use soloist_core::event::{Answer, Effect, Event, Exit, Listening, Notice, Wanted};
 use soloist_core::id::ClaimId;
 use soloist_core::state::Word;
 
@@ -26,7 +26,11 @@ fn answers(order: &Effect) -> Vec<Event> {
             Event::Notified { run: *run, notice: Notice { is_ready: true, ..Notice::default() } },
         ],
         Effect::Probe { ask, .. } => vec![Event::Probed { ask: *ask, outcome: Ok(()) }],
-        Effect::Tell { .. } | Effect::Reload { .. } | Effect::Tick { .. } => Vec::new(),
+        Effect::Tick { run, tick, .. } => {
+            let answers = vec![Answer { tick: *tick, is_ok: true, summary: None }];
+            vec![Event::Notified { run: *run, notice: Notice { answers, ..Notice::default() } }]
+        }
+        Effect::Tell { .. } | Effect::Reload { .. } => Vec::new(),
         Effect::CheckPorts { ask, .. } => vec![Event::PortsChecked { ask: *ask, seen: Listening::Ours }],
         Effect::StopTree { run, .. } | Effect::KillTree { run, .. } | Effect::Sweep { run, .. } => vec![
             Event::MainExited { run: *run, exit: Exit::Signal(15), is_tree_left: false, diagnosis: None },

@@ -1,10 +1,16 @@
 //! The situations an instance can be in, each as the shortest way there: what was given to it, and what that means.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use soloist_core::event::{Effect, IfHeld};
 use soloist_core::plan::{Kind, Plan, Probe};
-use soloist_core::schedule::Schedule;
+use soloist_core::schedule::calendar::Session;
+use soloist_core::schedule::civil::{Days, TimeOfDay};
+use soloist_core::schedule::window::{Beyond, Hours, Rule, Window};
+use soloist_core::schedule::zone::Zone;
+use soloist_core::schedule::{Overlap, Schedule};
 
 use super::stage::{Cue, Stage};
 
@@ -44,6 +50,12 @@ pub(super) enum Sort {
     Probed,
     Once,
     EveryMinute,
+    /// The same; what is due while a run is at work waits.
+    Queued,
+    /// A service from 08:20 to 08:30, on a clock that begins at 08:16:41.
+    InHours,
+    /// A worker that is ticked every minute.
+    Ticked,
 }
 
 impl Sort {
@@ -56,10 +68,36 @@ impl Sort {
                 Plan { notifies: true, readiness: probe, liveness: probe, ..standard }
             }
             Sort::Once => Plan { kind: Kind::Job, ..standard },
-            Sort::EveryMinute => {
-                Plan { kind: Kind::Job, schedule: Some(Schedule::every(Duration::from_secs(60))), ..standard }
+            Sort::EveryMinute => Plan { kind: Kind::Job, schedule: Some(every_minute()), ..standard },
+            Sort::Queued => {
+                let schedule = Schedule { overlap: Overlap::Queue, ..every_minute() };
+                Plan { kind: Kind::Job, schedule: Some(schedule), ..standard }
+            }
+            Sort::InHours => {
+                let schedule = Schedule { window: Some(Arc::new(hours())), ..Schedule::default() };
+                Plan { schedule: Some(schedule), ..standard }
+            }
+            Sort::Ticked => {
+                Plan { schedule: Some(Schedule { is_ticked: true, ..every_minute() }), ..standard }
             }
         }
+    }
+}
+
+fn every_minute() -> Schedule {
+    Schedule::every(Duration::from_secs(60))
+}
+
+fn hours() -> Window {
+    let at = |minutes: u32| TimeOfDay::new(8 * 3600 + minutes * 60).unwrap_or_default();
+    let sessions = vec![Session { open: at(20), close: at(30) }];
+    Window {
+        name: "hours".to_owned(),
+        zone: Arc::new(Zone::utc()),
+        rule: Rule::Weekly(vec![Hours { from: None, days: Days::all(), sessions }]),
+        beyond: Beyond::Closed,
+        dates: BTreeMap::new(),
+        overrides: Vec::new(),
     }
 }
 
@@ -67,6 +105,9 @@ const SERVICE: Sort = Sort::Server;
 const PROBED: Sort = Sort::Probed;
 const ONCE: Sort = Sort::Once;
 const EVERY_MINUTE: Sort = Sort::EveryMinute;
+const QUEUED: Sort = Sort::Queued;
+const IN_HOURS: Sort = Sort::InHours;
+const TICKED: Sort = Sort::Ticked;
 const REFUSE: Cue = Cue::Start(IfHeld::Refuse);
 const STAND_BY: Cue = Cue::Start(IfHeld::StandBy);
 
@@ -74,14 +115,14 @@ const fn of(name: &'static str, sort: Sort, way: &'static [Cue]) -> Situation {
     Situation { name, sort, way }
 }
 
-use Cue::{Deadline, LeftDown, LeftUp, NotifiedReady, ProbePassed, ReadinessFailed};
+use Cue::{Answered, ClockSet, Deadline, LeftDown, LeftUp, NotifiedReady, ProbePassed, ReadinessFailed};
 use Cue::{
     Defer, Emptied, ExitedAlone, ExitedBadly, Granted, GuardLost, Held, PortsFree, PortsNotYet, PortsTaken,
 };
 use Cue::{PortsOurs, PortsStrangers, Released, Restart, SpawnFinal, Spawned, Stop};
 
 /// All of them, in the order of a life.
-pub(super) const SITUATIONS: [Situation; 39] = [
+pub(super) const SITUATIONS: [Situation; 47] = [
     of("stopped", SERVICE, &[]),
     of("starting: waits for another instance", SERVICE, &[Defer]),
     of("claiming, may stand by", SERVICE, &[STAND_BY]),
@@ -164,6 +205,26 @@ pub(super) const SITUATIONS: [Situation; 39] = [
         "completed (a job that runs once)",
         ONCE,
         &[STAND_BY, Granted, Spawned, ExitedAlone, Emptied, Released],
+    ),
+    of("running, another run waits (a job every minute)", QUEUED, &[STAND_BY, Granted, Spawned, Deadline]),
+    of("scheduled (a service out of its hours)", IN_HOURS, &[ClockSet, STAND_BY]),
+    of("claiming (a service in its hours)", IN_HOURS, &[ClockSet, STAND_BY, Deadline]),
+    of("ready (a service in its hours)", IN_HOURS, &[ClockSet, STAND_BY, Deadline, Granted, Spawned]),
+    of(
+        "stopping: its window has closed (a service in its hours)",
+        IN_HOURS,
+        &[ClockSet, STAND_BY, Deadline, Granted, Spawned, Deadline],
+    ),
+    of(
+        "failed (a service in its hours)",
+        IN_HOURS,
+        &[ClockSet, STAND_BY, Deadline, Granted, SpawnFinal, Released],
+    ),
+    of("ready: a tick is out (a worker that is ticked)", TICKED, &[STAND_BY, Granted, Spawned]),
+    of(
+        "ready: its tick is answered (a worker that is ticked)",
+        TICKED,
+        &[STAND_BY, Granted, Spawned, Answered],
     ),
 ];
 

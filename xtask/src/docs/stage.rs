@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use soloist_core::event::{
-    Cause, Effect, Event, Exit, IfHeld, Listening, Notice, ProbeKind, Wanted, Watchdog,
+    Answer, Cause, Effect, Event, Exit, IfHeld, Listening, Notice, ProbeKind, Wanted, Watchdog,
 };
-use soloist_core::id::{AskId, ClaimId, RunId};
+use soloist_core::id::{AskId, ClaimId, RunId, TickId};
 use soloist_core::instance::Instance;
 use soloist_core::plan::Plan;
 use soloist_core::schedule::civil::Clock;
@@ -41,6 +41,7 @@ pub(super) enum Cue {
     NotifiedReady,
     NotifiedAlive,
     NotifiedTrigger,
+    Answered,
     OverMemory,
     ExitedAlone,
     ExitedBadly,
@@ -58,7 +59,7 @@ pub(super) enum Cue {
 }
 
 /// Every cue and how the page calls it, in the order of the core's list of events.
-pub(super) const CUES: [(Cue, &str); 40] = [
+pub(super) const CUES: [(Cue, &str); 41] = [
     (Cue::Start(IfHeld::StandBy), "StartAsked"),
     (Cue::Defer, "StartDeferred"),
     (Cue::NeedsMet, "NeedsMet"),
@@ -85,6 +86,7 @@ pub(super) const CUES: [(Cue, &str); 40] = [
     (Cue::NotifiedReady, "Notified: READY=1"),
     (Cue::NotifiedAlive, "Notified: WATCHDOG=1"),
     (Cue::NotifiedTrigger, "Notified: WATCHDOG=trigger"),
+    (Cue::Answered, "Notified: X_SOLOIST_RESULT=ok"),
     (Cue::OverMemory, "OverMemory"),
     (Cue::ExitedAlone, "MainExited: code 0, nothing left"),
     (Cue::ExitedBadly, "MainExited: code 1, tree left"),
@@ -111,6 +113,7 @@ pub(super) struct Ids {
     readiness_ask: AskId,
     claim: ClaimId,
     run: RunId,
+    tick: TickId,
 }
 
 impl Ids {
@@ -125,6 +128,7 @@ impl Ids {
             readiness_ask: ask,
             claim: ClaimId(number),
             run: RunId(number),
+            tick: TickId(number),
         }
     }
 }
@@ -184,12 +188,12 @@ impl Stage {
                 }
                 Effect::Tell { .. } => {}
                 Effect::Spawn { run, .. } => self.ids.run = *run,
+                Effect::Tick { tick, .. } => self.ids.tick = *tick,
                 Effect::Record { .. }
                 | Effect::StopTree { .. }
                 | Effect::KillTree { .. }
                 | Effect::Sweep { .. }
                 | Effect::Reload { .. }
-                | Effect::Tick { .. }
                 | Effect::Release { .. } => {}
             }
         }
@@ -261,6 +265,10 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         }
         Cue::NotifiedAlive => watchdog(Watchdog::Alive),
         Cue::NotifiedTrigger => watchdog(Watchdog::Trigger),
+        Cue::Answered => {
+            let answers = vec![Answer { tick: ids.tick, is_ok: true, summary: None }];
+            Event::Notified { run: ids.run, notice: Notice { answers, ..Notice::default() } }
+        }
         Cue::OverMemory => Event::OverMemory { run: ids.run, what: words() },
         Cue::ExitedAlone => {
             Event::MainExited { run: ids.run, exit: Exit::Code(0), is_tree_left: false, diagnosis: None }

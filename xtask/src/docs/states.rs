@@ -15,11 +15,12 @@ const HEAD: &str = "\
 
 What an instance does with every event in every situation. Not written by hand: the core itself was brought into each
 situation and given each event. The example server listens on one port, the worker with READY=1 has a readiness and a
-liveness probe that fail at the first failure; the jobs have neither.
+liveness probe that fail at the first failure; the jobs have neither, nor have the services with hours or ticks.
 
 - **then** is the word that people see afterwards, **wanted** what is asked for, **claim** whether it holds it.
 - **deadline** is when it goes on by itself if nothing else happens (`DeadlinePassed`); without one it rests, or waits
   for an event that must come: a `ready` service and a `running` job for their end, a waiting one for what it needs.
+  What follows a schedule wakes when its next run is due, or its window opens or closes, also while it runs.
 - **orders** are the effects, in their order.
 - Ids are those of the instance's last question, claim and run, so in some rows the event comes late or twice.
 ";

@@ -54,8 +54,9 @@ impl Instance {
             Kind::Job => State::Running { run },
             Kind::Service => State::Ready { run },
         };
-        if wanted == Wanted::Up {
-            self.follow_alive(now, since);
+        match wanted {
+            Wanted::Up => self.follow_alive(now, since),
+            Wanted::Down => self.forsake(effects),
         }
         if let Some(tick) = tick {
             self.adopt_tick(now, run, tick);

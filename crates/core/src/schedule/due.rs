@@ -240,3 +240,6 @@ impl Trigger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

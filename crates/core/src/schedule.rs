@@ -4,8 +4,8 @@
 pub mod calendar;
 pub mod civil;
 pub mod cron;
-pub mod times;
 pub mod due;
+pub mod times;
 pub mod window;
 pub mod zone;
 

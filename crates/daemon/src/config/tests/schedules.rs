@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use soloist_core::schedule::calendar::Session;
+use soloist_core::schedule::calendar::{Session, SessionKind};
 use soloist_core::schedule::civil::{Date, Days, Moment, TimeOfDay, Weekday};
 use soloist_core::schedule::window::{Beyond, Hours, Override, Rule, Window};
 use soloist_core::schedule::{Misfire, OnClose, Overlap, Schedule, Trigger};
@@ -271,5 +271,33 @@ fn an_interval_is_checked_in_one_line() {
     ] {
         let said = interval(text).expect_err(text);
         assert!(said.contains(part), "{text}: {said}");
+    }
+}
+
+#[test]
+fn hours_of_an_exchange_come_from_its_calendar() {
+    let text = "[windows.us]\ncalendar = 'NYSE'\nsession = 'extended'\nbeyond = 'weekly-rule'\n\
+                [jobs.a]\ncommand = 'a'\nat = '09:15'\nwindow = 'NSE'\n[services.b]\ncommand = 'b'\nwindow = 'us'\n\
+                [jobs.c]\ncommand = 'c'\nevery = '6s'\nwindow = 'NSE'\n";
+    let order = |of: &str| OverrideChange { of: of.to_owned(), until_ms: 5, ..OverrideChange::default() };
+    let overrides = vec![order("XNYS"), order("NYSE"), order("us"), order("NSE"), order("BSE")];
+    let config = parse(text, &Changes { overrides, ..Changes::default() });
+    let told = |window: &Window| match &window.rule {
+        Rule::Calendar { calendar, session } => {
+            (window.name.clone(), calendar.name.clone(), *session, window.beyond, window.overrides.len())
+        }
+        other => panic!("{other:?}"),
+    };
+    let told: Vec<_> = config.windows.iter().map(|window| told(window)).collect();
+    let nse = ("NSE".to_owned(), "NSE".to_owned(), SessionKind::Regular, Beyond::Closed, 1);
+    let us = ("us".to_owned(), "XNYS".to_owned(), SessionKind::Extended, Beyond::WeeklyRule, 3);
+    assert_eq!(told, [nse, us]);
+    let [a, b, c] = [0, 1, 2].map(|at| config.declared[at].plan.schedule.clone().expect("it has a schedule"));
+    assert!(matches!(&a.triggers[..], [Trigger::At { zone, .. }] if zone.name() == "Asia/Kolkata"));
+    let shared = (a.window.expect("hours"), c.window.expect("hours"));
+    assert!(Arc::ptr_eq(&shared.0, &shared.1));
+    assert_eq!(b.window.expect("hours").zone.name(), "America/New_York");
+    for (name, windows) in [("NYSE", 1), ("XNYS", 1), ("us", 1), ("NSE", 1), ("BSE", 0)] {
+        assert_eq!(config.windows_of(name).count(), windows, "{name}");
     }
 }

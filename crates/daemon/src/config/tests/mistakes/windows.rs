@@ -225,6 +225,32 @@ fn a_calendar_file_tells_its_own_mistakes() {
         error.problems().iter().map(|problem| problem.message.clone()).collect::<Vec<_>>()
     };
     assert_eq!(told("bytes"), ["the calendar file `bytes` cannot be read: it is not valid UTF-8"]);
-    let faults = told("file");
-    assert!(!faults.is_empty() && faults.iter().all(|fault| fault.starts_with("file:")), "{faults:?}");
+    let holidays = "timezone = 'UTC'\nvalid-through = '2026-12-31'\n\
+                    regimes = [{ from = '2020-01-01', days = 'mon-fri', regular = '09:30-16:00' }]\n\
+                    holidays.2026 = ['03-03', '12-25', '03-03 again']\n";
+    fs::write(folder.path().join("twice"), holidays).expect("a file");
+    let twice = "twice:4:36: 2026-03-03 is listed twice, also at 4:18; keep one of the two";
+    assert_eq!(told("twice"), [twice]);
+}
+
+#[test]
+fn a_name_near_a_calendar_that_comes_with_soloist() {
+    check(
+        "[windows.market]\nopen = '9:00'\nclose = '9:30'\n[jobs.a]\ncommand = 'a'\nevery = '6s'\n",
+        &[
+            ("window = 'NSX'", (7, 10), "no window and no calendar `NSX`", "did you mean `NSE`?"),
+            (
+                "[windows.w]\ncalendar = 'XNIS'",
+                (8, 12),
+                "there is no calendar `XNIS`",
+                "did you mean `XNYS`?",
+            ),
+            (
+                "[windows.w]\ncalendar = 'NSE'\ntimezone = 'UTC'",
+                (9, 1),
+                "`calendar` and `timezone` are both declared",
+                "under `dates`",
+            ),
+        ],
+    );
 }

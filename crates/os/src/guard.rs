@@ -165,7 +165,8 @@ pub struct Notice {
     pub watchdog_usec: Option<u64>,
     /// `EXTEND_TIMEOUT_USEC=` came since the last report.
     pub extend_usec: Option<u64>,
-    /// `X_SOLOIST_RUN=` with `X_SOLOIST_RESULT=` came since the last report: the answers to its ticks.
+    /// `X_SOLOIST_RUN=` with `X_SOLOIST_RESULT=` came: the answers to its ticks that no daemon has heard yet (`Heard`), in
+    /// their order. As many as a message holds; the others follow.
     pub answers: Vec<Answer>,
 }
 
@@ -266,6 +267,11 @@ pub enum Order {
         /// The line, without its end.
         line: String,
     },
+    /// The answers to these ticks have been heard; until then they are told again to whoever asks for the status.
+    Heard {
+        /// Which ticks.
+        ticks: Vec<String>,
+    },
     /// From now on the daemon is brought back this way: another binary has become the daemon.
     Revive {
         /// How.
@@ -305,7 +311,7 @@ pub enum Report {
         /// The last runs that are over, oldest first.
         #[serde(default)]
         past: Vec<Past>,
-        /// The last tick, if it was not answered.
+        /// The last tick, unless its answer was heard.
         #[serde(default)]
         tick: Option<String>,
     },

@@ -77,7 +77,8 @@ macro_rules! has_the_shape {
 
         let whole = |leaf: Option<&'static Leaf>, fd: Option<BorrowedFd<'static>>, detached: bool| {
             let limits = &Limits::default();
-            let _ = Surroundings { leaf, output: fd, detached, terminal: fd, pid_file: None, limits };
+            let (input, output, terminal) = (fd, fd, fd);
+            let _ = Surroundings { leaf, input, output, detached, terminal, pid_file: None, limits };
         };
         whole(None, None, true);
         let _: fn(&Program, &Surroundings<'_>) -> Result<u32, SpawnError> = spawn;
@@ -148,8 +149,15 @@ macro_rules! refuses {
         }
         let program = Program { argv: vec!["true".into()], env: vec![], dir: "/".into() };
         let limits = &Limits::default();
-        let around =
-            Surroundings { leaf: None, output: None, detached: true, terminal: None, pid_file: None, limits };
+        let around = Surroundings {
+            leaf: None,
+            input: None,
+            output: None,
+            detached: true,
+            terminal: None,
+            pid_file: None,
+            limits,
+        };
         let refusal = spawn(&program, &around).unwrap_err();
         assert_eq!(refusal.step, Step::Fork);
         assert!(refusal.to_string().starts_with(begins), "{refusal}");

@@ -290,6 +290,8 @@ macro_rules! unbuilt {
             pub struct Surroundings<'a> {
                 /// The leaf to start in.
                 pub leaf: Option<&'a Leaf>,
+                /// Standard input; `None`: empty if detached, else ours.
+                pub input: Option<BorrowedFd<'a>>,
                 /// Standard output and error; `None`: ours.
                 pub output: Option<BorrowedFd<'a>>,
                 /// A session of its own; else only a process group of its own.

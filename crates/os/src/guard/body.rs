@@ -10,6 +10,7 @@ mod revive;
 pub(super) mod start;
 mod stop;
 mod terminal;
+mod tick;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -169,6 +170,7 @@ struct Body {
     /// What the run said of itself.
     notice: Notice,
     ear: notify::Ear,
+    ticks: tick::Ticks,
     meter: past::Meter,
     /// Children we had before we were a guard (`cmd & exec soloist run …`): not of our tree.
     strangers: Vec<u32>,
@@ -239,6 +241,7 @@ impl Body {
             was_ready: false,
             notice: Notice::default(),
             ear: notify::Ear::default(),
+            ticks: tick::Ticks::default(),
             meter: past::Meter::default(),
             strangers,
             bounds: bounds::Bounds::default(),
@@ -525,7 +528,8 @@ impl Body {
             Order::Release => self.released = true,
             Order::Remember => self.was_ready = true,
             Order::Exec { id, argv, timeout_ms } => self.exec(id, argv, Duration::from_millis(timeout_ms)),
-            Order::Tick { .. } => {}
+            Order::Tick { tick, line } => self.tick(tick, &line),
+            Order::Heard { ticks } => self.forget_answers(&ticks),
             Order::Revive { revival } => self.vigil.revive_by(revival),
         }
     }
@@ -541,14 +545,15 @@ impl Body {
             empty: self.tree == Tree::Empty,
             since_ms: self.record.since_ms,
             was_ready: self.was_ready,
-            notice: self.notice.clone(),
+            notice: self.notice.to_be_told(),
             print: self.record.print,
             past: self.record.past.clone(),
-            tick: None,
+            tick: self.ticks.last_out(),
         };
         if let (Some(link), Some(bytes)) = (self.links.get(at), past::status_message(status)) {
             let _ = link.send(&bytes, &[self.claim.as_fd()]);
         }
+        self.tell_answers();
     }
 
     /// Who does not read loses its link, not us our time: it comes back and asks for the status.

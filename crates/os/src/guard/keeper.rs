@@ -110,6 +110,7 @@ fn attempt(ask: &Ask<'_>) -> io::Result<Result<(), String>> {
     rustix::io::ioctl_fionbio(&pipe, true)?;
     let around = Surroundings {
         leaf: ask.leaf,
+        input: None,
         output: Some(std::os::fd::AsFd::as_fd(&end)),
         detached: true,
         terminal: None,

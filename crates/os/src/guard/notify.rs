@@ -3,13 +3,17 @@
 
 use std::os::fd::OwnedFd;
 
-use super::Notice;
+use super::{Answer, Notice};
 use crate::platform::Handle;
 
 /// The longest `STATUS=` that is kept, in bytes.
 const STATUS_MAX: usize = 1024;
 /// The longest `X_SOLOIST_STATE=` and `X_SOLOIST_PROGRESS=` that is kept, in bytes.
 const SHORT_MAX: usize = 64;
+/// The most answers to ticks that are kept: whoever answers more, unheard, loses the oldest.
+const ANSWERS_MAX: usize = 64;
+/// What the answers of one message may take of it (`link::MESSAGE_MAX`), in bytes.
+const ANSWERS_SIZE: usize = 4096;
 /// The longest extension at one time. Who needs more asks again, as sd_notify(3) has it.
 const EXTEND_MAX_USEC: u64 = 24 * 3600 * 1_000_000;
 
@@ -83,6 +87,26 @@ fn word(line: &[u8]) -> Option<Word> {
         }
         _ => None,
     }
+}
+
+/// The answer to a tick that a message holds, if it does: `X_SOLOIST_RUN=` and `X_SOLOIST_RESULT=`, perhaps with
+/// `X_SOLOIST_SUMMARY=`, in any order; of two words the later counts. An error says how it is out of form.
+pub(super) fn answer(message: &[u8]) -> Option<Result<Answer, &'static str>> {
+    let value = |name: &[u8]| {
+        let mut lines = message.split(|byte| *byte == b'\n');
+        lines.rfind(|line| line.starts_with(name)).map(|line| &line[name.len()..])
+    };
+    let summary = value(b"X_SOLOIST_SUMMARY=").and_then(|text| shown(text, STATUS_MAX));
+    Some(match (value(b"X_SOLOIST_RUN="), value(b"X_SOLOIST_RESULT=")) {
+        (None, None) => return None,
+        (None, Some(_)) => Err("does not say which: X_SOLOIST_RUN= is missing"),
+        (Some(_), None) => Err("does not say how it went: X_SOLOIST_RESULT= is missing"),
+        (Some(run), Some(result)) => match (shown(run, SHORT_MAX), result) {
+            (None, _) => Err("X_SOLOIST_RUN= is empty"),
+            (Some(tick), b"ok" | b"error") => Ok(Answer { tick, ok: result == b"ok", summary }),
+            (Some(_), _) => Err("X_SOLOIST_RESULT= is neither ok nor error"),
+        },
+    })
 }
 
 fn number<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
@@ -164,6 +188,27 @@ impl Notice {
             Word::ExtendUsec(usec) => self.extend_usec = Some(usec),
             Word::Main(_) | Word::Fdstore => {}
         }
+    }
+
+    /// An answer more; says whether it is news. The first answer to a tick counts.
+    pub(super) fn add_answer(&mut self, answer: Answer) -> bool {
+        let is_news = self.answers.iter().all(|before| before.tick != answer.tick);
+        if is_news {
+            self.answers.push(answer);
+            self.answers.drain(..self.answers.len().saturating_sub(ANSWERS_MAX));
+        }
+        is_news
+    }
+
+    /// Itself, with as many answers as a message holds: the oldest.
+    pub(super) fn to_be_told(&self) -> Notice {
+        let mut size = 0;
+        let fits = self.answers.iter().take_while(|answer| {
+            // In JSON: the names around it, and at most an escape for each byte.
+            size += 64 + 2 * (answer.tick.len() + answer.summary.as_ref().map_or(0, String::len));
+            size <= ANSWERS_SIZE
+        });
+        Notice { answers: fits.cloned().collect(), ..self.clone() }
     }
 
     /// Forgets what was said for one moment only, once it is told.
@@ -259,6 +304,57 @@ mod tests {
         assert_eq!(notice, Notice { ready: true, ..Notice::default() });
     }
 
+    #[test]
+    fn an_answer_to_a_tick_is_read_in_any_order() {
+        let read = |text: &str| answer(text.as_bytes()).and_then(Result::ok);
+        let expected = |ok: bool, summary: Option<&str>| {
+            Some(Answer { tick: "00ab".into(), ok, summary: summary.map(str::to_owned) })
+        };
+        assert_eq!(read("X_SOLOIST_RUN=00ab\nX_SOLOIST_RESULT=ok"), expected(true, None));
+        let text = "X_SOLOIST_SUMMARY=\u{1b}[31m3 rows\u{1b}[0m\nREADY=1\nX_SOLOIST_RESULT=error\nX_SOLOIST_RUN=00ab\n";
+        assert_eq!(read(text), expected(false, Some("3 rows")));
+        let twice = "X_SOLOIST_RUN=1\nX_SOLOIST_RESULT=ok\nX_SOLOIST_RUN=00ab\nX_SOLOIST_RESULT=error";
+        assert_eq!(read(twice), expected(false, None), "the later counts");
+        let long = format!("X_SOLOIST_RUN=00ab\nX_SOLOIST_RESULT=ok\nX_SOLOIST_SUMMARY={}", "x".repeat(2000));
+        assert_eq!(read(&long), expected(true, Some("x".repeat(1024).as_str())));
+    }
+
+    #[test]
+    fn an_answer_out_of_form_says_how() {
+        assert_eq!(answer(b"READY=1\nX_SOLOIST_SUMMARY=x\nX_SOLOIST_RUN\n"), None);
+        for (text, word) in [
+            ("X_SOLOIST_RUN=1", "X_SOLOIST_RESULT= is missing"),
+            ("X_SOLOIST_RESULT=ok", "X_SOLOIST_RUN= is missing"),
+            ("X_SOLOIST_RUN=\nX_SOLOIST_RESULT=ok", "X_SOLOIST_RUN= is empty"),
+            ("X_SOLOIST_RUN=1\nX_SOLOIST_RESULT=OK", "neither ok nor error"),
+            ("X_SOLOIST_RUN=1\nX_SOLOIST_RESULT=", "neither ok nor error"),
+        ] {
+            let why = answer(text.as_bytes()).unwrap().unwrap_err();
+            assert!(why.contains(word), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn the_last_answers_are_kept_each_once_and_a_message_holds_the_oldest_of_them() {
+        let made = |number: usize, summary: &str| Answer {
+            tick: number.to_string(),
+            ok: true,
+            summary: Some(summary.to_owned()),
+        };
+        let mut notice = Notice { status: Some("\"".repeat(STATUS_MAX)), ..Notice::default() };
+        assert!((0..100).all(|number| notice.add_answer(made(number, "kept"))));
+        assert!(!notice.add_answer(made(99, "late")));
+        let ticks: Vec<usize> = notice.answers.iter().filter_map(|answer| answer.tick.parse().ok()).collect();
+        assert_eq!(ticks, (36..100).collect::<Vec<_>>());
+        let told = notice.to_be_told();
+        assert!(told.answers.len() > 40 && notice.answers.starts_with(&told.answers));
+        notice.answers.clear();
+        (0..9).for_each(|number| _ = notice.add_answer(made(number, &"\"".repeat(STATUS_MAX))));
+        let told = serde_json::to_vec(&notice.to_be_told()).unwrap();
+        assert!(told.len() < crate::link::MESSAGE_MAX - 1024, "{}", told.len());
+        assert_eq!(notice.to_be_told().answers.len(), 1);
+    }
+
     proptest! {
         #[test]
         fn whatever_comes_is_read_and_shown_within_bounds(
@@ -266,6 +362,7 @@ mod tests {
         ) {
             let mut notice = Notice::default();
             words(&message).for_each(|word| notice.take(word));
+            _ = answer(&[b"X_SOLOIST_RUN=", message.as_slice()].concat());
             words(&[b"STATUS=", message.as_slice()].concat()).for_each(|word| notice.take(word));
             let status = notice.status.unwrap_or_default();
             prop_assert!(status.len() <= STATUS_MAX);

@@ -17,9 +17,11 @@ use crate::program::{Program, SpawnError, Step};
 pub struct Surroundings<'a> {
     /// The cgroup leaf to start in.
     pub leaf: Option<&'a Leaf>,
+    /// Standard input; `None`: empty if detached, else ours.
+    pub input: Option<BorrowedFd<'a>>,
     /// Standard output and error; `None`: ours.
     pub output: Option<BorrowedFd<'a>>,
-    /// A session of its own without a terminal and with empty input; else only a process group of its own.
+    /// A session of its own without a terminal; else only a process group of its own.
     pub detached: bool,
     /// A terminal whose foreground group it shall be.
     pub terminal: Option<BorrowedFd<'a>>,
@@ -48,12 +50,13 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
     // All that allocates is done before the fork.
     let image = Image::of(program).map_err(|e| fail(Step::Exec, e))?;
     let confinement = Confinement::of(around.limits)?;
-    if let (Some(user), Some(output)) = (confinement.user(), around.output) {
+    for end in [around.input, around.output].into_iter().flatten() {
         // It may open /dev/stdout anew, which looks at the owner; that of a file or a terminal is not ours to change.
-        let _ = is_pipe(output).then(|| rustix::fs::fchown(output, Some(user), None));
+        let user = confinement.user().filter(|_| is_pipe(end));
+        let _ = user.map(|user| rustix::fs::fchown(end, Some(user), None));
     }
     let pid_file = around.pid_file.map(PidFile::at).transpose().map_err(|e| fail(Step::PidFile, e))?;
-    let null = if around.detached {
+    let null = if around.detached && around.input.is_none() {
         let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
         Some(
             rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())
@@ -68,7 +71,7 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
         image: &image,
         pid_file: pid_file.as_ref(),
         confinement: &confinement,
-        input: null.as_ref().map(AsRawFd::as_raw_fd),
+        input: around.input.map(|fd| fd.as_raw_fd()).or(null.as_ref().map(AsRawFd::as_raw_fd)),
         output: around.output.map(|fd| fd.as_raw_fd()),
         terminal: around.terminal.map(|fd| fd.as_raw_fd()),
         detached: around.detached,

@@ -112,6 +112,12 @@ impl Guarded {
         self.parted = Some(theirs);
     }
 
+    /// Connects to the guard anew, as the next daemon does.
+    pub fn meet(&mut self) {
+        self.link = Link::connect(&self.folder.path().join("guards/x.sock")).unwrap();
+        self.parted = None;
+    }
+
     /// How a probe ended.
     pub fn ended(&mut self, asked: u64) -> Result<(), String> {
         self.wait("the probe is over", |report| match report {
@@ -144,6 +150,11 @@ impl Guarded {
                 }
             }
         }
+    }
+
+    /// From now on only what comes counts.
+    pub fn forget_seen(&mut self) {
+        self.seen.clear();
     }
 
     /// All that was reported so far and was read.

@@ -4,6 +4,7 @@ mod alone;
 mod asides;
 mod guarded;
 mod parted;
+mod ticks;
 
 use guarded::Guarded;
 use soloist_os::guard::{Limits, Order, Report};

@@ -79,6 +79,7 @@ impl Body {
         }
         let around = Surroundings {
             leaf: self.leaf.as_ref(),
+            input: None,
             output: self.output.as_ref().map(Output::end),
             detached: self.mode == Mode::Detached,
             terminal: None,

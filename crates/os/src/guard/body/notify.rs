@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use super::{Body, Stop, Tree};
-use crate::guard::notify::{Datagram, Word, cut, plain, words};
+use crate::guard::notify::{Datagram, Word, answer, cut, plain, words};
 use crate::guard::{Notice, Report, RunOrder};
 use crate::identity::{Exit, Identity, my_uid};
 use crate::platform::notify::Receiver;
@@ -46,11 +46,13 @@ struct Named {
 
 /// What is worth a line in the daemon's log, once a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Odd {
+pub(super) enum Odd {
     Stranger,
     TooLong,
     Stored,
     Main,
+    Answer,
+    Tick,
 }
 
 impl Ear {
@@ -139,6 +141,14 @@ impl Body {
             // That it is ready is what others wait for, and comes once.
             self.soon(self.notice.ready && !before.ready);
         }
+        match answer(&message.bytes) {
+            Some(Ok(answer)) => self.answered(answer),
+            Some(Err(why)) => {
+                let pid = message.pid;
+                self.remark(Odd::Answer, || format!("pid {pid} answered a tick, but {why}; it is ignored"));
+            }
+            None => {}
+        }
     }
 
     /// Verified by the kernel, for nobody is believed who says so. A sender that was reaped descends from nobody any
@@ -165,7 +175,7 @@ impl Body {
 
     // ---- what is told
 
-    fn soon(&mut self, is_urgent: bool) {
+    pub(super) fn soon(&mut self, is_urgent: bool) {
         let now = Instant::now();
         let at = self.ear.told.filter(|_| !is_urgent).map_or(now, |told| told + REPORT_PAUSE);
         self.ear.due = Some(self.ear.due.map_or(at, |due| due.min(at)));
@@ -183,7 +193,8 @@ impl Body {
             return;
         }
         if self.links.is_empty() {
-            // A sign of life and a wish for time count from the moment they come. That it gave itself up stays.
+            // A sign of life and a wish for time count from the moment they come. That it gave itself up stays, as answers
+            // do.
             let trigger = self.notice.trigger;
             self.notice.forget_the_moment();
             self.notice.trigger = trigger;
@@ -192,14 +203,14 @@ impl Body {
         self.ear.told = Some(Instant::now());
         self.report(&Report::Notified {
             run_id: self.record.run_id.clone(),
-            notice: self.notice.clone(),
+            notice: self.notice.to_be_told(),
             main: self.ear.untold_main,
         });
         self.ear.untold_main = None;
         self.notice.forget_the_moment();
     }
 
-    fn remark(&mut self, odd: Odd, words: impl FnOnce() -> String) {
+    pub(super) fn remark(&mut self, odd: Odd, words: impl FnOnce() -> String) {
         if !self.links.is_empty() && !self.ear.remarked.contains(&odd) {
             self.ear.remarked.push(odd);
             self.report(&Report::Remark { words: format!("{}: {}", self.assignment.instance, words()) });

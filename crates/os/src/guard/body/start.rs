@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::aside::Asides;
 use super::past::Meter;
+use super::tick::Ticks;
 use super::{Body, Mode, Tree};
 use crate::clock;
 use crate::guard::output::Output;
@@ -48,6 +49,8 @@ impl Body {
             self.output = Some(Output::open(log).map_err(other)?);
         }
         self.lend_ear(&mut run).map_err(other)?;
+        let (ticks, input) = Ticks::of(run.is_ticked).map_err(other)?;
+        self.ticks = ticks;
         self.meter = Meter::default();
         self.asides = Asides::of(order, &run);
         self.stop_signal = run.stop_signal;
@@ -75,6 +78,7 @@ impl Body {
         }
         let around = Surroundings {
             leaf: self.leaf.as_ref(),
+            input: input.as_ref().map(AsFd::as_fd),
             output: self.output.as_ref().map(Output::end),
             detached: self.mode == Mode::Detached,
             terminal: self.terminal.as_ref().map(AsFd::as_fd),

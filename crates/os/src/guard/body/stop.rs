@@ -31,7 +31,9 @@ impl Body {
         }
     }
 
-    pub(super) fn signal_politely(&self) {
+    pub(super) fn signal_politely(&mut self) {
+        // The natural end of a worker that reads its turns line by line; the signal is for whatever does not read.
+        self.ticks.close();
         match self.tree {
             Tree::Led { .. } => {
                 self.signal_main(self.stop_signal);

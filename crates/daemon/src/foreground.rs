@@ -75,7 +75,7 @@ pub fn run(layout: &Layout, wish: &Wish, say: &dyn Fn(&str)) -> Result<Ended, Pr
         ..Program::default()
     };
     let run_id = soloist_core::id::RunId(soloist_os::random_u64()).to_string();
-    let order = service::run_order(&wish.name, run_id, &plan, &program, &place, None);
+    let order = service::run_order(&wish.name, run_id, &plan, &program, &place, None, None);
     let assignment = service::assignment(layout, &place, Holder::Run);
     match foreground(assignment, claim, order)? {
         Outcome::Ended(exit) => Ok(Ended::With(exit)),

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use soloist_core::plan::Plan;
+use soloist_core::schedule::civil::Moment;
 use soloist_os::guard::{Assignment, RunOrder};
 use soloist_os::layout::{Layout, Place};
 use soloist_os::record::Holder;
@@ -14,12 +16,13 @@ use soloist_os::{COOKIE, Program as Executable};
 use crate::config::{self, Program, Scope};
 
 /// Variables that say which run a process belongs to: never handed on to a daemon or another run.
-pub const RUN_VARIABLES: [&str; 7] = [
+pub const RUN_VARIABLES: [&str; 8] = [
     COOKIE,
     "SOLOIST_SERVICE",
     "SOLOIST_INSTANCE",
     "SOLOIST_RUN_ID",
     "SOLOIST_TOKEN",
+    "SOLOIST_SCHEDULED_AT",
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
 ];
@@ -45,7 +48,7 @@ pub fn assignment(layout: &Layout, place: &Place, holder: Holder) -> Assignment 
     }
 }
 
-/// The order to run a program.
+/// The order to run a program; `scheduled` is when its schedule wanted it, if that is why.
 pub fn run_order(
     name: &str,
     run_id: String,
@@ -53,9 +56,10 @@ pub fn run_order(
     program: &Program,
     place: &Place,
     log: Option<PathBuf>,
+    scheduled: Option<Moment>,
 ) -> RunOrder {
     let argv = program.resolved(&program.argv);
-    let env = environment(name, &run_id, plan, program, place);
+    let env = environment(name, &run_id, plan, program, place, scheduled);
     RunOrder {
         run_id,
         program: Executable { argv, env, dir: program.dir.clone() },
@@ -75,6 +79,16 @@ pub fn run_order(
     }
 }
 
+/// The line of a tick: JSON with its id and when the schedule wanted it.
+pub fn tick_line(tick: &str, scheduled: Moment) -> String {
+    serde_json::json!({ "run": tick, "scheduled_at": rfc3339(scheduled) }).to_string()
+}
+
+/// `2026-11-22T03:45:06.000Z`
+fn rfc3339(at: Moment) -> String {
+    Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| format!("{at:.3}"))
+}
+
 /// Ours, then the declared variables, then what names the run: that one cannot be declared away.
 fn environment(
     name: &str,
@@ -82,6 +96,7 @@ fn environment(
     plan: &Plan,
     program: &Program,
     place: &Place,
+    scheduled: Option<Moment>,
 ) -> Vec<(String, String)> {
     let mut env: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -101,6 +116,9 @@ fn environment(
         env.insert("SOLOIST_INSTANCE".to_owned(), key.to_owned());
     }
     env.insert("SOLOIST_RUN_ID".to_owned(), run_id.to_owned());
+    if let Some(at) = scheduled {
+        env.insert("SOLOIST_SCHEDULED_AT".to_owned(), rfc3339(at));
+    }
     env.insert(COOKIE.to_owned(), place.claim().to_string_lossy().into_owned());
     env.into_iter().collect()
 }
@@ -116,6 +134,12 @@ mod tests {
     use crate::config::Config;
 
     #[test]
+    fn a_tick_is_one_line_of_json() {
+        let line = tick_line("00000000000000ab", Moment(1_795_319_106_007));
+        assert_eq!(line, r#"{"run":"00000000000000ab","scheduled_at":"2026-11-22T03:45:06.007Z"}"#);
+    }
+
+    #[test]
     fn an_order_carries_what_is_declared() {
         let folder = tempfile::tempdir().expect("a folder for the test");
         std::fs::write(folder.path().join(".env"), "A=file\nB=file\nSOLOIST_INSTANCE=lie\n").expect("a file");
@@ -126,8 +150,16 @@ mod tests {
             Config::parse(text, folder.path(), "soloist.toml").unwrap_or_else(|error| panic!("{error}"));
         let declared = &config.declared[0];
         let place = Place { base: folder.path().to_owned(), instance: declared.name.clone() };
-        let order =
-            run_order(&declared.name, "1".to_owned(), &declared.plan, &declared.program, &place, None);
+        let scheduled = Some(Moment(1_795_319_106_000));
+        let order = run_order(
+            &declared.name,
+            "1".to_owned(),
+            &declared.plan,
+            &declared.program,
+            &place,
+            None,
+            scheduled,
+        );
         let path = |name: &str| folder.path().join(name).to_str().map(str::to_owned).expect("plain letters");
         assert_eq!(order.program.argv, [path("s")]);
         assert_eq!(order.stop_command, Some(vec![path("drain")]));
@@ -139,7 +171,7 @@ mod tests {
             let found = order.program.env.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| value.as_str())
         };
-        let lane = environment("s@x-y~2", "1", &declared.plan, &declared.program, &place);
+        let lane = environment("s@x-y~2", "1", &declared.plan, &declared.program, &place, None);
         assert!(lane.contains(&("SOLOIST_INSTANCE".to_owned(), "x-y".to_owned())), "{lane:?}");
         for (name, value) in [
             ("A", "file"),
@@ -148,6 +180,7 @@ mod tests {
             ("SOLOIST_PORT_S_X_Y", "7"),
             ("SOLOIST_SERVICE", "s@x-y"),
             ("SOLOIST_INSTANCE", "x-y"),
+            ("SOLOIST_SCHEDULED_AT", "2026-11-22T03:45:06.000Z"),
         ] {
             assert_eq!(variable(name), Some(value), "{name}");
         }

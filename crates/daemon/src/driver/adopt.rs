@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use soloist_core::event::{Cause, Event, IfHeld, Wanted};
-use soloist_core::id::{Print, RunId};
+use soloist_core::id::{Print, RunId, TickId};
 use soloist_core::plan::Plan;
 use soloist_core::project::Orders;
 use soloist_core::time::Time;
@@ -211,8 +211,9 @@ impl Driver {
     }
 
     fn adopt(&mut self, at: usize, found: Found, wanted: Wanted) -> Option<Event> {
-        let Report::Status { guard, run_id, main, exit, since_ms, was_ready, notice, print, past, .. } =
-            found.status
+        let Report::Status {
+            guard, run_id, main, exit, since_ms, was_ready, notice, print, past, tick, ..
+        } = found.status
         else {
             return None;
         };
@@ -255,7 +256,7 @@ impl Driver {
             since: since_boot(since_ms),
             was_ready,
             notice: notice_to_core(notice, None),
-            tick: None,
+            tick: tick.as_deref().and_then(TickId::parse),
             print: print.map(Print),
             cause: record.as_ref().and_then(|record| cause_to_core(&record.cause)),
             recent: self.falls(at, record.as_ref(), &past),

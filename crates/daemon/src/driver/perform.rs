@@ -4,6 +4,7 @@
 use soloist_core::event::{Cause, Effect, Event, Wanted, What};
 use soloist_core::id::{AskId, ClaimId, RunId};
 use soloist_core::project::Orders;
+use soloist_core::schedule::civil::Moment;
 use soloist_os::claim::{Claim, Inscription};
 use soloist_os::guard::Order;
 use soloist_os::identity::Identity;
@@ -59,14 +60,17 @@ impl Driver {
                 }
             }
             Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
-            Effect::Spawn { claim, run, cause, scheduled: _ } => {
-                if let Err(e) = self.spawn(at, claim, run, &cause) {
+            Effect::Spawn { claim, run, cause, scheduled } => {
+                if let Err(e) = self.spawn(at, claim, run, &cause, scheduled) {
                     let why = format!("no guard could be started: {e}");
                     self.at_once.push_back((at, Event::SpawnFailed { run, why, is_final: false }));
                 }
             }
-            // Performed by the guard; see below.
-            Effect::Tick { claim: _, run: _, tick: _, scheduled: _ } => {}
+            Effect::Tick { claim, run: _, tick, scheduled } => {
+                let tick = tick.to_string();
+                let line = service::tick_line(&tick, scheduled);
+                self.order(claim, &Order::Tick { tick, line });
+            }
             Effect::CheckPorts { ask, run: _ } => self.check_ports(at, ask),
             Effect::Probe { ask, run: _, kind, timeout } => self.probe(at, ask, kind, timeout),
             Effect::Tell { note } => {
@@ -173,7 +177,14 @@ impl Driver {
         Ok(())
     }
 
-    fn spawn(&mut self, at: usize, claim: ClaimId, run: RunId, cause: &Cause) -> std::io::Result<()> {
+    fn spawn(
+        &mut self,
+        at: usize,
+        claim: ClaimId,
+        run: RunId,
+        cause: &Cause,
+        scheduled: Option<Moment>,
+    ) -> std::io::Result<()> {
         self.guard(claim)?;
         let log = self.layout.log(&self.services[at].declared.name);
         // The guard tells it, unless it is an older one.
@@ -188,6 +199,7 @@ impl Driver {
             &declared.program,
             place,
             log,
+            scheduled,
         );
         order.cause = cause.to_string();
         order.revival.clone_from(&self.revival);
@@ -197,7 +209,7 @@ impl Driver {
         }
     }
 
-    fn order(&mut self, claim: ClaimId, order: &Order) {
+    pub(super) fn order(&mut self, claim: ClaimId, order: &Order) {
         if let Some(guard) = self.held.get(&claim).and_then(|held| held.guard.as_ref())
             && let Err(e) = guard.order(order)
         {

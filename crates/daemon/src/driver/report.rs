@@ -4,7 +4,7 @@ use soloist_core::event::Event;
 use soloist_core::id::{ClaimId, RunId};
 use soloist_core::project::Orders;
 use soloist_os::Step;
-use soloist_os::guard::{Report, SpawnFailure};
+use soloist_os::guard::{Order, Report, SpawnFailure};
 use soloist_os::identity::Exit as OsExit;
 use soloist_os::record::Record;
 
@@ -60,7 +60,15 @@ impl Driver {
                 Event::TreeEmptied { run }
             }),
             Report::Notified { run_id, notice, main } => {
-                run_of(&run_id).map(|run| Event::Notified { run, notice: notice_to_core(notice, main) })
+                let ticks: Vec<String> = notice.answers.iter().map(|answer| answer.tick.clone()).collect();
+                if let Some(run) = run_of(&run_id) {
+                    self.tell(at, Event::Notified { run, notice: notice_to_core(notice, main) });
+                }
+                // Only now: the guard keeps an answer until it has led to what follows from it.
+                if !ticks.is_empty() {
+                    self.order(claim, &Order::Heard { ticks });
+                }
+                return;
             }
             Report::OverMemory { run_id, kib, max_kib } => {
                 run_of(&run_id).map(|run| Event::OverMemory { run, what: memory_words(kib, max_kib) })

@@ -1,7 +1,9 @@
 //! Workers that live on and are ticked: lines on their standard input, answers over their notify socket.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FileType, Mode};
 use soloist_os::guard::{Answer, Order, Report};
 
 use crate::guarded::Guarded;
@@ -44,23 +46,40 @@ fn refused(answer: &Answer) -> &str {
     answer.summary.as_deref().unwrap_or_default()
 }
 
-/// A shell that answers, by the interpreter that the stories of sd_notify use too.
-fn speaker(script: &str) -> Option<String> {
-    let has_python = std::process::Command::new("python3").arg("-V").output().is_ok();
-    if !has_python {
-        assert!(
-            std::env::var_os("CI").is_none_or(|ci| ci.is_empty()),
-            "nothing is skipped in CI: no python3"
-        );
-        eprintln!("SKIPPED: python3 is not installed");
-        return None;
+/// What a worker of the tests says to each tick: messages between `;`, in which `TICK` is its id.
+const WORDS: &str = "SOLOIST_TEST_WORDS";
+
+/// In the process that was started for it: the worker's life. It notes what it has taken and said, and says nothing
+/// before it has read the file `go on`.
+#[test]
+fn the_worker_of_the_tests() {
+    let Ok(words) = std::env::var(WORDS) else { return };
+    let talk = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    talk.connect(std::env::var("NOTIFY_SOCKET").unwrap()).unwrap();
+    let note = |name: &str, text: &str| {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(name).unwrap();
+        file.write_all(format!("{text}\n").as_bytes()).unwrap();
+    };
+    for line in std::io::stdin().lines() {
+        let tick: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let tick = tick["run"].as_str().unwrap();
+        note("taken", tick);
+        std::fs::read("go on").unwrap();
+        for words in words.split(';') {
+            talk.send(words.replace("TICK", tick).as_bytes()).unwrap();
+        }
+        note("said", tick);
     }
-    let prelude = "import os, socket, sys, json, time\n\
-        talk = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
-        talk.connect(os.environ['NOTIFY_SOCKET'])\n\
-        def answer(tick, words): talk.send(('X_SOLOIST_RUN=%s\\n%s' % (tick, words)).encode())\n\
-        def ticks():\n    for line in sys.stdin: yield json.loads(line)['run']\n";
-    Some(format!("exec python3 -c '{}\n{}'", prelude.replace('\'', "\""), script.replace('\'', "\"")))
+}
+
+/// A guard of such a worker.
+fn worker(words: &str) -> Guarded {
+    Guarded::running("", |run| {
+        let me = std::env::current_exe().unwrap().display().to_string();
+        run.program.argv = [&me, "--exact", "ticks::the_worker_of_the_tests"].map(str::to_owned).into();
+        run.program.env.push((WORDS.into(), words.into()));
+        run.is_ticked = true;
+    })
 }
 
 #[test]
@@ -126,12 +145,8 @@ fn a_worker_that_has_closed_its_input_is_told_and_lives() {
 
 #[test]
 fn an_answer_is_kept_until_it_is_heard() {
-    let Some(script) = speaker(
-        "for tick in ticks():\n    answer(tick, 'X_SOLOIST_RESULT=ok\\nX_SOLOIST_SUMMARY=did ' + tick)",
-    ) else {
-        return;
-    };
-    let mut guarded = Guarded::is_ticked(&script);
+    let mut guarded = worker("X_SOLOIST_RUN=TICK\nX_SOLOIST_RESULT=ok\nX_SOLOIST_SUMMARY=did TICK");
+    std::fs::write(guarded.folder().join("go on"), "").unwrap();
     guarded.tick("t1");
     let answer = guarded.answer("t1");
     assert_eq!(answer, Answer { tick: "t1".into(), ok: true, summary: Some("did t1".into()) });
@@ -147,44 +162,48 @@ fn an_answer_is_kept_until_it_is_heard() {
 
 #[test]
 fn what_is_answered_without_a_daemon_waits_for_the_next_one() {
-    let Some(script) = speaker(
-        "given = ticks()\nfirst = [next(given) for _ in range(3)]\nopen('taken', 'w').write('taken\\n')\n\
-         while not os.path.exists('go on'): time.sleep(0.01)\n\
-         for tick in first: answer(tick, 'X_SOLOIST_RESULT=ok\\nX_SOLOIST_SUMMARY=' + 'x' * 1000)\n\
-         open('said', 'w').write('said\\n')\nfor tick in given: answer(tick, 'X_SOLOIST_RESULT=error')",
-    ) else {
-        return;
-    };
-    let mut guarded = Guarded::is_ticked(&script);
-    ["t1", "t2", "t3"].iter().for_each(|tick| guarded.tick(tick));
+    let summary = "x".repeat(1000);
+    let mut guarded =
+        worker(&format!("X_SOLOIST_RUN=TICK\nX_SOLOIST_RESULT=error\nX_SOLOIST_SUMMARY={summary}"));
+    let gate = guarded.folder().join("go on");
+    rustix::fs::mknodat(rustix::fs::CWD, &gate, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let ticks = ["t1", "t2", "t3"];
+    ticks.iter().for_each(|tick| guarded.tick(tick));
     guarded.lines("taken", 1);
     guarded.part();
-    std::fs::write(guarded.folder().join("go on"), "").unwrap();
-    guarded.lines("said", 1);
+    // It waits for the end of the pipe; the next time it finds a file.
+    let opened = std::fs::OpenOptions::new().write(true).open(&gate).unwrap();
+    std::fs::rename(guarded.folder().join("taken"), &gate).unwrap();
+    drop(opened);
+    assert_eq!(guarded.lines("said", 3), ticks);
     guarded.meet();
     assert_eq!(guarded.stand().0.as_deref(), Some("t3"));
-    for tick in ["t1", "t2", "t3"] {
-        assert!(guarded.answer(tick).ok);
+    for tick in ticks {
+        assert_eq!(refused(&guarded.answer(tick)), summary);
         guarded.order(&Order::Heard { ticks: vec![tick.into()] });
     }
     assert_eq!(guarded.stand(), (None, vec![]));
     // Its input was open all the while.
     guarded.tick("t4");
-    assert!(!guarded.answer("t4").ok);
+    guarded.answer("t4");
 }
 
 #[test]
 fn an_answer_out_of_form_is_told_once_and_harms_nobody() {
-    let Some(script) = speaker(
-        "for tick in ticks():\n    for _ in range(3):\n        answer(tick, 'X_SOLOIST_RESULT=fine')\n        answer('', 'X_SOLOIST_RESULT=ok')\n        answer('unknown', 'X_SOLOIST_RESULT=ok')\n    answer(tick, 'X_SOLOIST_RESULT=ok\\nX_SOLOIST_SUMMARY=\\x1b[2Jdone')",
-    ) else {
-        return;
-    };
-    let mut guarded = Guarded::is_ticked(&script);
+    let odd = "X_SOLOIST_RUN=TICK\nX_SOLOIST_RESULT=fine;X_SOLOIST_RUN=\nX_SOLOIST_RESULT=ok;\
+        X_SOLOIST_RUN=unknown\nX_SOLOIST_RESULT=ok";
+    let mut guarded = worker(&format!(
+        "{odd};{odd};X_SOLOIST_RUN=TICK\nX_SOLOIST_RESULT=ok\nX_SOLOIST_SUMMARY=\u{1b}[2Jdone"
+    ));
+    std::fs::write(guarded.folder().join("go on"), "").unwrap();
     guarded.tick("t1");
     assert_eq!(guarded.answer("t1").summary.as_deref(), Some("done"));
     let said = guarded.remarks();
     assert!(said.len() == 1 && said[0].contains("X_SOLOIST_RESULT= is neither ok nor error"), "{said:?}");
+    assert!(guarded.seen().iter().all(|report| match report {
+        Report::Notified { notice, .. } => notice.answers.iter().all(|answer| answer.tick == "t1"),
+        _ => true,
+    }));
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod listener;
 pub mod orders;
 pub mod token;
 pub mod voice;
+pub mod worker;
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -79,7 +80,10 @@ fn perform(orders: &Orders) -> io::Result<ExitCode> {
         // Pid and start time stay: the beacon goes on telling the truth.
         return Err(Command::new(program).args(arguments).exec());
     }
-    let (code, written) = live(orders)?;
+    let (code, written) = match &orders.ticks {
+        Some(notes) => (worker::work(orders, notes)?, 0),
+        None => live(orders)?,
+    };
     drop(listener);
     if let Some(token) = token {
         token.give_back(written)?;

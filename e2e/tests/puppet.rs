@@ -2,9 +2,12 @@
 
 #![cfg(target_os = "linux")]
 
+use std::io::Write;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use e2e::puppet::{OVERLAP, voice};
+use e2e::puppet::{OVERLAP, voice, worker};
 use e2e::{Background, Entry, Project, free_port, is_free, puppet, wait_until};
 use rustix::process::Signal;
 
@@ -127,4 +130,47 @@ fn sleepers_die_with_their_parent() {
         0 => Ok(()),
         seen => Err(seen),
     });
+}
+
+#[test]
+fn a_worker_takes_its_ticks_one_after_the_other_and_ends_with_its_input() {
+    let project = Project::empty().without_soloist();
+    let address = project.path("notify");
+    let ear = UnixDatagram::bind(&address).unwrap();
+    ear.set_read_timeout(Some(SOON)).unwrap();
+    let heard = || {
+        let mut bytes = [0; 1000];
+        let length = ear.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    let notes = project.path("notes");
+    let command = puppet(&["--ticks", &notes, "--turns", "error,never,close", "--life", "30"]);
+    let mut worker = Command::new(&command[0])
+        .args(&command[1..])
+        .env("NOTIFY_SOCKET", &address)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert_eq!(heard(), "READY=1");
+    let mut input = worker.stdin.take().unwrap();
+    let mut tick = |id: &str| writeln!(input, "{{\"run\":\"{id}\",\"scheduled_at\":\"now\"}}");
+    tick("a").unwrap();
+    assert_eq!(heard(), "X_SOLOIST_RUN=a\nX_SOLOIST_RESULT=error\nX_SOLOIST_SUMMARY=did a");
+    tick("b").unwrap();
+    tick("c").unwrap();
+    assert!(heard().starts_with("X_SOLOIST_RUN=c\nX_SOLOIST_RESULT=ok\n"));
+    assert_eq!(tick("d").unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+    let taken = worker::taken(notes.as_ref());
+    assert_eq!(taken.iter().map(|one| one.tick.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert!(taken.iter().all(|one| one.pid == worker.id() && one.scheduled_at == "now"), "{taken:?}");
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+
+    let mut plain = Command::new(&command[0])
+        .args(["--ticks", &notes])
+        .env("NOTIFY_SOCKET", &address)
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(plain.wait().unwrap().code(), Some(0));
 }

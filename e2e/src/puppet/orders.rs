@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::beacon::Beacon;
+use super::worker::Turn;
 
 /// All orders of one puppet. Flags combine.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +47,10 @@ pub struct Orders {
     pub write: Option<u64>,
     /// `--write-every MS`: a numbered line every so often.
     pub write_every: Option<Duration>,
+    /// `--ticks F`: reads ticks from its standard input, notes them in F and answers them; see `worker.rs`.
+    pub ticks: Option<PathBuf>,
+    /// `--turns TURN,TURN…`: what it does with them, one after the other; the last goes on.
+    pub turns: Vec<Turn>,
     /// `--life SECONDS`: then it ends by itself.
     pub life: Duration,
     /// `--exec PROGRAM ARGUMENT…` (last): becomes this program after all of the above is done.
@@ -183,6 +188,8 @@ impl Orders {
             "--sleepers" => self.sleepers = number(value)?,
             "--write" => self.write = Some(number(value)?),
             "--write-every" => self.write_every = Some(Duration::from_millis(number(value)?)),
+            "--ticks" => self.ticks = Some(value.into()),
+            "--turns" => self.turns = value.split(',').map(Turn::read).collect::<Result<_, _>>()?,
             "--life" => self.life = Duration::from_secs(number(value)?),
             "--child" => self.child = Some(Child::read(value)?),
             "--hop" => self.hop = number(value)?,

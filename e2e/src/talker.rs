@@ -111,7 +111,13 @@ impl Link {
     /// To the guard of `talker`.
     #[track_caller]
     pub fn to_guard_of(project: &Project) -> Link {
-        let path = project.path(".soloist/guards/talker.sock");
+        Link::to(project, "talker")
+    }
+
+    /// To the guard of a service.
+    #[track_caller]
+    pub fn to(project: &Project, service: &str) -> Link {
+        let path = project.path(&format!(".soloist/guards/{service}.sock"));
         wait_until("the guard answers", LIMIT, || {
             let flags = SocketFlags::CLOEXEC;
             let link = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;

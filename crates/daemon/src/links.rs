@@ -103,6 +103,18 @@ impl GuardLink {
         order(self.link.get(), what, &[])
     }
 
+    /// Gives an order once something else is done, if the link is still there then.
+    pub fn order_after<T>(&self, done: impl Future<Output = T> + Send + 'static, what: Order) {
+        let link = Arc::downgrade(&self.link);
+        tokio::spawn(async move {
+            let _ = done.await;
+            if let Some(link) = link.upgrade() {
+                // Its end is told by its reader.
+                let _ = order(link.get(), &what, &[]);
+            }
+        });
+    }
+
     /// Orders a run.
     pub fn spawn(&self, run: &RunOrder) -> io::Result<()> {
         order_spawn(self.link.get(), run)

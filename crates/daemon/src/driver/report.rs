@@ -64,11 +64,7 @@ impl Driver {
                 if let Some(run) = run_of(&run_id) {
                     self.tell(at, Event::Notified { run, notice: notice_to_core(notice, main) });
                 }
-                // Only now: the guard keeps an answer until it has led to what follows from it.
-                if !ticks.is_empty() {
-                    self.order(claim, &Order::Heard { ticks });
-                }
-                return;
+                return self.confirm(claim, ticks);
             }
             Report::OverMemory { run_id, kib, max_kib } => {
                 run_of(&run_id).map(|run| Event::OverMemory { run, what: memory_words(kib, max_kib) })
@@ -83,6 +79,16 @@ impl Driver {
         };
         if let Some(event) = event {
             self.tell(at, event);
+        }
+    }
+
+    /// Tells the guard that answers to ticks were heard, once the history has them: if we are killed before, the next
+    /// daemon hears them again.
+    fn confirm(&self, claim: ClaimId, ticks: Vec<String>) {
+        let guard = self.held.get(&claim).and_then(|held| held.guard.as_ref());
+        if let Some(guard) = guard.filter(|_| !ticks.is_empty()) {
+            let history = self.history.clone();
+            guard.order_after(async move { history.settle().await }, Order::Heard { ticks });
         }
     }
 

@@ -264,3 +264,23 @@ fn a_run_finds_when_its_schedule_wanted_it() {
         text => Err(text),
     });
 }
+
+#[test]
+fn a_daemon_that_is_killed_again_and_again_loses_no_answer() {
+    let shop = Workshop::new("ok", "every = \"10ms\"");
+    let mut count = 0;
+    for _ in 0..5 {
+        count = shop.wait_for_ticks(count + 10).len();
+        let dead = daemon::kill(&shop.project);
+        daemon::wait_for_another(&shop.project, dead, LIMIT);
+    }
+    let ticks = shop.wait_for_ticks(count + 10);
+    for one in &ticks {
+        shop.wait_for_told("answered", &format!("did {}", one.tick), 1);
+    }
+    assert!(ticks.iter().all(|one| one.pid == ticks[0].pid), "{ticks:?}");
+    let mut ids: Vec<&str> = ticks.iter().map(|one| one.tick.as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), ticks.len(), "none is given twice");
+}

@@ -36,6 +36,7 @@ use windows as platform;
 #[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "windows")))]
 compile_error!("soloist has a platform for Linux, macOS and Windows; this target is none of them");
 
+pub use platform::changes::{ClockWatch, FolderWatch};
 pub use platform::ports::{listeners, owners_among, sockets};
 pub use platform::sweep::{end as end_survivors, survivors};
 pub use platform::tree::descendants;

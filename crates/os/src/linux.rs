@@ -4,6 +4,7 @@
 pub mod beside;
 pub mod bounds;
 pub mod cgroup;
+pub mod changes;
 mod handle;
 pub mod limits;
 pub mod notify;

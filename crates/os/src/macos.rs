@@ -11,5 +11,6 @@ crate::unbuilt::unbuilt! {
     signals: "signals as events need kqueue EVFILT_SIGNAL",
     spawn: "starting a program needs a fork without clone3 and close_range",
     tree: "a tree without a subreaper needs its session, a snapshot of parents and the cookie",
+    changes: "watching folders needs kqueue EVFILT_VNODE, and the clock a notification of its own",
     ports: "the owners of a port need proc_pidfdinfo",
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::survivor::{Stuck, Survivor, Swept, Traces};
 type Holders = HashMap<u64, Vec<u32>>;
 
 fn is_a_descriptor<T: AsFd + Debug>() {}
+fn has_a_descriptor<T: AsRawFd + Debug>() {}
 fn is_told<T: Debug>() {}
 
 /// All that the portable files ask of `platform`.
@@ -27,6 +28,7 @@ macro_rules! has_the_shape {
     ($platform:ident) => {{
         use crate::$platform::Handle;
         use crate::$platform::cgroup::Leaf;
+        use crate::$platform::changes::{ClockWatch, FolderWatch};
         use crate::$platform::notify::Receiver;
         use crate::$platform::signals::Signals;
         use crate::$platform::spawn::{Surroundings, close_all_but, spawn};
@@ -100,6 +102,13 @@ macro_rules! has_the_shape {
         let _: fn(i32) -> io::Result<()> = tree::hear_parent_end;
         let _: fn(u32) -> bool = tree::is_stopped;
 
+        has_a_descriptor::<ClockWatch>();
+        let _: fn() -> io::Result<ClockWatch> = ClockWatch::new;
+        let _: fn(&ClockWatch) -> io::Result<()> = ClockWatch::quiet;
+        has_a_descriptor::<FolderWatch>();
+        let _: fn(&[(&Path, Option<&str>)]) -> io::Result<FolderWatch> = FolderWatch::new;
+        let _: fn(&FolderWatch) -> bool = FolderWatch::has_changed;
+
         let _: fn(u16) -> io::Result<Vec<Socket>> = ports::sockets;
         let _: fn(u16) -> io::Result<Vec<Listener>> = ports::listeners;
         let _: fn(&[u64], &[u32]) -> io::Result<Holders> = ports::owners_among;
@@ -118,19 +127,21 @@ macro_rules! refuses {
     ($platform:ident, $system:literal) => {{
         use crate::$platform::spawn::{Surroundings, spawn};
         use crate::$platform::{
-            self as platform, beside, bounds, cgroup, notify, ports, signals, sweep, tree,
+            self as platform, beside, bounds, cgroup, changes, notify, ports, signals, sweep, tree,
         };
 
         let me = std::process::id();
         let traces = Traces { claim: "claim".into(), record: None, zygote: Some(me), spare: vec![] };
         let begins = concat!("soloist is not built for ", $system, " yet: ");
-        let refusals: [Option<io::Error>; 16] = [
+        let refusals: [Option<io::Error>; 18] = [
             beside::start_beside(&[Path::new("/bin/true")], &[], rustix::stdio::stdin()).err(),
             platform::stat(me).err(),
             platform::boot_id().err(),
             platform::pid_namespace().err(),
             platform::Handle::open(me).err(),
             cgroup::Leaf::make("leaf").err(),
+            changes::ClockWatch::new().err(),
+            changes::FolderWatch::new(&[]).err(),
             notify::Receiver::bind(Path::new("socket")).err(),
             notify::Receiver::bind_abstract("socket").err(),
             cgroup::Leaf::make_for("leaf", &Limits::default()).err(),

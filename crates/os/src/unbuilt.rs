@@ -21,6 +21,7 @@ macro_rules! unbuilt {
         signals: $signals:literal,
         spawn: $spawn:literal,
         tree: $tree:literal,
+        changes: $changes:literal,
         ports: $ports:literal,
     ) => {
         use std::io;
@@ -402,6 +403,56 @@ macro_rules! unbuilt {
             /// Whether a process was stopped by a signal.
             pub fn is_stopped(_pid: u32) -> bool {
                 false
+            }
+        }
+
+        pub mod changes {
+            use std::io;
+            use std::os::fd::{AsRawFd, RawFd};
+            use std::path::Path;
+
+            /// A watch over the wall clock. There is none.
+            #[derive(Debug)]
+            pub enum ClockWatch {}
+
+            impl ClockWatch {
+                /// Watches from now on.
+                pub fn new() -> io::Result<ClockWatch> {
+                    Err(super::lacking($changes))
+                }
+
+                /// Takes note of it, and watches on.
+                pub fn quiet(&self) -> io::Result<()> {
+                    match *self {}
+                }
+            }
+
+            impl AsRawFd for ClockWatch {
+                fn as_raw_fd(&self) -> RawFd {
+                    match *self {}
+                }
+            }
+
+            /// A watch over folders. There is none.
+            #[derive(Debug)]
+            pub enum FolderWatch {}
+
+            impl FolderWatch {
+                /// Watches folders from now on.
+                pub fn new(_folders: &[(&Path, Option<&str>)]) -> io::Result<FolderWatch> {
+                    Err(super::lacking($changes))
+                }
+
+                /// Whether anything has happened that matters.
+                pub fn has_changed(&self) -> bool {
+                    match *self {}
+                }
+            }
+
+            impl AsRawFd for FolderWatch {
+                fn as_raw_fd(&self) -> RawFd {
+                    match *self {}
+                }
             }
         }
 

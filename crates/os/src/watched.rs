@@ -1,4 +1,4 @@
-//! A link or alarm watched by the daemon's event loop. Only here because telling the loop of a descriptor is unsafe:
+//! A link, an alarm or a watch over something outside, watched by the daemon's event loop. Only here because telling the loop of a descriptor is unsafe:
 //! the descriptor must stay what it is as long as it is watched. Guards never use it.
 
 use std::io;
@@ -9,16 +9,21 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use crate::clock::Alarm;
 use crate::link::Link;
+use crate::{ClockWatch, FolderWatch};
 
 /// What may be watched: it owns one descriptor and never exchanges it.
 pub trait Fixed: AsRawFd + sealed::Sealed {}
 impl Fixed for Link {}
 impl Fixed for Alarm {}
+impl Fixed for ClockWatch {}
+impl Fixed for FolderWatch {}
 
 mod sealed {
     pub trait Sealed {}
     impl Sealed for crate::link::Link {}
     impl Sealed for crate::clock::Alarm {}
+    impl Sealed for crate::ClockWatch {}
+    impl Sealed for crate::FolderWatch {}
 }
 
 /// A descriptor the loop wakes up for when it is readable.

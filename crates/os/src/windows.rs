@@ -12,5 +12,6 @@ crate::unbuilt::unbuilt! {
     signals: "the polite stop needs a process that sends CTRL_C to the child's console",
     spawn: "starting a program needs CreateProcess into a Job Object",
     tree: "a tree needs a Job Object, kill on close and no breakaway",
+    changes: "watching folders needs ReadDirectoryChangesW, and the clock WM_TIMECHANGE",
     ports: "the owners of a port need GetExtendedTcpTable",
 }

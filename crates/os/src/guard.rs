@@ -8,6 +8,7 @@ pub mod body;
 mod keeper;
 pub(crate) mod notify;
 mod output;
+mod revival;
 pub mod zygote;
 
 use std::io;
@@ -22,6 +23,8 @@ use crate::link::Link;
 use crate::program::{Program, SpawnError};
 use crate::record::Holder;
 use crate::survivor::Stuck;
+
+pub use revival::Charge;
 
 /// The version of what is said here. A guard outlives the daemon that made it, so readers take what older ones say.
 pub const PROTOCOL: u32 = 2;

@@ -1,17 +1,19 @@
 //! The zygote: a small single-threaded child of the daemon that forks guards. A guard forked from it shares its pages
-//! and is there in a tenth of a millisecond. As a subreaper it inherits what a killed guard leaves behind.
+//! and is there in a tenth of a millisecond. As a subreaper it inherits what a killed guard leaves behind. Where no guard
+//! is left to do it, it brings its daemon back when that dies.
 
 use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::{Deserialize, Serialize};
 
-use super::{Assignment, body};
+use super::revival::Orphan;
+use super::{Assignment, Charge, body};
 use crate::claim::Claim;
 use crate::link::Link;
 use crate::platform::signals::Signals;
@@ -35,14 +37,21 @@ pub fn request(zygote: &Link, assignment: &Assignment, claim: &Claim) -> io::Res
     Ok(ours)
 }
 
-/// The zygote's life: until its daemon ends. Guards live on.
+/// Tells the zygote what to do when its daemon dies: to bring it back, or nothing.
+pub fn charge(zygote: &Link, charge: Option<&Charge>) -> io::Result<()> {
+    zygote.send_within(&serde_json::to_vec(&charge).map_err(io::Error::other)?, &[], SEND_LIMIT)
+}
+
+/// The zygote's life: until its daemon ends, or is back if it was charged with that. Guards live on.
 pub fn live(daemon: OwnedFd) -> io::Result<()> {
     let daemon = Link::from(daemon);
     tree::become_subreaper()?;
     crate::name_process("soloist-zygote");
     let signals = Signals::catch(&[libc::SIGCHLD])?;
     // The terminal's and the session's signals are the daemon's matter; it ends us by ending.
-    let _ignored = Signals::catch(&[libc::SIGINT, libc::SIGHUP, libc::SIGTERM, libc::SIGQUIT])?;
+    let ends = Signals::catch(&[libc::SIGINT, libc::SIGHUP, libc::SIGTERM, libc::SIGQUIT])?;
+    let (parent, since) = (rustix::process::getppid(), Instant::now());
+    let mut charge: Option<Charge> = None;
     let mut guards: Vec<u32> = Vec::new();
     let mut waiting = Waiting::new();
     loop {
@@ -57,6 +66,9 @@ pub fn live(daemon: OwnedFd) -> io::Result<()> {
         guards.retain(|guard| !reaped.iter().any(|dead| dead.pid == *guard));
         let has_ended = loop {
             match daemon.receive() {
+                Ok(Some((bytes, fds))) if fds.is_empty() => {
+                    charge = serde_json::from_slice(&bytes).unwrap_or(charge)
+                }
                 Ok(Some((bytes, fds))) => waiting.push(&bytes, fds),
                 Ok(None) => break true,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break false,
@@ -72,6 +84,10 @@ pub fn live(daemon: OwnedFd) -> io::Result<()> {
         }
         waiting.bytes.clear();
         if has_ended {
+            if let Some(charge) = charge {
+                let parent = parent.map(|pid| pid.as_raw_nonzero().get() as u32);
+                charge.fulfil(&mut Orphan { parent, since, guards, signals: &signals, ends: &ends });
+            }
             return Ok(());
         }
     }

@@ -1,39 +1,24 @@
 //! What a guard does when no daemon is linked to it any more: it stops its tree, or brings the daemon back. Of many
 //! guards one starts it: whoever gets the start lock, which clients take as well. With a daemon there is no timer.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
-
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::{Body, Mode, Tree};
 use crate::claim::Claim;
-use crate::guard::{DAEMON_READY, OnDaemonExit, Revival};
+use crate::guard::revival::{SOUND_LIFE, Started, WORD_LIMIT, Word, pause};
+use crate::guard::{OnDaemonExit, Revival};
 use crate::layout::Layout;
 use crate::link::is_listening;
-use crate::platform::beside::start_beside;
 
 /// The zygote ends with its daemon. What is started while it lives would be its child, and so look like something that
 /// a dead guard has left to it.
 const ZYGOTE_PAUSE: Duration = Duration::from_millis(3);
 /// A zygote that stands still does not keep the daemon away: after so many looks it does not matter any more.
 const ZYGOTE_LOOKS: u32 = 60;
-/// How long a daemon may take until it says its word.
-const WORD_LIMIT: Duration = Duration::from_secs(15);
-/// Between tries, another guard's or client's included: the first few are quick, for a daemon may be killed while it
-/// starts; then doubled up to the last.
-const QUICK_TRIES: u32 = 5;
-const QUICK_PAUSE: Duration = Duration::from_millis(100);
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LAST_PAUSE: Duration = Duration::from_secs(60);
 /// A guard whose tree is empty keeps the claim from others while it tries; after so many tries, which is half a minute,
 /// its record must do.
 const TRIES_WITHOUT_TREE: u32 = 10;
-/// A daemon that lived so long has not died of being started.
-const SOUND_LIFE: Duration = Duration::from_secs(10);
 /// Every early death delays the next start by a little more, so that one that dies of its work does not eat a processor;
 /// never by so much that it is not back within a second.
 const DEATH_PAUSE: Duration = Duration::from_micros(500);
@@ -59,19 +44,9 @@ enum Stage {
     /// None is; look again then.
     Due { at: Instant },
     /// We have started one. While the lock is held nobody else starts another.
-    Started { _lock: Claim, word: File, said: Vec<u8>, until: Instant },
+    Started { _lock: Claim, daemon: Started, until: Instant },
     /// There is nothing more to do for us.
     Done,
-}
-
-/// What a daemon that was started has said so far.
-enum Word {
-    /// Not enough.
-    Nothing,
-    /// It answers.
-    Ready,
-    /// It ended, or said that it cannot.
-    Failed,
 }
 
 impl Vigil {
@@ -98,7 +73,7 @@ impl Vigil {
     /// What becomes readable when a daemon that was started says something.
     pub(super) fn word(&self) -> Option<BorrowedFd<'_>> {
         match &self.stage {
-            Stage::Started { word, .. } => Some(word.as_fd()),
+            Stage::Started { daemon, .. } => Some(daemon.word()),
             Stage::Calm | Stage::Due { .. } | Stage::Done => None,
         }
     }
@@ -108,10 +83,7 @@ impl Vigil {
     }
 
     fn try_again(&mut self, now: Instant) {
-        let pause = match self.tries.checked_sub(QUICK_TRIES) {
-            None => QUICK_PAUSE,
-            Some(doubled) => FIRST_PAUSE.saturating_mul(1 << doubled.min(6)).min(LAST_PAUSE),
-        };
+        let pause = pause(self.tries);
         self.tries += 1;
         self.stage = Stage::Due { at: now + pause };
     }
@@ -133,19 +105,9 @@ impl Vigil {
     }
 
     fn hear(&mut self) -> Word {
-        let Stage::Started { word, said, .. } = &mut self.stage else { return Word::Nothing };
-        let mut bytes = [0u8; 1024];
-        loop {
-            match word.read(&mut bytes) {
-                Ok(0) => return Word::Failed,
-                Ok(length) => said.extend_from_slice(&bytes[..length]),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Word::Nothing,
-                Err(_) => return Word::Failed,
-            }
-            if said.ends_with(format!("{DAEMON_READY}\n").as_bytes()) {
-                return Word::Ready;
-            }
+        match &mut self.stage {
+            Stage::Started { daemon, .. } => daemon.hear(),
+            Stage::Calm | Stage::Due { .. } | Stage::Done => Word::Nothing,
         }
     }
 }
@@ -232,23 +194,14 @@ impl Body {
                 self.was_asked = true;
                 self.begin_stop(self.stop_grace);
             }
-            (OnDaemonExit::Keep, Some(lock), Some(revival)) => match start(revival) {
-                Ok(word) => {
+            (OnDaemonExit::Keep, Some(lock), Some(revival)) => match Started::start(revival) {
+                Ok(daemon) => {
                     let until = now + WORD_LIMIT;
-                    self.vigil.stage = Stage::Started { _lock: lock, word, said: Vec::new(), until };
+                    self.vigil.stage = Stage::Started { _lock: lock, daemon, until };
                 }
                 Err(_) => self.vigil.try_again(now),
             },
             (OnDaemonExit::Keep, _, _) => self.vigil.try_again(now),
         }
     }
-}
-
-/// Starts the daemon beside us, not below: it must be no part of the tree that we stop. Our environment is the one it
-/// gave its zygote: its own, without anything of a run.
-fn start(revival: &Revival) -> io::Result<File> {
-    let (word, end) = pipe_with(PipeFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&word, true)?;
-    start_beside(&[&revival.program, Path::new("/proc/self/exe")], &revival.arguments, end.as_fd())?;
-    Ok(File::from(word))
 }

@@ -30,6 +30,9 @@ pub struct DaemonStatus {
     /// What there is to say about it: a ledger that was lost, a binary that it could not become.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Where its time zone rules come from, and how new they are.
+    #[serde(default)]
+    pub zones: String,
 }
 
 /// So many of the last lines of a failed run are told.

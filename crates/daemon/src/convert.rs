@@ -8,6 +8,7 @@ use soloist_api::status::{ExitStatus, HolderStatus, Refusal, Said, ServiceStatus
 use soloist_core::event::{Answer, Cause, Exit, Notice as CoreNotice, Said as CoreSaid, Watchdog};
 use soloist_core::id::TickId;
 use soloist_core::plan::Kind;
+use soloist_core::schedule::civil::{Clock, Moment};
 use soloist_core::state::{Refusal as CoreRefusal, Status};
 use soloist_core::time::Time;
 use soloist_os::claim::HeldBy;
@@ -76,18 +77,19 @@ pub fn moment(ms: u64) -> Option<Timestamp> {
     Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()
 }
 
+/// How the wall clock stands to the boot clock now.
+pub fn clock() -> Clock {
+    Clock { boot_ns: soloist_os::clock::wall_at_boot() }
+}
+
 /// A moment on the boot clock as one on the wall: right as long as nobody sets the clock, which people then see.
 pub fn wall(at: Time) -> Option<Timestamp> {
-    let now = soloist_os::clock::since_boot();
-    let wall = Duration::from_millis(soloist_os::clock::wall_ms());
-    let moment_of = (wall + at.0).saturating_sub(now);
-    moment(u64::try_from(moment_of.as_millis()).ok()?)
+    moment(u64::try_from(clock().wall(at).0).ok()?)
 }
 
 /// A moment on the wall as one on the boot clock; a moment before the boot is the boot.
 pub fn since_boot(ms: u64) -> Time {
-    let ago = Duration::from_millis(soloist_os::clock::wall_ms().saturating_sub(ms));
-    Time(soloist_os::clock::since_boot().saturating_sub(ago))
+    clock().boot(Moment(i64::try_from(ms).unwrap_or(i64::MAX)))
 }
 
 /// The word for a kind of holder.

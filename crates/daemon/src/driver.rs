@@ -1,10 +1,12 @@
 //! The driver: takes one input at a time, tells the core, performs the effects in order, and tells everybody who
 //! listens what changed. Performing is `driver/perform.rs`, answering clients `driver/answer.rs`, taking over what an
 //! earlier daemon left `driver/adopt.rs`, leaving for another binary `driver/successor.rs`, telling the history
-//! `driver/past.rs`.
+//! `driver/past.rs`, the time around schedules `driver/clock.rs`.
 
 mod adopt;
 mod answer;
+mod charge;
+mod clock;
 mod last_words;
 mod past;
 mod perform;
@@ -31,6 +33,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::config::Declared;
 use crate::driver::answer::Waiter;
+use crate::driver::clock::Clocks;
 use crate::driver::past::Traces;
 use crate::driver::probe::Tries;
 pub use crate::driver::successor::End;
@@ -75,6 +78,8 @@ struct Held {
     at: usize,
     claim: Claim,
     guard: Option<GuardLink>,
+    /// Its guard would bring this daemon back.
+    is_reviver: bool,
     is_releasing: bool,
 }
 
@@ -87,6 +92,8 @@ pub struct Driver {
     held: HashMap<ClaimId, Held>,
     claims_given: u64,
     zygote: Option<Zygote>,
+    /// It is the zygote that would bring this daemon back.
+    is_charged: bool,
     inbox: Inbox,
     inputs: mpsc::UnboundedReceiver<Input>,
     /// Answers that were there at once, given to the core before anything else.
@@ -96,6 +103,7 @@ pub struct Driver {
     events: broadcast::Sender<ApiEvent>,
     history: History,
     is_ending: bool,
+    clocks: Clocks,
     /// The way to a binary that becomes the daemon.
     succession: Succession,
     /// How guards bring this daemon back.
@@ -124,6 +132,7 @@ impl Driver {
             held: HashMap::new(),
             claims_given: 0,
             zygote: None,
+            is_charged: false,
             inbox,
             inputs,
             at_once: VecDeque::new(),
@@ -132,6 +141,7 @@ impl Driver {
             events,
             history,
             is_ending: false,
+            clocks: Clocks::read(),
             succession: Succession::default(),
             revival: upgrade::revival(&layout),
             layout,
@@ -177,9 +187,13 @@ impl Driver {
             }
             self.publish();
         }
+        if self.succession.is_open() {
+            self.leave_followed();
+        }
         // No claim is held, so no guard needs its parent any more; or none of them will notice.
         if let Some(zygote) = self.zygote.take() {
             zygote.reap();
+            self.is_charged = false;
         }
         Ok(self.succession.end())
     }
@@ -197,12 +211,9 @@ impl Driver {
         match input {
             Input::Guard { claim, report } => self.take_report(claim, report),
             Input::GuardEnded { claim } => self.take_guard_end(claim),
-            Input::ZygoteEnded => {
-                self.log.say("the zygote ended; the next guard gets a new one");
-                if let Some(zygote) = self.zygote.take() {
-                    zygote.reap();
-                }
-            }
+            Input::ZygoteEnded => self.take_zygote_end(),
+            Input::ClockSet => self.look_at_clock(),
+            Input::ZonesChanged => self.take_zones(),
             Input::Seen { at, event } => self.tell(at, event),
             Input::Sought { at, found } => self.take_sought(at, found.map(|found| *found)),
             Input::List { reply } => drop(reply.send(Ok(self.status_of_all()))),
@@ -238,6 +249,7 @@ impl Driver {
             }
         }
         self.answer_waiters();
+        self.charge_zygote();
     }
 
     /// Adds an instance; what it was asked to be is not known yet.
@@ -254,6 +266,7 @@ impl Driver {
             is_sought: false,
             lost: None,
         });
+        self.tell_clock(at);
         at
     }
 }

@@ -37,6 +37,10 @@ pub enum Input {
     },
     /// The zygote ended.
     ZygoteEnded,
+    /// Somebody may have set the wall clock.
+    ClockSet,
+    /// Zone rules have changed.
+    ZonesChanged,
     /// A look that took longer has an answer for the core.
     Seen {
         /// The instance's position.

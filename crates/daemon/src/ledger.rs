@@ -27,6 +27,8 @@ struct Page {
 struct Entry {
     /// Since when, in milliseconds since 1970 UTC: a run that began before says nothing about this wish.
     since_ms: u64,
+    /// Its schedule was followed up to then at least, on the same clock; 0: since the wish. Not written with every run.
+    followed_ms: u64,
 }
 
 /// The open ledger of a project.
@@ -100,10 +102,31 @@ impl Ledger {
     pub fn note(&mut self, name: &str, is_up: bool) {
         if is_up {
             let since_ms = soloist_os::clock::wall_ms();
-            self.page.up.entry(name.to_owned()).or_insert(Entry { since_ms });
+            self.page.up.entry(name.to_owned()).or_insert(Entry { since_ms, ..Entry::default() });
         } else {
             self.page.up.remove(name);
         }
+    }
+
+    /// Whether an instance is wanted up, as far as the file said and was told since.
+    pub fn wishes(&self, name: &str) -> bool {
+        self.page.up.contains_key(name)
+    }
+
+    /// Its schedule begins to be followed, or to be followed anew; says whether it is wanted at all.
+    pub fn follow(&mut self, name: &str) -> bool {
+        let entry = self.page.up.get_mut(name);
+        entry.map(|entry| entry.followed_ms = soloist_os::clock::wall_ms()).is_some()
+    }
+
+    /// All schedules were followed up to then.
+    pub fn follow_all(&mut self, until_ms: u64) {
+        self.page.up.values_mut().for_each(|entry| entry.followed_ms = until_ms);
+    }
+
+    /// Up to when the schedule of a wanted instance was followed at least.
+    pub fn followed(&self, name: &str) -> Option<u64> {
+        self.page.up.get(name).map(|entry| entry.followed_ms.max(entry.since_ms))
     }
 
     /// Replaces the file whole.
@@ -164,6 +187,24 @@ mod tests {
         let now = soloist_os::clock::wall_ms();
         assert!(!ledger.covers("api", now - 60_000) && ledger.covers("api", now + 1));
         assert!(!ledger.covers("db", now + 1));
+    }
+
+    #[test]
+    fn up_to_when_a_schedule_was_followed_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.json");
+        let (mut ledger, _) = Ledger::open(&path);
+        ledger.note("scan", true);
+        let began = ledger.followed("scan").unwrap();
+        assert!(
+            began > 0 && ledger.follow("scan") && !ledger.follow("db") && ledger.followed("db").is_none()
+        );
+        ledger.follow_all(began + 60_000);
+        ledger.write().unwrap();
+        // A wish that is said again is the same wish.
+        let (mut ledger, _) = Ledger::open(&path);
+        ledger.note("scan", true);
+        assert_eq!(ledger.followed("scan"), Some(began + 60_000));
     }
 
     #[test]

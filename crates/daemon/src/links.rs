@@ -5,11 +5,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use soloist_core::id::ClaimId;
 use soloist_os::claim::Claim;
-use soloist_os::guard::{Assignment, Order, Report, RunOrder, order, order_spawn, read_report, zygote};
+use soloist_os::guard::{
+    Assignment, Charge, Order, Report, RunOrder, order, order_spawn, read_report, zygote,
+};
 use soloist_os::layout::Place;
 use soloist_os::link::Link;
 use soloist_os::watched::Watched;
@@ -20,11 +22,15 @@ use crate::service::RUN_VARIABLES;
 /// The argument by which the binary knows that it is to be a zygote.
 pub const ZYGOTE_ARGUMENT: &str = "__zygote";
 
+/// A zygote that ends so soon cannot live here.
+const YOUNG: Duration = Duration::from_secs(1);
+
 /// A running zygote.
 #[derive(Debug)]
 pub struct Zygote {
     link: Arc<Watched<Link>>,
     child: Child,
+    since: Instant,
 }
 
 impl Zygote {
@@ -50,7 +56,7 @@ impl Zygote {
             let _ = watched.readable().await;
             let _ = inbox.send(Input::ZygoteEnded);
         });
-        Ok(Zygote { link, child })
+        Ok(Zygote { link, child, since: Instant::now() })
     }
 
     /// Has a guard forked for a claim.
@@ -62,6 +68,16 @@ impl Zygote {
         inbox: &Inbox,
     ) -> io::Result<GuardLink> {
         GuardLink::watch(zygote::request(self.link.get(), assignment, claim)?, id, inbox)
+    }
+
+    /// Tells it what to do when this daemon dies.
+    pub fn charge(&self, charge: Option<&Charge>) -> io::Result<()> {
+        zygote::charge(self.link.get(), charge)
+    }
+
+    /// Whether it has only just begun to live.
+    pub fn is_young(&self) -> bool {
+        self.since.elapsed() < YOUNG
     }
 
     /// Ends it, if it has not ended.
@@ -169,9 +185,9 @@ const ANSWER_LIMIT: Duration = Duration::from_millis(300);
 pub fn find(place: &Place) -> io::Result<Found> {
     let link = Link::connect(&place.socket())?;
     order(&link, &Order::Status, &[])?;
-    let end = std::time::Instant::now() + ANSWER_LIMIT;
+    let end = Instant::now() + ANSWER_LIMIT;
     loop {
-        let left = end.saturating_duration_since(std::time::Instant::now());
+        let left = end.saturating_duration_since(Instant::now());
         let Some((bytes, fds)) = link.receive_within(left)? else {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the guard ended"));
         };

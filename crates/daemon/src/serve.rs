@@ -29,7 +29,7 @@ use crate::inbox::{Inbox, Input};
 use crate::ledger::Ledger;
 use crate::service::RUN_VARIABLES;
 use crate::upgrade::{Left, Legacy, become_daemon};
-use crate::{convert, http, keys};
+use crate::{convert, http, keys, zones};
 
 /// The argument by which the binary knows that it is to be a daemon.
 pub const DAEMON_ARGUMENT: &str = "__daemon";
@@ -112,10 +112,17 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
     let result = runtime.block_on(async {
         let since = convert::moment(soloist_os::clock::wall_ms()).unwrap_or_default();
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        let daemon =
-            DaemonStatus { pid: std::process::id(), since, version, taken_over: 0, note: said.clone() };
+        let daemon = DaemonStatus {
+            pid: std::process::id(),
+            since,
+            version,
+            taken_over: 0,
+            note: said.clone(),
+            zones: zones::source(),
+        };
         let mut driver = Driver::new(layout.clone(), daemon, ledger, log.clone(), given);
         log.say(&format!("daemon {} for {}", std::process::id(), layout.root.display()));
+        driver.watch_the_time();
         driver.take_over(&config);
         // Only now: until here a predecessor's links told the guards that their daemon is there.
         drop(links);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use soloist_core::plan::Plan;
 use soloist_core::schedule::civil::Moment;
+use soloist_os::clock::TEST_CLOCK;
 use soloist_os::guard::{Assignment, RunOrder};
 use soloist_os::layout::{Layout, Place};
 use soloist_os::record::Holder;
@@ -100,7 +101,7 @@ fn environment(
 ) -> Vec<(String, String)> {
     let mut env: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| !RUN_VARIABLES.contains(&name.as_str()))
+        .filter(|(name, _)| !RUN_VARIABLES.contains(&name.as_str()) && name != TEST_CLOCK)
         .collect();
     // Python keeps lines back when its output is no terminal; a log that lags is no log.
     env.entry("PYTHONUNBUFFERED".to_owned()).or_insert_with(|| "1".to_owned());

@@ -20,6 +20,7 @@ use super::probe::Tries;
 use super::{Driver, now};
 use crate::config::{Config, Declared, Program};
 use crate::convert::{cause_to_core, exit_to_core, notice_to_core, since_boot};
+use crate::history::read::Turns;
 use crate::inbox::{Inbox, Input};
 use crate::links::{self, Found, GuardLink};
 use crate::service;
@@ -40,12 +41,12 @@ impl Driver {
                 self.add(undeclared(&record), place);
             }
         }
+        let turns = Turns::open(&self.layout.history());
         for at in 0..self.services.len() {
-            self.take_over_one(at);
+            self.take_over_one(at, &turns);
         }
-        if let Err(e) = self.ledger.write() {
-            self.log.say(&format!("the ledger is behind: {e}"));
-        }
+        self.write_ledger();
+        self.charge_zygote();
         // Nobody has asked yet, so nobody is told.
         self.project.take_touched();
     }
@@ -53,10 +54,13 @@ impl Driver {
     /// Brings the declared programs in. A changed declaration counts from the next start on.
     pub(super) fn declare(&mut self, config: &Config) {
         self.project.set_strategy(config.strategy);
+        let mut is_followed = false;
         for declared in &config.declared {
             match self.project.position(&declared.name) {
                 Some(at) => {
                     if self.services[at].declared != *declared {
+                        is_followed |= self.services[at].declared.plan.schedule != declared.plan.schedule
+                            && self.ledger.follow(&declared.name);
                         self.project.replan(now(), at, declared.plan.clone(), declared.print());
                         self.services[at].declared = declared.clone();
                     }
@@ -66,6 +70,9 @@ impl Driver {
                     Err(e) => self.log.say(&format!("{}: {e}", declared.name)),
                 },
             }
+        }
+        if is_followed {
+            self.write_ledger();
         }
     }
 
@@ -79,13 +86,16 @@ impl Driver {
             .collect()
     }
 
-    fn take_over_one(&mut self, at: usize) {
+    fn take_over_one(&mut self, at: usize, turns: &Turns) {
         let name = self.project.name(at).to_owned();
         let place = self.services[at].place.clone();
         let record = Record::read(&place.record())
             .filter(|record| record.holder == Holder::Daemon && record.project == self.layout.root);
         let is_guarded = record.as_ref().is_some_and(Record::is_guarded);
         let wanted = if self.ledger.is_up(&name, is_guarded) { Wanted::Up } else { Wanted::Down };
+        if let Some(followed) = self.followed(at, record.as_ref(), turns) {
+            self.project.remember(at, followed);
+        }
         if let Some(record) = record.as_ref().filter(|record| record.is_guarded()) {
             match links::find(&place) {
                 Ok(found) => {
@@ -237,8 +247,10 @@ impl Driver {
                 if let Some(revival) = self.revival.clone() {
                     let _ = link.order(&Order::Revive { revival });
                 }
+                let is_reviver = self.revival.is_some() && self.outlives(at);
                 if let Some(held) = self.held.get_mut(&claim) {
                     held.guard = Some(link);
+                    held.is_reviver = is_reviver;
                 }
             }
             Err(e) => self.log.say(&format!("the link to guard {} broke: {e}", guard.pid)),

@@ -282,7 +282,7 @@ impl Driver {
     }
 
     /// Reads soloist.toml again: what people changed since counts from the next start on.
-    fn reload(&mut self) -> Result<Config, Problem> {
+    pub(super) fn reload(&mut self) -> Result<Config, Problem> {
         let config = keys::config_or_empty(&self.layout)?;
         self.declare(&config);
         Ok(config)

@@ -12,7 +12,6 @@ use soloist_os::record::Holder;
 
 use super::{Driver, Held, Service};
 use crate::inbox::Input;
-use crate::links::Zygote;
 use crate::{foreground, ports, service};
 
 impl Driver {
@@ -45,6 +44,10 @@ impl Driver {
         for (at, wanted) in records {
             self.ledger.note(self.project.name(*at), *wanted == Wanted::Up);
         }
+        self.write_ledger();
+    }
+
+    pub(super) fn write_ledger(&mut self) {
         if let Err(e) = self.ledger.write() {
             self.log.say(&format!("the ledger is behind: {e}"));
         }
@@ -140,13 +143,15 @@ impl Driver {
     pub(super) fn hold(&mut self, at: usize, claim: Claim) -> ClaimId {
         self.claims_given += 1;
         let id = ClaimId(self.claims_given);
-        self.held.insert(id, Held { at, claim, guard: None, is_releasing: false });
+        self.held.insert(id, Held { at, claim, guard: None, is_reviver: false, is_releasing: false });
         id
     }
 
     fn release(&mut self, claim: ClaimId) {
         let Some(held) = self.held.get_mut(&claim) else { return };
         held.is_releasing = true;
+        self.charge_zygote();
+        let Some(held) = self.held.get(&claim) else { return };
         match &held.guard {
             // It ends when its tree is empty; the end of its link says so.
             Some(guard) => drop(guard.order(&Order::Release)),
@@ -166,9 +171,7 @@ impl Driver {
 
     /// Makes sure that a claim has a guard.
     fn guard(&mut self, id: ClaimId) -> std::io::Result<()> {
-        if self.zygote.is_none() {
-            self.zygote = Some(Zygote::start(self.inbox.clone(), self.descriptor_limit)?);
-        }
+        self.zygote(true)?;
         let (Some(zygote), Some(held)) = (&self.zygote, self.held.get_mut(&id)) else { return Ok(()) };
         if held.guard.is_none() {
             let assignment = service::assignment(&self.layout, &self.services[held.at].place, Holder::Daemon);
@@ -203,10 +206,12 @@ impl Driver {
         );
         order.cause = cause.to_string();
         order.revival.clone_from(&self.revival);
-        match self.held.get(&claim).and_then(|held| held.guard.as_ref()) {
-            Some(guard) => guard.spawn(&order),
-            None => Err(std::io::Error::other("the claim is not held any more")),
-        }
+        let outlives = self.outlives(at);
+        let gone = || std::io::Error::other("the claim is not held any more");
+        let held = self.held.get_mut(&claim).ok_or_else(gone)?;
+        held.guard.as_ref().ok_or_else(gone)?.spawn(&order)?;
+        held.is_reviver = outlives && order.revival.is_some();
+        Ok(())
     }
 
     fn order(&mut self, claim: ClaimId, order: &Order) {

@@ -105,9 +105,6 @@ impl Driver {
         let _ = reply.send(Ok(UpgradeAnswer { binary: binary.display().to_string(), version }));
         self.succession.binary = Some(binary);
         self.send_waiters_away();
-        if let Err(e) = self.ledger.write() {
-            self.log.say(&format!("the ledger is behind: {e}"));
-        }
         // Ends every stream of events: their readers come again.
         self.events = broadcast::channel(EVENTS_KEPT).0;
         self.succession.hush = None;

@@ -36,6 +36,26 @@ pub fn read(path: &Path, query: &HistoryQuery) -> Result<History, Problem> {
     Ok(History { entries })
 }
 
+/// When runs were last begun, left out, or given as ticks; of a history that cannot be read nothing is known.
+#[derive(Debug)]
+pub struct Turns(Option<Connection>);
+
+impl Turns {
+    /// Opens the history at a path once for many questions.
+    pub fn open(path: &Path) -> Turns {
+        Turns(open(path).ok())
+    }
+
+    /// The last one of an instance, in milliseconds since 1970 UTC, if it was not before `since_ms`.
+    pub fn last(&self, name: &str, since_ms: u64) -> Option<u64> {
+        let last = "SELECT at FROM entries WHERE service = ?1 AND at >= ?2
+             AND what IN ('started', 'skipped', 'ticked') ORDER BY at DESC LIMIT 1";
+        let mut last = self.0.as_ref()?.prepare_cached(last).ok()?;
+        let at: i64 = last.query_row((name, i64::try_from(since_ms).ok()?), |row| row.get(0)).ok()?;
+        u64::try_from(at).ok()
+    }
+}
+
 fn rows(path: &Path, query: &HistoryQuery) -> rusqlite::Result<Vec<Entry>> {
     let connection = open(path)?;
     let mut found = connection.prepare(&format!(

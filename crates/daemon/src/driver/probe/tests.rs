@@ -30,6 +30,7 @@ fn driver(check: Check) -> (Driver, tempfile::TempDir) {
         version: String::new(),
         taken_over: 0,
         note: None,
+        zones: String::new(),
     };
     let (ledger, _) = Ledger::open(&folder.path().join("ledger"));
     let log = Log::open(&folder.path().join("daemon.log"));

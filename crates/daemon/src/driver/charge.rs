@@ -1,0 +1,53 @@
+//! What the zygote is told to do when this daemon dies: where something is wanted and no guard is there that would, it
+//! brings the daemon back.
+
+use soloist_os::guard::{Charge, OnDaemonExit};
+
+use super::Driver;
+use crate::links::Zygote;
+
+impl Driver {
+    /// Tells it, if that has changed. To be called before a guard is told to end: never may nobody be in charge.
+    pub(super) fn charge_zygote(&mut self) {
+        let is_alone = !self.is_ending && self.is_alone();
+        let Some(revival) = self.revival.clone().filter(|_| is_alone != self.is_charged) else { return };
+        self.is_charged = is_alone;
+        let charge = Charge { project: self.layout.root.clone(), revival };
+        if let Err(e) = self.zygote(is_alone).and_then(|zygote| match zygote {
+            Some(zygote) => zygote.charge(is_alone.then_some(&charge)),
+            None => Ok(()),
+        }) {
+            self.log.say(&format!("nobody would bring this daemon back: {e}"));
+        }
+    }
+
+    /// Whether something waits here for its time, or for another, that ends with this daemon: and all guards with us.
+    fn is_alone(&self) -> bool {
+        let has_reviver = self.held.values().any(|held| held.is_reviver && !held.is_releasing);
+        !has_reviver
+            && (0..self.services.len()).any(|at| {
+                self.ledger.wishes(self.project.name(at)) && self.outlives(at) && !self.project.is_down(at)
+            })
+    }
+
+    /// Whether it goes on when its daemon dies.
+    pub(super) fn outlives(&self, at: usize) -> bool {
+        self.services[at].declared.program.on_daemon_exit == OnDaemonExit::Keep
+    }
+
+    /// The zygote; one that is needed is started if there is none.
+    pub(super) fn zygote(&mut self, is_needed: bool) -> std::io::Result<Option<&Zygote>> {
+        if self.zygote.is_none() && is_needed {
+            self.zygote = Some(Zygote::start(self.inbox.clone(), self.descriptor_limit)?);
+        }
+        Ok(self.zygote.as_ref())
+    }
+
+    pub(super) fn take_zygote_end(&mut self) {
+        let Some(zygote) = self.zygote.take() else { return };
+        self.log.say("the zygote ended; the next guard gets a new one");
+        // Another one that is charged anew; but none after none that cannot live.
+        self.is_charged &= zygote.is_young();
+        zygote.reap();
+    }
+}

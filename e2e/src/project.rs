@@ -28,6 +28,8 @@ pub struct Project {
     state: PathBuf,
     commands: AtomicU32,
     strict: bool,
+    /// The file of its test clock.
+    clock: Option<PathBuf>,
     /// Last: the folder is removed after everything in it was ended.
     _kept: TempDir,
 }
@@ -48,7 +50,7 @@ impl Project {
         let kept = kept.unwrap_or_else(|e| panic!("no folder for a project: {e}"));
         let folder = kept.path().canonicalize().unwrap_or_else(|e| panic!("{e}"));
         let state = folder.join("state");
-        Project { folder, state, commands: AtomicU32::new(0), strict: true, _kept: kept }
+        Project { folder, state, commands: AtomicU32::new(0), strict: true, clock: None, _kept: kept }
     }
 
     /// The same user's: claims of machine scope are shared with the other project.
@@ -63,6 +65,25 @@ impl Project {
     pub fn without_soloist(mut self) -> Project {
         self.strict = false;
         self
+    }
+
+    /// Its daemon goes by a clock that a test may set.
+    #[must_use]
+    #[track_caller]
+    pub fn with_test_clock(mut self) -> Project {
+        let folder = self.folder.join("clock");
+        std::fs::create_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        self.clock = Some(folder.join("ahead"));
+        self.set_test_clock(0);
+        self
+    }
+
+    /// Sets that clock so many milliseconds ahead of the machine's, in one step.
+    #[track_caller]
+    pub fn set_test_clock(&self, ahead: i64) {
+        self.write("clock/next", &ahead.to_string());
+        let (next, clock) = (self.folder.join("clock/next"), self.folder.join("clock/ahead"));
+        std::fs::rename(next, clock).unwrap_or_else(|e| panic!("the test clock: {e}"));
     }
 
     /// The folder, canonical.
@@ -109,6 +130,9 @@ impl Project {
             if key.to_str().is_some_and(|key| key.starts_with("SOLOIST_") || key == "PORT") {
                 command.env_remove(key);
             }
+        }
+        if let Some(clock) = &self.clock {
+            command.env("SOLOIST_TEST_CLOCK", clock);
         }
     }
 

@@ -94,6 +94,8 @@ pub struct Driver {
     zygote: Option<Zygote>,
     /// It is the zygote that would bring this daemon back.
     is_charged: bool,
+    /// So many in a row ended as soon as they were there.
+    short_lived: u32,
     inbox: Inbox,
     inputs: mpsc::UnboundedReceiver<Input>,
     /// Answers that were there at once, given to the core before anything else.
@@ -133,6 +135,7 @@ impl Driver {
             claims_given: 0,
             zygote: None,
             is_charged: false,
+            short_lived: 0,
             inbox,
             inputs,
             at_once: VecDeque::new(),

@@ -6,6 +6,9 @@ use soloist_os::guard::{Charge, OnDaemonExit};
 use super::Driver;
 use crate::links::Zygote;
 
+/// After so many zygotes in a row that ended as soon as they were there, the next is made for a guard.
+const SHORT_LIVED: u32 = 3;
+
 impl Driver {
     /// Tells it, if that has changed. To be called before a guard is told to end: never may nobody be in charge.
     pub(super) fn charge_zygote(&mut self) {
@@ -46,8 +49,9 @@ impl Driver {
     pub(super) fn take_zygote_end(&mut self) {
         let Some(zygote) = self.zygote.take() else { return };
         self.log.say("the zygote ended; the next guard gets a new one");
-        // Another one that is charged anew; but none after none that cannot live.
-        self.is_charged &= zygote.is_young();
+        self.short_lived = if zygote.is_young() { self.short_lived + 1 } else { 0 };
+        // Another one is charged anew; but not for ever, where none can live.
+        self.is_charged &= self.short_lived > SHORT_LIVED;
         zygote.reap();
     }
 }

@@ -182,8 +182,8 @@ fn watch_test_clock(inbox: Inbox) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A span for people, in milliseconds at most.
+/// A span for people, to the millisecond.
 fn words(span: Duration) -> String {
-    let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let ms = u64::try_from((span + Duration::from_micros(500)).as_millis()).unwrap_or(u64::MAX);
     humantime::format_duration(Duration::from_millis(ms)).to_string()
 }

@@ -16,7 +16,7 @@ fn steps(project: &Project) -> Vec<String> {
     let mut entries = told["entries"].as_array().cloned().unwrap_or_default();
     // They are told by their time, which has been set back.
     entries.sort_by_key(|entry| entry["id"].as_i64());
-    let of = entries.iter().filter(|entry| entry["what"] == "clock-set");
+    let of = entries.iter().filter(|entry| entry["what"] == "clock-set" && entry["service"] == "");
     of.map(|entry| entry["detail"].as_str().unwrap_or_default().to_owned()).collect()
 }
 

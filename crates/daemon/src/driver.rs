@@ -127,9 +127,13 @@ impl Driver {
         let (inbox, inputs) = mpsc::unbounded_channel();
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         let history = History::open(&layout.history(), log.clone());
+        let clocks = Clocks::read();
+        let mut project = Project::new();
+        // Of none yet: each that is added knows it.
+        project.set_clock(now(), clocks.clock, &mut Orders::new());
         Driver {
             daemon,
-            project: Project::new(),
+            project,
             services: Vec::new(),
             held: HashMap::new(),
             claims_given: 0,
@@ -144,7 +148,7 @@ impl Driver {
             events,
             history,
             is_ending: false,
-            clocks: Clocks::read(),
+            clocks,
             succession: Succession::default(),
             revival: upgrade::revival(&layout),
             layout,
@@ -269,7 +273,6 @@ impl Driver {
             is_sought: false,
             lost: None,
         });
-        self.tell_clock(at);
         at
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use soloist_api::history::Entry;
-use soloist_core::event::{Event, What};
+use soloist_core::event::What;
 use soloist_core::project::Orders;
 use soloist_core::schedule::civil::{Clock, Moment};
 use soloist_os::clock::{TEST_CLOCK, slept, test_clock, wall_ms};
@@ -63,18 +63,29 @@ impl Driver {
         self.look_at_clock();
     }
 
-    /// Tells everybody if the wall clock was set.
+    /// Tells everybody if the wall clock was set, or the machine has slept: what was missed is looked for at once.
     pub(super) fn look_at_clock(&mut self) {
         let before = std::mem::replace(&mut self.clocks, Clocks::read());
         let slept = self.clocks.slept.saturating_sub(before.slept);
+        let step = self.clocks.clock.boot_ns - before.clock.boot_ns;
+        let is_set = step.unsigned_abs() >= STEP;
+        if !is_set {
+            self.clocks.clock = before.clock;
+        }
         if slept >= SLEEP {
             self.log.say(&format!("the machine has slept for {}", words(slept)));
-        }
-        let step = self.clocks.clock.boot_ns - before.clock.boot_ns;
-        if step.unsigned_abs() < STEP {
-            self.clocks.clock = before.clock;
+        } else if !is_set {
             return;
         }
+        if is_set {
+            self.tell_step(step);
+        }
+        let mut orders = Orders::new();
+        self.project.set_clock(now(), self.clocks.clock, &mut orders);
+        self.perform(orders);
+    }
+
+    fn tell_step(&self, step: i128) {
         let by = words(Duration::from_nanos(u64::try_from(step.unsigned_abs()).unwrap_or(u64::MAX)));
         let detail = format!("{by} {}", if step > 0 { "forward" } else { "back" });
         self.log.say(&format!("the clock was set {detail}"));
@@ -82,13 +93,6 @@ impl Driver {
             let line = Entry { detail: Some(detail), ..blank(when, "", What::ClockSet.to_string()) };
             self.history.add(vec![line]);
         }
-        for at in 0..self.services.len() {
-            self.tell_clock(at);
-        }
-    }
-
-    pub(super) fn tell_clock(&mut self, at: usize) {
-        self.tell(at, Event::ClockSet { clock: self.clocks.clock });
     }
 
     /// Takes the zone rules in anew, and with them the schedules.

@@ -38,16 +38,24 @@ pub struct Ledger {
     page: Page,
     /// What was asked for is not known any more; what is up is then taken as wanted.
     is_lost: bool,
+    /// The file does not say all that the page does.
+    is_behind: bool,
 }
 
 impl Ledger {
     /// Reads the ledger. A missing one is empty. An unreadable one is moved aside, and said: what is up is then
     /// learned from the guards, and nothing is started that nobody asks for again.
     pub fn open(path: &Path) -> (Ledger, Option<String>) {
-        let fresh =
-            |is_lost| Ledger { path: path.to_owned(), page: Page { version: 1, ..Page::default() }, is_lost };
+        let fresh = |is_lost| Ledger {
+            path: path.to_owned(),
+            page: Page { version: 1, ..Page::default() },
+            is_lost,
+            is_behind: true,
+        };
         match read(path) {
-            Ok(Some(page)) => (Ledger { path: path.to_owned(), page, is_lost: false }, None),
+            Ok(Some(page)) => {
+                (Ledger { path: path.to_owned(), page, is_lost: false, is_behind: false }, None)
+            }
             Ok(None) => (fresh(false), None),
             Err(e) if e.kind() != io::ErrorKind::InvalidData && e.kind() != io::ErrorKind::UnexpectedEof => {
                 (fresh(true), Some(format!("the ledger {} cannot be read: {e}", path.display())))
@@ -100,9 +108,13 @@ impl Ledger {
 
     /// Notes what is wanted; `write` makes it last.
     pub fn note(&mut self, name: &str, is_up: bool) {
+        if is_up == self.wishes(name) {
+            return;
+        }
+        self.is_behind = true;
         if is_up {
             let since_ms = soloist_os::clock::wall_ms();
-            self.page.up.entry(name.to_owned()).or_insert(Entry { since_ms, ..Entry::default() });
+            self.page.up.insert(name.to_owned(), Entry { since_ms, ..Entry::default() });
         } else {
             self.page.up.remove(name);
         }
@@ -115,13 +127,16 @@ impl Ledger {
 
     /// Its schedule begins to be followed, or to be followed anew; says whether it is wanted at all.
     pub fn follow(&mut self, name: &str) -> bool {
-        let entry = self.page.up.get_mut(name);
-        entry.map(|entry| entry.followed_ms = soloist_os::clock::wall_ms()).is_some()
+        let Some(entry) = self.page.up.get_mut(name) else { return false };
+        entry.followed_ms = soloist_os::clock::wall_ms();
+        self.is_behind = true;
+        true
     }
 
     /// All schedules were followed up to then.
     pub fn follow_all(&mut self, until_ms: u64) {
         self.page.up.values_mut().for_each(|entry| entry.followed_ms = until_ms);
+        self.is_behind = true;
     }
 
     /// Up to when the schedule of a wanted instance was followed at least.
@@ -129,11 +144,19 @@ impl Ledger {
         self.page.up.get(name).map(|entry| entry.followed_ms.max(entry.since_ms))
     }
 
-    /// Replaces the file whole.
+    /// Replaces the file whole, unless it says all this already: a new daemon that goes on with a thousand wishes changes
+    /// none of them.
     pub fn write(&mut self) -> io::Result<()> {
-        self.page.boot = soloist_os::boot_id()?;
+        let boot = soloist_os::boot_id()?;
+        if !self.is_behind && self.page.boot == boot {
+            return Ok(());
+        }
+        self.is_behind = true;
+        self.page.boot = boot;
         let bytes = serde_json::to_vec_pretty(&self.page).map_err(io::Error::other)?;
-        replace(&self.path, &bytes)
+        replace(&self.path, &bytes)?;
+        self.is_behind = false;
+        Ok(())
     }
 }
 

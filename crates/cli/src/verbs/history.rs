@@ -102,20 +102,30 @@ impl Table {
         let exit = entry.exit.map(exit_word).unwrap_or_default();
         let took = entry.duration_ms.map(why::span).unwrap_or_default();
         let peak = entry.peak_kib.map(size).unwrap_or_default();
-        let words: Vec<&str> =
-            [&entry.cause, &entry.detail].into_iter().filter_map(|w| w.as_deref()).collect();
         // What others wrote may hold anything; a row is one line.
-        let words: String = words.join("; ").chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let words: String =
+            words(entry).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let row = format!("{when}  {name:<service$}  {what}  {exit:<9}  {took:>12}  {peak:>8}  {words}");
         printer.line(row.trim_end());
     }
+}
+
+/// Why: who or what caused it, and more: `12 runs: missed while the machine slept`.
+fn words(entry: &Entry) -> String {
+    let detail = entry.detail.clone().unwrap_or_default();
+    let detail = match entry.count {
+        Some(count) if count > 1 => format!("{count} runs: {detail}"),
+        Some(_) | None => detail,
+    };
+    let parts = [entry.cause.clone().unwrap_or_default(), detail];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// How the words of the history are shown; the others are plain.
 fn tone(what: &str) -> Option<Tone> {
     match what {
         "ready" => Some(Tone::Good),
-        "stopping" | "restarting" | "standby" | "skipped" => Some(Tone::Busy),
+        "stopping" | "restarting" | "standby" | "skipped" | "rescheduled" | "clock-set" => Some(Tone::Busy),
         "unhealthy" | "not-started" | "failed" | "refused" | "conflict" | "guard-lost" | "lost" => {
             Some(Tone::Bad)
         }
@@ -136,6 +146,21 @@ fn size(kib: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_at_once_are_counted() {
+        let told = |cause: Option<&str>, count, detail: &str| {
+            words(&Entry {
+                cause: cause.map(str::to_owned),
+                count,
+                detail: Some(detail.to_owned()),
+                ..soloist_daemon::history::blank(Timestamp::UNIX_EPOCH, "scan", "skipped".to_owned())
+            })
+        };
+        assert_eq!(told(None, Some(12), "missed while the machine slept"), "12 runs: missed while the machine slept");
+        assert_eq!(told(None, Some(1), "it was at work"), "it was at work");
+        assert_eq!(told(Some("ada"), None, "every 6s → 10s"), "ada; every 6s → 10s");
+    }
 
     #[test]
     fn sizes_have_the_unit_that_fits() {

@@ -62,6 +62,7 @@ impl Driver {
             peak_kib: usage.peak_kib,
             cpu_ms: usage.cpu_ms,
             log_at: self.services[at].log_at.filter(|_| traces.is_some() && note.what == What::Started),
+            count: note.count,
             detail: note.words,
             ..blank(when, self.project.name(at), note.what.to_string())
         };

@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, named_params};
 use soloist_api::error::{Code, Problem};
 use soloist_api::history::{Entry, History, HistoryQuery};
 
-use super::store::{COLUMNS, KEPT_ROWS, read_row};
+use super::store::{COLUMNS, KEPT_ROWS, has_count, read_row};
 
 /// Lines that are told if nobody says how many.
 pub const LINES: u32 = 100;
@@ -58,10 +58,11 @@ impl Turns {
 
 fn rows(path: &Path, query: &HistoryQuery) -> rusqlite::Result<Vec<Entry>> {
     let connection = open(path)?;
+    let count = if has_count(&connection)? { "count" } else { "NULL" };
     let mut found = connection.prepare(&format!(
-        "SELECT {COLUMNS} FROM entries
+        "SELECT {COLUMNS}, {count} FROM entries
          WHERE (:service IS NULL OR service = :service
-                OR substr(service, 1, length(:service) + 1) = :service || '@')
+                OR substr(service, 1, length(:service) + 1) IN (:service || '@', :service || '~'))
            AND at >= :since AND id > :after
          ORDER BY at DESC, id DESC LIMIT :limit"
     ))?;

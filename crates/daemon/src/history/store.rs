@@ -20,7 +20,7 @@ pub const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const KEPT_ROWS: i64 = 100_000;
 /// How long another process may hold the file: nobody but a curious person does.
 const BUSY_LIMIT: Duration = Duration::from_secs(1);
-/// Of this shape; a later one only adds columns.
+/// Of this shape, at first; what came later is added.
 const SHAPE: &str = "
     CREATE TABLE IF NOT EXISTS entries (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -43,11 +43,14 @@ const SHAPE: &str = "
     CREATE INDEX IF NOT EXISTS by_time ON entries (at);
     CREATE INDEX IF NOT EXISTS by_service ON entries (service, at);
     PRAGMA user_version = 1;";
+/// What version 2 added. An older soloist does not mind, and says again that this is version 1.
+const COUNT: &str = "ALTER TABLE entries ADD COLUMN count INTEGER";
 /// A run starts, exits, ends and loses its guard once: whoever tells it again adds nothing.
 const INSERT: &str = "
     INSERT OR IGNORE INTO entries
-        (at, service, what, run_id, cause, exit_code, exit_signal, duration_ms, pid, peak_kib, cpu_ms, log_at, detail)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+        (at, service, what, run_id, cause, exit_code, exit_signal, duration_ms, pid, peak_kib, cpu_ms, log_at, detail,
+         count)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 /// But what was not known the first time is filled in.
 const FILL: &str = "
     UPDATE entries SET
@@ -61,9 +64,15 @@ const FILL: &str = "
         exit_code = coalesce(exit_code, ?5),
         exit_signal = coalesce(exit_signal, ?6)
     WHERE service = ?1 AND what = ?2 AND run_id = ?3";
-/// The columns as `read_row` wants them.
+/// The columns as `read_row` wants them, but the last: `count`, where there is one.
 pub const COLUMNS: &str = "id, at, service, what, run_id, cause, exit_code, exit_signal, duration_ms, pid, peak_kib, \
                            cpu_ms, log_at, detail";
+
+/// Whether the file has a column for `count`: one of an older soloist has none.
+pub fn has_count(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) FROM pragma_table_info('entries') WHERE name = 'count'";
+    connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(|found| found > 0)
+}
 
 /// Why something could not be written.
 #[derive(Debug)]
@@ -122,6 +131,9 @@ impl Store {
         connection.pragma_update(None, "journal_size_limit", 1 << 20)?;
         connection.pragma_update(None, "cache_size", -256)?;
         connection.execute_batch(SHAPE)?;
+        if !has_count(&connection)? {
+            connection.execute_batch(COUNT)?;
+        }
         connection.prepare_cached(INSERT)?;
         connection.prepare_cached(FILL)?;
         let store = Store { connection, path: path.to_owned(), opened: (found.dev(), found.ino()) };
@@ -146,6 +158,7 @@ impl Store {
                 let exit = row.exit.unwrap_or(ExitStatus { code: None, signal: None });
                 let (duration, peak) = (row.duration_ms.map(whole), row.peak_kib.map(whole));
                 let (cpu, log_at) = (row.cpu_ms.map(whole), row.log_at.map(whole));
+                let count = row.count.map(whole);
                 let is_new = insert.execute(params![
                     row.at.as_millisecond(),
                     row.service,
@@ -160,6 +173,7 @@ impl Store {
                     cpu,
                     log_at,
                     row.detail,
+                    count,
                 ])? == 1;
                 if is_new {
                     row.id = transaction.last_insert_rowid();
@@ -236,7 +250,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// A row of `COLUMNS` as it is told.
+/// A row of `COLUMNS` and `count` as it is told.
 pub fn read_row(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let count = |column: usize| {
         row.get::<_, Option<i64>>(column).map(|number| number.and_then(|n| u64::try_from(n).ok()))
@@ -256,7 +270,7 @@ pub fn read_row(row: &Row<'_>) -> rusqlite::Result<Entry> {
         peak_kib: count(10)?,
         cpu_ms: count(11)?,
         log_at: count(12)?,
-        count: None,
+        count: count(14)?,
         detail: row.get(13)?,
     })
 }

@@ -98,6 +98,7 @@ async fn what_is_added_is_read_back_whole_and_followed() {
         peak_kib: Some(4),
         cpu_ms: Some(5),
         log_at: Some(6),
+        count: Some(7),
         detail: Some("ä".repeat(TEXT_MAX)),
         ..line("api", "ended", 0)
     };
@@ -115,21 +116,39 @@ async fn what_is_added_is_read_back_whole_and_followed() {
 #[tokio::test]
 async fn a_query_takes_the_newest_of_what_it_asks_for() {
     let stage = Stage::new(|_| {});
-    let services = ["api", "scraper@antica", "api", "scraper@bona", "api", "scrap"];
-    stage.history.add((0..6).map(|n| line(services[n], &n.to_string(), 60_000 - n as u64)).collect());
+    let services = ["api", "scraper@antica", "api", "scraper@bona", "api", "scrap", "scrap~2"];
+    stage.history.add((0..7).map(|n| line(services[n], &n.to_string(), 60_000 - n as u64)).collect());
     // Learned late, happened early.
     stage.history.add(vec![line("api", "first", 90_000)]);
-    assert_eq!(whats(&stage.all().await), ["first", "0", "1", "2", "3", "4", "5"]);
+    assert_eq!(whats(&stage.all().await), ["first", "0", "1", "2", "3", "4", "5", "6"]);
     let of = |service: &str| HistoryQuery { service: Some(service.to_owned()), ..HistoryQuery::default() };
     assert_eq!(whats(&stage.read(&of("scraper")).await), ["1", "3"]);
     assert_eq!(whats(&stage.read(&of("scraper@bona")).await), ["3"]);
+    assert_eq!(whats(&stage.read(&of("scrap")).await), ["5", "6"]);
     assert_eq!(whats(&stage.read(&of("%")).await), Vec::<&str>::new());
     let limited = HistoryQuery { limit: Some(2), ..of("api") };
     assert_eq!(whats(&stage.read(&limited).await), ["2", "4"]);
     let since = HistoryQuery { since: moment(wall_ms() - 75_000), limit: Some(1_000), ..of("api") };
     assert_eq!(whats(&stage.read(&since).await), ["0", "2", "4"]);
     let after = HistoryQuery { after: Some(5), ..HistoryQuery::default() };
-    assert_eq!(whats(&stage.read(&after).await), ["first", "5"]);
+    assert_eq!(whats(&stage.read(&after).await), ["first", "5", "6"]);
+}
+
+#[tokio::test]
+async fn a_history_of_an_older_soloist_is_read_and_gets_its_new_column() {
+    let older = |path: &Path| {
+        let mut store = Store::open(path, wall_ms()).unwrap();
+        store.write(&mut [line("api", "ready", 10)]).unwrap();
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection.execute_batch("ALTER TABLE entries DROP COLUMN count").unwrap();
+        drop(store);
+        assert_eq!(whats(&read(path, &HistoryQuery::default()).unwrap().entries), ["ready"]);
+    };
+    let stage = Stage::new(older);
+    stage.history.add(vec![Entry { count: Some(12), ..line("api", "skipped", 0) }]);
+    let counts: Vec<Option<u64>> = stage.all().await.iter().map(|entry| entry.count).collect();
+    assert_eq!(counts, [None, Some(12)]);
+    assert_eq!(stage.aside(), Vec::<String>::new());
 }
 
 #[tokio::test]

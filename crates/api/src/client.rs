@@ -16,6 +16,7 @@ use crate::error::{Code, Problem};
 use crate::event::{Cutter, Event};
 use crate::history::{History, HistoryQuery, Why};
 use crate::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer, Upgrade, UpgradeAnswer};
+use crate::schedule::{Clear, Done, Edit, Named, Overridden, Override, Schedules};
 use crate::status::{ServiceStatus, Status};
 
 /// Speaks to one daemon.
@@ -69,6 +70,38 @@ impl Client {
     /// Has the daemon become another binary; returns when that one was found good, before it has.
     pub async fn upgrade(&self, upgrade: &Upgrade) -> Result<UpgradeAnswer, Problem> {
         self.request(Method::POST, "/api/v1/upgrade", Some(upgrade)).await
+    }
+
+    /// All schedules.
+    pub async fn schedules(&self) -> Result<Schedules, Problem> {
+        self.request::<(), _>(Method::GET, "/api/v1/schedules", None).await
+    }
+
+    /// The schedule of one instance.
+    pub async fn schedule(&self, name: &str) -> Result<Named, Problem> {
+        self.request::<(), _>(Method::GET, &format!("/api/v1/schedules/{}", escape(name)), None).await
+    }
+
+    /// Changes the schedule of an instance, or of all instances of a keyed service.
+    pub async fn reschedule(&self, name: &str, edit: &Edit) -> Result<Done, Problem> {
+        self.request(Method::PATCH, &format!("/api/v1/schedules/{}", escape(name)), Some(edit)).await
+    }
+
+    /// One run now, whatever the schedule says; returns at once with what follows.
+    pub async fn run_now(&self, name: &str, change: &Change) -> Result<Done, Problem> {
+        self.request(Method::POST, &format!("/api/v1/schedules/{}/run", escape(name)), Some(change)).await
+    }
+
+    /// Opens or closes a window or calendar for a time.
+    pub async fn override_hours(&self, hours: &Override) -> Result<Overridden, Problem> {
+        self.request(Method::POST, "/api/v1/overrides", Some(hours)).await
+    }
+
+    /// Takes such orders back.
+    pub async fn clear_overrides(&self, clear: &Clear) -> Result<Overridden, Problem> {
+        let who = clear.who.as_ref().map_or(String::new(), |who| format!("&who={}", escape(who)));
+        let path = format!("/api/v1/overrides?of={}{who}", escape(&clear.of));
+        self.request::<(), _>(Method::DELETE, &path, None).await
     }
 
     /// What happened.

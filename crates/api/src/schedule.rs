@@ -14,11 +14,13 @@ pub struct ScheduleStatus {
     pub window: Option<String>,
     /// Whether that is open.
     pub open: Option<bool>,
-    /// When that changes.
+    /// When that changes; none: as far as one can see, never.
     pub until: Option<Timestamp>,
     /// When the next run is due; of a service that only keeps hours, when it is next started. None: as far as one can
     /// see, never.
     pub next: Option<Timestamp>,
+    /// In whose local time it is: the IANA name of the zone of its window, else of its times; none: the machine's.
+    pub zone: Option<String>,
     /// Nothing is due by itself until somebody resumes it.
     pub paused: bool,
     /// What differs from soloist.toml, and who changed it: `every changed from 6s in soloist.toml`.
@@ -90,7 +92,7 @@ pub struct Edit {
 pub struct Done {
     /// What was done, in words: one line.
     pub text: String,
-    /// How it stands now.
+    /// How it stands now; of several instances of a keyed service, the first.
     pub schedule: ScheduleStatus,
 }
 
@@ -109,4 +111,24 @@ pub struct Override {
     pub until: Option<Timestamp>,
     /// Who asks, in words.
     pub who: Option<String>,
+}
+
+/// The query of `DELETE /api/v1/overrides`: all overrides of this window or calendar are taken back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Clear {
+    /// As in [`Override::of`].
+    pub of: String,
+    /// Who asks, in words.
+    pub who: Option<String>,
+}
+
+/// The answer to an override, and to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Overridden {
+    /// What was done, in words: one line.
+    pub text: String,
+    /// Overrides in force or to come, now.
+    pub overrides: Vec<Override>,
 }

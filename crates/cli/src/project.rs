@@ -9,7 +9,7 @@ use soloist_api::request::{Down, DownAnswer};
 use soloist_api::status::Status;
 use soloist_daemon::Layout;
 use soloist_daemon::config::Config;
-use soloist_daemon::{keys, runs, serve};
+use soloist_daemon::{changes, runs, serve};
 use tokio::runtime::Runtime;
 
 use crate::printer::Printer;
@@ -30,12 +30,12 @@ impl Project {
 
     /// Its checked configuration.
     pub fn config(&self) -> Result<Config, Problem> {
-        keys::config(&self.layout).map_err(|e| Problem::new(Code::BadConfig, e.to_string()))
+        changes::config(&self.layout).map_err(|e| Problem::new(Code::BadConfig, e.to_string()))
     }
 
     /// Its checked configuration; one that declares nothing if there is none.
     pub fn config_or_empty(&self) -> Result<Config, Problem> {
-        keys::config_or_empty(&self.layout)
+        changes::config_or_empty(&self.layout)
     }
 
     /// Its daemon, started if need be. What a new one has to say is said.

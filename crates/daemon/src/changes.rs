@@ -2,13 +2,13 @@
 //! beside the ledger, read with every soloist.toml; they outlive daemon and machine. Who changes keys is `keys.rs`, who
 //! changes schedules `schedules.rs`.
 
-use std::io;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use soloist_api::error::{Code, Problem};
-use soloist_os::layout::{Layout, named};
+use soloist_os::layout::Layout;
 use soloist_os::record::replace;
 
 use crate::config::{Changes, Config, ConfigError};
@@ -18,10 +18,7 @@ use crate::config::{Changes, Config, ConfigError};
 /// # Errors
 /// A faulty soloist.toml, or a file of changes that is not readable.
 pub fn config(layout: &Layout) -> Result<Config, ConfigError> {
-    match read(layout) {
-        Ok(changes) => Config::load_with(&layout.root, &changes),
-        Err(e) => Err(ConfigError::unreadable(&layout.state(), &e)),
-    }
+    Config::load_with(&layout.root, &read(layout)?)
 }
 
 /// The same; a project without a soloist.toml declares nothing.
@@ -29,39 +26,46 @@ pub fn config_or_empty(layout: &Layout) -> Result<Config, Problem> {
     match config(layout) {
         Ok(config) => Ok(config),
         Err(e) if e.is_missing() => Ok(Config::empty(&layout.root)),
-        Err(e) => Err(Problem::new(Code::BadConfig, e.to_string())),
+        Err(e) => Err(bad(&e)),
     }
 }
 
 /// All that was changed.
-pub(crate) fn read(layout: &Layout) -> io::Result<Changes> {
+///
+/// # Errors
+/// A file that is there and cannot be read or understood, with what to do.
+pub fn read(layout: &Layout) -> Result<Changes, ConfigError> {
     let changes: Changes = of(&layout.schedules())?;
     Ok(Changes { keys: of(&layout.keys())?, ..changes })
 }
 
-/// Checks the configuration with these changes, and writes one kind of them down; what is refused leaves all as it was.
+/// Reads the configuration with these changes and writes one kind of them down; what is refused leaves all as it was.
 pub(crate) fn keep<T: Serialize>(
     layout: &Layout,
     changes: &Changes,
     path: &Path,
     kind: &T,
 ) -> Result<Config, Problem> {
-    let config = Config::load_with(&layout.root, changes)
-        .map_err(|e| Problem::new(Code::BadConfig, e.to_string()))?;
-    let bytes = serde_json::to_vec_pretty(kind).map_err(io::Error::other)?;
+    let config = Config::load_with(&layout.root, changes).map_err(|e| bad(&e))?;
+    let bytes = serde_json::to_vec_pretty(kind).map_err(std::io::Error::other)?;
     replace(path, &bytes)?;
     Ok(config)
 }
 
-fn of<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
-    match std::fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| {
-            let why = format!("{e}; remove it to go by soloist.toml alone");
-            named(io::Error::new(io::ErrorKind::InvalidData, why), "cannot understand", path)
-        }),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(T::default()),
-        Err(e) => Err(named(e, "cannot read", path)),
-    }
+pub(crate) fn bad(error: &ConfigError) -> Problem {
+    Problem::new(Code::BadConfig, error.to_string())
+}
+
+fn of<T: DeserializeOwned + Default>(path: &Path) -> Result<T, ConfigError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(T::default()),
+        Err(e) => return Err(ConfigError::unreadable(path, &e)),
+    };
+    serde_json::from_slice(&bytes).map_err(|e| {
+        let why = format!("{e}; remove it to go by soloist.toml alone");
+        ConfigError::unreadable(path, &std::io::Error::new(ErrorKind::InvalidData, why))
+    })
 }
 
 #[cfg(test)]

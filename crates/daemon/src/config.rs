@@ -86,7 +86,8 @@ pub struct KeyChanges {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Changes {
-    /// Keys of keyed services, by the name of the service.
+    /// Keys of keyed services, by the name of the service; they have a file of their own.
+    #[serde(skip)]
     pub keys: BTreeMap<String, KeyChanges>,
     /// Schedules, by the name of the instance.
     pub schedules: BTreeMap<String, ScheduleChange>,

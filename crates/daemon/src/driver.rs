@@ -1,5 +1,6 @@
 //! The driver: takes one input at a time, tells the core, performs the effects in order, and tells everybody who
-//! listens what changed. Performing is `driver/perform.rs`, answering clients `driver/answer.rs`, taking over what an
+//! listens what changed. Performing is `driver/perform.rs`, answering clients `driver/answer.rs`, their questions about
+//! schedules `driver/schedules.rs`, taking over what an
 //! earlier daemon left `driver/adopt.rs`, leaving for another binary `driver/successor.rs`, telling the history
 //! `driver/past.rs`, the time around schedules `driver/clock.rs`.
 
@@ -12,6 +13,7 @@ mod past;
 mod perform;
 mod probe;
 mod report;
+mod schedules;
 mod successor;
 
 use std::collections::{HashMap, VecDeque};
@@ -231,6 +233,12 @@ impl Driver {
             Input::Instances { service, change, reply } => {
                 drop(reply.send(self.instances(&service, change)));
             }
+            Input::Schedules { reply } => drop(reply.send(self.schedules())),
+            Input::Schedule { name, reply } => drop(reply.send(self.schedule(&name))),
+            Input::Reschedule { name, edit, reply } => drop(reply.send(self.reschedule(&name, &edit))),
+            Input::RunNow { name, change, reply } => drop(reply.send(self.run_now(&name, change))),
+            Input::Override { hours, reply } => drop(reply.send(self.override_hours(&hours))),
+            Input::ClearOverrides { clear, reply } => drop(reply.send(self.clear_overrides(&clear))),
             Input::Down { down, reply } => self.down(down, reply),
             Input::Upgrade { upgrade, reply } => self.upgrade(upgrade, reply),
             Input::BinarySeen { binary, version, reply } => self.leave_to(binary, version, reply),

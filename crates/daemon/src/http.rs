@@ -2,8 +2,10 @@
 //! number of requests keeps the driver from its services.
 
 pub mod past;
+mod schedules;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode, header};
 use axum::routing::{get, post};
@@ -33,6 +35,7 @@ pub async fn serve(
         .route("/api/v1/up", post(up))
         .route("/api/v1/down", post(down))
         .route("/api/v1/upgrade", post(upgrade))
+        .merge(schedules::routes())
         .fallback(|| async { refuse(&Problem::new(Code::Usage, "no such path; see /api/v1/services")) })
         .with_state(inbox)
         .merge(past::routes(past));
@@ -115,6 +118,10 @@ async fn ask<T: Serialize>(inbox: &Inbox, input: impl FnOnce(Reply<T>) -> Input)
 
 fn ended() -> Problem {
     Problem::new(Code::Ending, "the daemon is about to end").hint("ask again")
+}
+
+fn misunderstood(rejection: &QueryRejection) -> Problem {
+    Problem::new(Code::Usage, format!("the query is not understood: {}", rejection.body_text()))
 }
 
 /// No body is the default of everything.

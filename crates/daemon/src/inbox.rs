@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use soloist_api::error::Problem;
 use soloist_api::event::Event as ApiEvent;
 use soloist_api::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer, Upgrade, UpgradeAnswer};
+use soloist_api::schedule::{Clear, Done, Edit, Named, Overridden, Override, Schedules};
 use soloist_api::status::{ServiceStatus, Status};
 use soloist_core::event::Event;
 use soloist_core::id::ClaimId;
@@ -100,6 +101,50 @@ pub enum Input {
         change: Instances,
         /// Where the answer goes.
         reply: Reply<UpAnswer>,
+    },
+    /// A client asks for all schedules.
+    Schedules {
+        /// Where the answer goes.
+        reply: Reply<Schedules>,
+    },
+    /// A client asks for one.
+    Schedule {
+        /// Of this instance.
+        name: String,
+        /// Where the answer goes.
+        reply: Reply<Named>,
+    },
+    /// A client changes one.
+    Reschedule {
+        /// Of this instance, or of all of this keyed service.
+        name: String,
+        /// How.
+        edit: Edit,
+        /// Where the answer goes.
+        reply: Reply<Done>,
+    },
+    /// A client wants a run now, whatever the schedule says.
+    RunNow {
+        /// Of this instance, or of all of this keyed service.
+        name: String,
+        /// Who asks.
+        change: Change,
+        /// Where the answer goes.
+        reply: Reply<Done>,
+    },
+    /// A client opens or closes a window for a time.
+    Override {
+        /// Which, and how long.
+        hours: Override,
+        /// Where the answer goes.
+        reply: Reply<Overridden>,
+    },
+    /// A client takes that back.
+    ClearOverrides {
+        /// Of which.
+        clear: Clear,
+        /// Where the answer goes.
+        reply: Reply<Overridden>,
     },
     /// A client wants services down.
     Down {

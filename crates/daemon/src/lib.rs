@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod calendars;
+pub mod changes;
 pub mod config;
 mod convert;
 mod diagnosis;
@@ -12,7 +13,7 @@ pub mod foreground;
 pub mod history;
 mod http;
 mod inbox;
-pub mod keys;
+mod keys;
 mod ledger;
 pub mod leftovers;
 pub mod links;
@@ -20,6 +21,7 @@ mod plain;
 pub mod ports;
 mod probe;
 pub mod runs;
+pub mod schedules;
 pub mod serve;
 pub mod service;
 mod upgrade;

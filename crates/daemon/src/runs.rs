@@ -17,6 +17,7 @@ use crate::convert;
 use crate::ledger::Ledger;
 use crate::leftovers;
 use crate::ports;
+use crate::schedules;
 
 /// Every instance of this project that a living `run` holds.
 pub fn living(layout: &Layout) -> Vec<ServiceStatus> {
@@ -139,7 +140,8 @@ pub fn stopped(place: &Place) -> Result<ServiceStatus, Problem> {
 
 /// The declared instances as they are without a daemon: not running, with what their records tell of the last run.
 pub fn declared(layout: &Layout, config: &Config) -> Vec<ServiceStatus> {
-    config.declared.iter().map(|declared| tell_declared(layout, declared)).collect()
+    let told = config.declared.iter().filter(|declared| declared.lane_of.is_none());
+    told.map(|declared| tell_declared(layout, declared)).collect()
 }
 
 fn tell_declared(layout: &Layout, declared: &Declared) -> ServiceStatus {
@@ -165,6 +167,7 @@ fn tell_declared(layout: &Layout, declared: &Declared) -> ServiceStatus {
         outlook: None,
         revision: 0,
     };
+    let schedule = schedules::told(declared, None, schedules::now());
     let face = convert::Face {
         name: &declared.name,
         kind: declared.plan.kind,
@@ -175,28 +178,33 @@ fn tell_declared(layout: &Layout, declared: &Declared) -> ServiceStatus {
         tail: Vec::new(),
     };
     let since = record.and_then(|r| r.exit_ms).and_then(convert::moment);
-    ServiceStatus { since, ..convert::service(face, status) }
+    ServiceStatus { since, schedule, ..convert::service(face, status) }
 }
 
 /// No such instance, with the nearest name.
 pub fn unknown(name: &str, config: &Config) -> Problem {
-    unknown_among(name, config.declared.iter().map(|d| d.name.as_str()))
+    unknown_among(name, config.declared.iter().filter(|d| d.lane_of.is_none()).map(|d| d.name.as_str()))
 }
 
 /// No such instance among these, with the nearest name.
 pub fn unknown_among<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
     let known: Vec<&str> = known.collect();
+    let none = || "this project declares none; add [services.NAME] to soloist.toml".to_owned();
+    let hint = nearest(name, &known).unwrap_or_else(none);
+    Problem::new(Code::UnknownService, format!("no service or job is called `{name}` here")).hint(hint)
+}
+
+/// The word that was probably meant, or all that are known; none if there are none.
+pub(crate) fn nearest(word: &str, known: &[&str]) -> Option<String> {
     let nearest = known
         .iter()
-        .map(|k| (strsim::jaro_winkler(name, k), k))
+        .map(|k| (strsim::jaro_winkler(word, k), k))
         .filter(|(likeness, _)| *likeness > 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0));
-    let hint = match (nearest, known.is_empty()) {
-        (Some((_, nearest)), _) => format!("did you mean `{nearest}`?"),
-        (None, true) => "this project declares none; add [services.NAME] to soloist.toml".to_owned(),
-        (None, false) => format!("known are: {}", known.join(", ")),
-    };
-    Problem::new(Code::UnknownService, format!("no service or job is called `{name}` here")).hint(hint)
+    match nearest {
+        Some((_, nearest)) => Some(format!("did you mean `{nearest}`?")),
+        None => (!known.is_empty()).then(|| format!("known are: {}", known.join(", "))),
+    }
 }
 
 /// A moment without its fractions of a second.

@@ -29,7 +29,7 @@ use crate::inbox::{Inbox, Input};
 use crate::ledger::Ledger;
 use crate::service::RUN_VARIABLES;
 use crate::upgrade::{Left, Legacy, become_daemon};
-use crate::{convert, http, keys, zones};
+use crate::{changes, convert, http, zones};
 
 /// The argument by which the binary knows that it is to be a daemon.
 pub const DAEMON_ARGUMENT: &str = "__daemon";
@@ -98,7 +98,7 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
     // A claim and a link for each service; they themselves get the limit we were given.
     let given = soloist_os::raise_descriptor_limit();
     let (ledger, said) = Ledger::open(&layout.ledger());
-    let config = match keys::config(&layout) {
+    let config = match changes::config(&layout) {
         Ok(config) => config,
         // Services that run must be taken over whatever the file says now; starting anything will say what is wrong.
         Err(e) => {

@@ -16,7 +16,8 @@ use soloist_core::plan::{Plan, Restart};
 
 use words::{millis, plain};
 
-pub use words::{instant, span};
+pub(crate) use words::short;
+pub use words::{instant, local, span};
 
 /// All that the paragraph is made of.
 #[derive(Clone, Copy, Debug)]

@@ -72,6 +72,11 @@ impl Layout {
         self.state().join("keys.json")
     }
 
+    /// Schedules and windows that were changed at run time.
+    pub fn schedules(&self) -> PathBuf {
+        self.state().join("schedules.json")
+    }
+
     /// What happened.
     pub fn history(&self) -> PathBuf {
         self.state().join("history.db")

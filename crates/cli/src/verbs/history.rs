@@ -103,8 +103,7 @@ impl Table {
         let took = entry.duration_ms.map(why::span).unwrap_or_default();
         let peak = entry.peak_kib.map(size).unwrap_or_default();
         // What others wrote may hold anything; a row is one line.
-        let words: String =
-            words(entry).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let words: String = words(entry).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let row = format!("{when}  {name:<service$}  {what}  {exit:<9}  {took:>12}  {peak:>8}  {words}");
         printer.line(row.trim_end());
     }
@@ -157,7 +156,10 @@ mod tests {
                 ..soloist_daemon::history::blank(Timestamp::UNIX_EPOCH, "scan", "skipped".to_owned())
             })
         };
-        assert_eq!(told(None, Some(12), "missed while the machine slept"), "12 runs: missed while the machine slept");
+        assert_eq!(
+            told(None, Some(12), "missed while the machine slept"),
+            "12 runs: missed while the machine slept"
+        );
         assert_eq!(told(None, Some(1), "it was at work"), "it was at work");
         assert_eq!(told(Some("ada"), None, "every 6s → 10s"), "ada; every 6s → 10s");
     }

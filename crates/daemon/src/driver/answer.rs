@@ -17,7 +17,7 @@ use super::{Driver, now};
 use crate::config::Config;
 use crate::convert;
 use crate::inbox::{Reply, Verb};
-use crate::{keys, leftovers, runs};
+use crate::{changes, keys, leftovers, runs, schedules};
 
 /// How long a client waits if it does not say.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,6 +44,7 @@ impl Driver {
         let runs = runs::living(&self.layout);
         let mut services: Vec<ServiceStatus> = (0..self.services.len())
             .filter(|at| !self.project.is_removed(*at) || !self.is_quiet(*at))
+            .filter(|at| self.services[*at].declared.lane_of.is_none() || !self.is_quiet(*at))
             .map(|at| {
                 let ours = self.status_at(at);
                 // A run that somebody started by hand under a declared name is the instance.
@@ -79,11 +80,12 @@ impl Driver {
             holder: holder.as_ref().map(convert::holder_to_api),
             tail: self.telling_lines(at, status.state),
         };
-        convert::service(face, status)
+        let schedule = schedules::told(&service.declared, status.outlook.as_ref(), schedules::now());
+        ServiceStatus { schedule, ..convert::service(face, status) }
     }
 
     /// The instance of this name, or all instances of a keyed service of this name.
-    fn positions(&self, name: &str) -> Vec<usize> {
+    pub(super) fn positions(&self, name: &str) -> Vec<usize> {
         match self.project.position(name) {
             Some(at) => vec![at],
             None => {
@@ -283,7 +285,7 @@ impl Driver {
 
     /// Reads soloist.toml again: what people changed since counts from the next start on.
     pub(super) fn reload(&mut self) -> Result<Config, Problem> {
-        let config = keys::config_or_empty(&self.layout)?;
+        let config = changes::config_or_empty(&self.layout)?;
         self.declare(&config);
         Ok(config)
     }

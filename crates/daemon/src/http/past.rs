@@ -10,7 +10,7 @@ use axum::response::sse::{self, Sse};
 use axum::routing::get;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use soloist_api::error::{Code, Problem};
+use soloist_api::error::Problem;
 use soloist_api::event::Event;
 use soloist_api::history::{EventsQuery, HistoryQuery};
 use soloist_os::layout::Layout;
@@ -19,7 +19,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Answer, ended, json, refuse};
+use super::{Answer, ended, json, misunderstood, refuse};
 use crate::account;
 use crate::history::{History, read};
 use crate::inbox::{Inbox, Input};
@@ -104,10 +104,6 @@ async fn next_of(lines: &mut Option<broadcast::Receiver<Event>>) -> Result<Event
         Some(lines) => lines.recv().await,
         None => std::future::pending().await,
     }
-}
-
-fn misunderstood(rejection: &QueryRejection) -> Problem {
-    Problem::new(Code::Usage, format!("the query is not understood: {}", rejection.body_text()))
 }
 
 async fn history(State(past): State<Past>, query: Result<Query<HistoryQuery>, QueryRejection>) -> Answer {

@@ -40,6 +40,14 @@ pub fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     at.strftime(form).to_string()
 }
 
+/// `15:40 IST`, `09:15:06 IST`, with its day if that is not today: a moment in a zone that may not be the reader's.
+pub fn local(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()));
+    let day = if at.date() == now.date() { "" } else { "%a %Y-%m-%d " };
+    let time = if at.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
+    at.strftime(&format!("{day}{time} %Z")).to_string()
+}
+
 /// `exit code 1`, `signal 9 (SIGKILL)`.
 pub fn exit(exit: ExitStatus) -> String {
     match (exit.code, exit.signal) {

@@ -1,0 +1,126 @@
+//! Schedules as they are told: how an instance stands with its own, overrides in force, calendars that end soon. How they
+//! are changed is `schedules/edit.rs`; what they mean is `soloist_core::schedule`.
+
+mod asked;
+pub(crate) mod edit;
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use soloist_api::schedule::{Answer, Named, Override, ScheduleStatus, Schedules};
+use soloist_api::status::ServiceStatus;
+use soloist_core::schedule::civil::Moment;
+use soloist_core::schedule::window::{Beyond, Rule, Window};
+use soloist_core::schedule::{Schedule, Trigger};
+use soloist_core::state::Outlook;
+
+pub(crate) use asked::{Asked, asked};
+
+use crate::config::{Changes, Declared};
+
+/// So many days before a calendar ends it is warned of.
+const WARNED_DAYS: i32 = 60;
+
+/// This moment.
+pub fn now() -> Moment {
+    Moment(i64::try_from(soloist_os::clock::wall_ms()).unwrap_or(i64::MAX))
+}
+
+/// How an instance stands with its schedule, if it has one; without an outlook nobody follows it.
+pub fn told(declared: &Declared, outlook: Option<&Outlook>, now: Moment) -> Option<ScheduleStatus> {
+    let (rota, schedule) = (declared.rota.as_ref()?, declared.plan.schedule.as_ref()?);
+    let seen = outlook.and_then(|outlook| outlook.stand);
+    let stand = seen.or_else(|| schedule.window.as_ref().map(|window| window.at(now)));
+    let answer = outlook.and_then(|outlook| outlook.answer.as_ref());
+    Some(ScheduleStatus {
+        triggers: rota.triggers.clone(),
+        window: rota.window.clone(),
+        open: stand.map(|stand| stand.is_open()),
+        until: stand.and_then(|stand| stand.until()).and_then(timestamp),
+        next: outlook.and_then(|outlook| outlook.next).and_then(timestamp),
+        zone: zone_of(schedule),
+        paused: schedule.is_paused,
+        changed: rota.changed.clone(),
+        queued: outlook.map_or(0, |outlook| outlook.queued as u64),
+        answer: answer.map(|answer| Answer {
+            tick: answer.tick.to_string(),
+            ok: answer.is_ok,
+            summary: answer.summary.clone(),
+        }),
+        warning: schedule.window.as_ref().and_then(|window| warning(window, now)),
+    })
+}
+
+/// The schedules among what is true of all services, and what there is to say of all of them.
+pub fn of(services: Vec<ServiceStatus>, changes: &Changes, now: Moment) -> Schedules {
+    let named = |service: ServiceStatus| {
+        let (name, state) = (service.name, service.state);
+        service.schedule.map(|schedule| Named { name, state, schedule })
+    };
+    let schedules: Vec<Named> = services.into_iter().filter_map(named).collect();
+    let mut warnings: Vec<String> = schedules.iter().filter_map(|one| one.schedule.warning.clone()).collect();
+    warnings.sort();
+    warnings.dedup();
+    Schedules { schedules, zones: String::new(), overrides: overrides(changes, now), warnings }
+}
+
+/// Overrides in force or to come.
+pub fn overrides(changes: &Changes, now: Moment) -> Vec<Override> {
+    let lasting = changes.overrides.iter().filter(|change| change.until_ms > now.0);
+    lasting
+        .map(|change| Override {
+            of: change.of.clone(),
+            open: change.open,
+            from: timestamp(Moment(change.from_ms)),
+            until: timestamp(Moment(change.until_ms)),
+            who: Some(change.who.clone()),
+        })
+        .collect()
+}
+
+/// What there is to warn of in these windows: calendars that end soon, each once.
+pub fn warnings<'a>(windows: impl IntoIterator<Item = &'a Window>, now: Moment) -> Vec<String> {
+    let mut found: Vec<String> = windows.into_iter().filter_map(|window| warning(window, now)).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// `calendar NSE knows no day after 2026-12-31 (39 days left): closed from then on; …`
+fn warning(window: &Window, now: Moment) -> Option<String> {
+    let Rule::Calendar { calendar, .. } = &window.rule else { return None };
+    let left = calendar.valid_through.0.saturating_sub(calendar.zone.date(now).0);
+    if left > WARNED_DAYS {
+        return None;
+    }
+    let left = match left {
+        ..0 => "over".to_owned(),
+        0 => "today".to_owned(),
+        1 => "1 day left".to_owned(),
+        days => format!("{days} days left"),
+    };
+    let then = match window.beyond {
+        Beyond::Closed => "closed from then on",
+        Beyond::WeeklyRule => "only its weekly rule from then on",
+    };
+    Some(format!(
+        "calendar {name} knows no day after {} ({left}): {then}; a newer soloist or `[calendars.{name}] file` knows more",
+        calendar.valid_through,
+        name = calendar.name
+    ))
+}
+
+/// The zone people think of it in.
+fn zone_of(schedule: &Schedule) -> Option<String> {
+    let of_window = schedule.window.as_ref().map(|window| &window.zone);
+    let of_times = schedule.triggers.iter().find_map(|trigger| match trigger {
+        Trigger::Cron { zone, .. } | Trigger::At { zone, .. } => Some(zone),
+        Trigger::Every(_) => None,
+    });
+    of_window.or(of_times).map(|zone| zone.name().to_owned())
+}
+
+/// A moment for people.
+pub fn timestamp(at: Moment) -> Option<Timestamp> {
+    Timestamp::from_millisecond(at.0).ok()
+}

@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::status::ExitStatus;
+
 /// How an instance stands with its schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -67,9 +69,29 @@ pub struct Named {
     pub name: String,
     /// Its state: a word of the glossary.
     pub state: String,
+    /// How its last run ended.
+    pub exit: Option<ExitStatus>,
     /// Its schedule.
     #[serde(flatten)]
     pub schedule: ScheduleStatus,
+}
+
+/// The answer of `schedule next --json`: what one would do, told from soloist.toml alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Upcoming {
+    /// The instance.
+    pub name: String,
+    /// What triggers it, as in [`ScheduleStatus`].
+    pub triggers: Vec<String>,
+    /// As in [`ScheduleStatus`].
+    pub window: Option<String>,
+    /// As in [`ScheduleStatus`].
+    pub zone: Option<String>,
+    /// The next runs; of a service that only keeps hours, the next openings.
+    pub next: Vec<Timestamp>,
+    /// What there is to say: that it is paused, its window closed, or its calendar at its end.
+    pub notes: Vec<String>,
 }
 
 /// The body of `PATCH /api/v1/schedules/{name}`: what is given changes, and stays so until it is reset.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use jiff::civil::DateTime;
+use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -136,6 +136,8 @@ pub enum Verb {
         #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
         timeout: Duration,
     },
+    /// Show schedules and change them at run time; what is changed stays so until it is reset
+    Schedule(Schedule),
     /// Run any command as a singleton: no configuration, no daemon; signals and exit code are passed on
     Run(Run),
     /// Name every process that listens on a port
@@ -171,6 +173,85 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// `soloist schedule`
+#[derive(Debug, clap::Args)]
+pub struct Schedule {
+    /// As JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub act: ScheduleAct,
+}
+
+/// What can be done about schedules.
+#[derive(Debug, Subcommand)]
+pub enum ScheduleAct {
+    /// Show what runs when, in which hours, and what was changed
+    Ls,
+    /// Show the next runs, as soloist.toml tells them; no daemon is needed
+    Next {
+        /// Only of this one
+        name: Option<String>,
+        /// So many of each
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 5)]
+        count: usize,
+    },
+    /// Have it run every so often, from now on
+    Set {
+        /// Which
+        name: String,
+        /// How often: `10s`, `5m`
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+        every: String,
+    },
+    /// Go by soloist.toml again: drop what was set, and a pause
+    Reset {
+        /// Which
+        name: String,
+    },
+    /// Nothing of it is due, and its window neither starts nor stops it, until it is resumed
+    Pause {
+        /// Which
+        name: String,
+    },
+    /// End a pause
+    Resume {
+        /// Which
+        name: String,
+    },
+    /// One run now, also when it is paused or outside its window
+    Run {
+        /// Which
+        name: String,
+    },
+    /// Open or close a window for a time, whatever its rule says
+    Override(Hours),
+}
+
+/// `soloist schedule override`
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("how").required(true).args(["open", "closed", "clear"]))]
+pub struct Hours {
+    /// A window, or a calendar and so all windows that go by it
+    pub of: String,
+    /// It is open
+    #[arg(long)]
+    pub open: bool,
+    /// It is closed
+    #[arg(long)]
+    pub closed: bool,
+    /// It goes by its rule again
+    #[arg(long, conflicts_with_all = ["from", "until"])]
+    pub clear: bool,
+    /// From then on, in the window's local time: `14:00`, `2026-03-04`, `2026-03-04T14:00`, in `2h` [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Up to, not including, then
+    #[arg(long, value_name = "TIME", required_unless_present = "clear")]
+    pub until: Option<String>,
 }
 
 /// `soloist run`
@@ -245,6 +326,20 @@ fn since(text: &str) -> Result<Timestamp, String> {
     text.parse::<Timestamp>()
         .or_else(|_| local().map(|at| at.timestamp()))
         .map_err(|_| "write it like 2h, 2026-03-04 or 2026-03-04T14:00:00Z".to_owned())
+}
+
+/// A moment to come, in a zone: a time of today, a day, both, a moment with its own zone, or so long from now.
+pub fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
+    if let Ok(ahead) = duration(text) {
+        let ahead = SignedDuration::try_from(ahead).map_err(|e| e.to_string())?;
+        return Timestamp::now().checked_add(ahead).map_err(|e| e.to_string());
+    }
+    let today = Timestamp::now().to_zoned(zone.clone()).date();
+    let time = text.parse::<Time>().map(|time| today.to_datetime(time));
+    let local = time.or_else(|_| text.parse::<DateTime>());
+    text.parse::<Timestamp>()
+        .or_else(|_| local.and_then(|at| at.to_zoned(zone.clone())).map(|at| at.timestamp()))
+        .map_err(|_| "write it like 15:30, 2026-03-04, 2026-03-04T15:30 or 2h".to_owned())
 }
 
 /// `5s`, `1m 30s`. Longer numbers than any clock has are refused before the parser overflows on them.

@@ -8,6 +8,7 @@ mod history;
 mod instances;
 mod logs;
 mod run;
+mod schedule;
 mod services;
 mod status;
 mod up;
@@ -49,6 +50,7 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
             let wish = history::Wish { name, since, lines, is_json: json };
             runtime()?.block_on(history::history(&project, printer, wish))
         }
+        Verb::Schedule(wish) => runtime()?.block_on(schedule::schedule(&project, printer, wish)),
         Verb::Why { name, json } => runtime()?.block_on(why::why(&project, printer, &name, json)),
         Verb::Events { follow, json } => runtime()?.block_on(events::events(&project, printer, follow, json)),
         Verb::Wait { names, goal, timeout } => {

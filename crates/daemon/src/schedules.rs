@@ -2,12 +2,12 @@
 //! are changed is `schedules/edit.rs`; what they mean is `soloist_core::schedule`.
 
 mod asked;
-pub(crate) mod edit;
+pub mod edit;
 #[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
-use soloist_api::schedule::{Answer, Named, Override, ScheduleStatus, Schedules};
+use soloist_api::schedule::{Answer, Named, Override, ScheduleStatus, Schedules, Upcoming};
 use soloist_api::status::ServiceStatus;
 use soloist_core::schedule::civil::Moment;
 use soloist_core::schedule::window::{Beyond, Rule, Window};
@@ -17,6 +17,7 @@ use soloist_core::state::Outlook;
 pub(crate) use asked::{Asked, asked};
 
 use crate::config::{Changes, Declared};
+use crate::why::local;
 
 /// So many days before a calendar ends it is warned of.
 const WARNED_DAYS: i32 = 60;
@@ -54,8 +55,8 @@ pub fn told(declared: &Declared, outlook: Option<&Outlook>, now: Moment) -> Opti
 /// The schedules among what is true of all services, and what there is to say of all of them.
 pub fn of(services: Vec<ServiceStatus>, changes: &Changes, now: Moment) -> Schedules {
     let named = |service: ServiceStatus| {
-        let (name, state) = (service.name, service.state);
-        service.schedule.map(|schedule| Named { name, state, schedule })
+        let (name, state, exit) = (service.name, service.state, service.exit);
+        service.schedule.map(|schedule| Named { name, state, exit, schedule })
     };
     let schedules: Vec<Named> = services.into_iter().filter_map(named).collect();
     let mut warnings: Vec<String> = schedules.iter().filter_map(|one| one.schedule.warning.clone()).collect();
@@ -76,6 +77,37 @@ pub fn overrides(changes: &Changes, now: Moment) -> Vec<Override> {
             who: Some(change.who.clone()),
         })
         .collect()
+}
+
+/// The next runs of an instance, at most so many, told from its declaration alone; none if it has no schedule.
+pub fn upcoming(declared: &Declared, count: usize, now: Moment) -> Option<Upcoming> {
+    let (status, schedule) = (told(declared, None, now)?, declared.plan.schedule.as_ref()?);
+    let mut at = now;
+    let next = std::iter::from_fn(|| {
+        at = schedule.upcoming(at, now)?;
+        timestamp(at)
+    });
+    let is_paused = schedule.is_paused;
+    let next: Vec<Timestamp> = if is_paused { Vec::new() } else { next.take(count).collect() };
+    let mut notes = Vec::new();
+    if is_paused {
+        notes.push(format!("paused: `soloist schedule resume {}` ends that", declared.name));
+    }
+    if let (Some(window), Some(false)) = (&status.window, status.open) {
+        let zone = edit::zone(status.zone.as_deref().unwrap_or_default());
+        let until = status.until.zip(timestamp(now));
+        notes.push(match until {
+            Some((until, now)) => format!("{window} is closed until {}", local(until, now, &zone)),
+            None => format!("{window} is closed, as far as one can see"),
+        });
+    }
+    if schedule.window.is_none() && schedule.interval().is_some() {
+        notes.push("its interval is counted from its start; these are as if that were now".to_owned());
+    }
+    notes.extend(status.warning);
+    let name = declared.name.clone();
+    let (triggers, window, zone) = (status.triggers, status.window, status.zone);
+    Some(Upcoming { name, triggers, window, zone, next, notes })
 }
 
 /// What there is to warn of in these windows: calendars that end soon, each once.

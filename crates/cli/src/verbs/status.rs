@@ -142,7 +142,8 @@ fn ago(at: jiff::Timestamp) -> String {
     span(jiff::Timestamp::now().as_millisecond() - at.as_millisecond())
 }
 
-fn until(at: jiff::Timestamp) -> String {
+/// How long it is until then.
+pub fn until(at: jiff::Timestamp) -> String {
     span(at.as_millisecond() - jiff::Timestamp::now().as_millisecond())
 }
 

@@ -22,7 +22,8 @@ impl Driver {
     pub(super) fn schedule(&self, name: &str) -> Result<Named, Problem> {
         let found = self.status_by_name(name)?;
         let none = || Problem::new(Code::Usage, format!("{name} has no schedule"));
-        Ok(Named { name: found.name, state: found.state, schedule: found.schedule.ok_or_else(none)? })
+        let schedule = found.schedule.ok_or_else(none)?;
+        Ok(Named { name: found.name, state: found.state, exit: found.exit, schedule })
     }
 
     pub(super) fn reschedule(&mut self, name: &str, edit: &Edit) -> Result<Done, Problem> {

@@ -82,7 +82,7 @@ pub fn edit(layout: &Layout, name: &str, edit: &Edit, now: Moment) -> Result<Don
 /// An unknown window, or a time that is over or ends before it begins.
 pub fn override_hours(layout: &Layout, hours: &Override, now: Moment) -> Result<Done, Problem> {
     let config = changes::config_or_empty(layout)?;
-    let zone = known(&config, &hours.of)?;
+    let zone = zone_known(&config, &hours.of)?;
     let said = |at: Timestamp| local(at, at_or_zero(now), &zone);
     let Some(until) = hours.until else {
         return Err(usage(
@@ -123,7 +123,7 @@ pub fn clear(layout: &Layout, clear: &Clear, now: Moment) -> Result<Done, Proble
     let count = changed.overrides.iter().filter(|one| one.of == clear.of && one.until_ms > now.0).count();
     changed.overrides.retain(|one| one.of != clear.of);
     if count == 0 {
-        known(&changes::config_or_empty(layout)?, &clear.of)?;
+        zone_known(&changes::config_or_empty(layout)?, &clear.of)?;
     }
     let config = keep(layout, &mut changed, now)?;
     if count == 0 {
@@ -192,8 +192,11 @@ fn difference(old: &Declared, new: &Declared, is_reset: bool) -> Option<String> 
     }
 }
 
-/// The zone of a window that is known by this name, or the nearest name.
-fn known(config: &Config, name: &str) -> Result<TimeZone, Problem> {
+/// The zone of a window or calendar of this name.
+///
+/// # Errors
+/// There is none, with the nearest name.
+pub fn zone_known(config: &Config, name: &str) -> Result<TimeZone, Problem> {
     if let Some(window) = config.windows_of(name).next() {
         return Ok(zone(window.zone.name()));
     }

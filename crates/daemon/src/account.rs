@@ -45,8 +45,12 @@ pub fn of(
         (Err(_), Ok(_)) => Vec::new(),
         (Err(problem), Err(_)) => return Err(problem),
     };
-    // The lines of `scraper@antica` tell nothing of `scraper`.
-    let past: Vec<Entry> = past.into_iter().filter(|entry| entry.service == name).collect();
+    // The lines of `scraper@antica` tell nothing of `scraper`; those of its lanes do.
+    let is_of = |entry: &Entry| {
+        let rest = entry.service.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('~'))
+    };
+    let past: Vec<Entry> = past.into_iter().filter(is_of).collect();
     let (status, plan) = match known {
         Ok((status, plan)) => (Some(status), plan),
         Err(problem) if past.is_empty() => return Err(problem),

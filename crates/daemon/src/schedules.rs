@@ -5,6 +5,7 @@ mod asked;
 pub mod edit;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use jiff::Timestamp;
 use soloist_api::schedule::{Answer, Named, Override, ScheduleStatus, Schedules, Upcoming};
@@ -15,6 +16,7 @@ use soloist_core::schedule::{Schedule, Trigger};
 use soloist_core::state::Outlook;
 
 pub(crate) use asked::{Asked, asked};
+pub use words::{clock, words};
 
 use crate::config::{Changes, Declared};
 use crate::why::local;

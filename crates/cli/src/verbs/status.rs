@@ -1,8 +1,10 @@
 //! `soloist status`: what is true, as a table that fits 80 columns, or as JSON.
 
+use std::collections::BTreeSet;
+
 use soloist_api::error::Problem;
 use soloist_api::status::{ExitStatus, ServiceStatus, Status};
-use soloist_daemon::runs;
+use soloist_daemon::{runs, schedules};
 
 use crate::printer::{Printer, Tone};
 use crate::project::Project;
@@ -48,6 +50,9 @@ fn table(printer: &Printer, status: &Status) {
         }
         None => printer.line(&printer.tone("no daemon runs here; `soloist up` starts one", Tone::Faint)),
     }
+    for warning in warnings(&status.services) {
+        printer.line(&printer.tone(&format!("warning: {warning}"), Tone::Bad));
+    }
     if status.services.is_empty() {
         printer.line(
             "no services; declare them in soloist.toml or start one with `soloist run NAME -- COMMAND`",
@@ -72,10 +77,18 @@ fn table(printer: &Printer, status: &Status) {
         ));
         let note = service.note.clone().filter(|_| !is_well(service));
         let stale = service.stale.then(|| "soloist.toml has changed; `soloist up` takes it in".to_owned());
-        for line in [says(service), note, stale].into_iter().flatten() {
+        let notes = [says(service), note, stale].into_iter().flatten();
+        let now = jiff::Timestamp::now();
+        let hours = service.schedule.iter().flat_map(|schedule| schedules::words(schedule, now));
+        for line in notes.chain(hours) {
             printer.line(&printer.tone(&format!("{:width$}  {line}", ""), Tone::Faint));
         }
     }
+}
+
+/// Calendars that end soon, each once.
+fn warnings(services: &[ServiceStatus]) -> BTreeSet<&String> {
+    services.iter().filter_map(|service| service.schedule.as_ref()?.warning.as_ref()).collect()
 }
 
 fn is_well(service: &ServiceStatus) -> bool {
@@ -127,6 +140,11 @@ fn detail(printer: &Printer, s: &ServiceStatus) {
     row("ports", &urls.join(", "));
     row("last exit", &if s.exit.is_some() && s.state != "scheduled" { last(s) } else { String::new() });
     row("next", &s.next.map(|at| format!("{} (in {})", runs::short(at), until(at))).unwrap_or_default());
+    if let Some(schedule) = &s.schedule {
+        row("schedule", &schedule.triggers.join("; "));
+        schedules::words(schedule, jiff::Timestamp::now()).iter().for_each(|line| row("", line));
+        row("warning", schedule.warning.as_deref().unwrap_or_default());
+    }
     row("note", s.note.as_deref().unwrap_or_default());
     row("command", &runs::command_line(&s.command));
     if let Some(holder) = &s.holder {

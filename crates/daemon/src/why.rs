@@ -4,6 +4,7 @@
 
 mod parts;
 mod runs;
+mod schedule;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -100,6 +101,12 @@ impl Account<'_> {
         if !said.is_empty() {
             text.push_str(&format!(" It says of itself: {}.", plain(&said.join(", "))));
         }
+        if let Some(schedule) = &status.schedule {
+            let next = self.next_run(status, schedule);
+            text.push_str(&format!(" By its schedule {next}{}.", self.hours(status)));
+            text.push_str(&self.rescheduled(status));
+            text.push_str(&self.skipped());
+        }
         text.push_str(self.when_it_ends(status));
         text
     }
@@ -192,13 +199,13 @@ impl Account<'_> {
     }
 
     fn scheduled(&self, status: &ServiceStatus) -> String {
-        let mut text = format!("{} is scheduled: its next run begins{}.", self.name, self.again(status));
-        if let Some(skipped) =
-            self.last("skipped").filter(|e| self.last("started").is_none_or(|s| s.at <= e.at))
-        {
-            let why = skipped.detail.as_deref().map_or(String::new(), |why| format!(": {}", plain(why)));
-            text.push_str(&format!(" Its turn at {} was left out{why}.", self.clock(skipped.at)));
-        }
+        let next = match &status.schedule {
+            Some(schedule) => self.next_run(status, schedule),
+            None => format!("its next run begins{}", self.again(status)),
+        };
+        let mut text = format!("{} is scheduled: {next}{}.", self.name, self.hours(status));
+        text.push_str(&self.rescheduled(status));
+        text.push_str(&self.skipped());
         text.push_str(&self.last_run_sentence());
         if self.runs().last().is_some_and(|run| !self.is_success(&run)) {
             return text + &self.said_last() + &self.lines_below();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use soloist_api::error::Code;
+use soloist_api::schedule::{Answer, ScheduleStatus};
 use soloist_api::status::{ExitStatus, HolderStatus, Refusal, Said};
 use soloist_core::plan::Kind;
 
@@ -446,6 +447,76 @@ fn a_job_between_two_runs() {
         tell(Some(&job("completed")), &plan, &ran(code(0)), &["done"]),
         "api is completed: it ran and ended as it should. Its last run 3f2a…, started by its schedule, ended with exit \
          code 0 after 2 s at 14:00:02. `soloist start api` runs it again."
+    );
+}
+
+fn in_hours() -> ServiceStatus {
+    let schedule = ScheduleStatus {
+        triggers: vec!["every 10s".to_owned()],
+        window: Some("NSE".to_owned()),
+        open: Some(true),
+        until: Some(at("15:00:00")),
+        next: Some(at("14:03:15")),
+        zone: Some("Asia/Kolkata".to_owned()),
+        changed: Some(format!("every changed from 6s in soloist.toml, by {ADA}")),
+        ..ScheduleStatus::default()
+    };
+    ServiceStatus { schedule: Some(schedule), ..job("scheduled") }
+}
+
+#[test]
+fn a_schedule_that_was_changed() {
+    let plan = Plan { kind: Kind::Job, ..Plan::default() };
+    let mut past = vec![told(by(line("14:01:00", "rescheduled"), ADA), "every 6s → 10s")];
+    past.push(told(
+        Entry { count: Some(12), ..line("14:02:00", "skipped") },
+        "missed while the machine slept",
+    ));
+    past.push(told(line("14:02:30", "skipped"), "the run before is still at work"));
+    past.push(started(RUN, "14:03:00", "schedule"));
+    past.extend(ended(RUN, "14:03:02", code(0), 2_000));
+    assert_eq!(
+        tell(Some(&in_hours()), &plan, &past, &[]),
+        "api is scheduled: its next run begins in 4 s (at 19:33:15 IST); NSE is open until 20:30 IST; every 10s, changed \
+         from 6s in soloist.toml, by ada (`soloist start`, pid 9). That was changed last at 14:01:00 by ada (`soloist \
+         start`, pid 9): every 6s → 10s. 13 runs were left out since 14:02:00, the last at 14:02:30: the run before is \
+         still at work. Its last run 3f2a…, started by its schedule, ended with exit code 0 after 2 s at 14:03:02."
+    );
+}
+
+#[test]
+fn a_schedule_that_is_paused_and_hours_that_are_over() {
+    let plan = Plan { kind: Kind::Job, ..Plan::default() };
+    let of = |status: ServiceStatus, change: fn(&mut ScheduleStatus)| {
+        let mut schedule =
+            ScheduleStatus { changed: None, open: Some(false), ..in_hours().schedule.unwrap() };
+        change(&mut schedule);
+        ServiceStatus { schedule: Some(schedule), ..status }
+    };
+    let paused = of(job("scheduled"), |schedule| (schedule.paused, schedule.next) = (true, None));
+    assert_eq!(
+        tell(Some(&paused), &plan, &[told(by(line("14:01:00", "rescheduled"), ADA), "paused")], &[]),
+        "api is scheduled: nothing is due as long as it is paused; paused; NSE is closed until 20:30 IST. That was changed \
+         last at 14:01:00 by ada (`soloist start`, pid 9): paused."
+    );
+    let closed = of(status("scheduled"), |schedule| schedule.triggers.clear());
+    says(
+        &closed,
+        &[],
+        &[],
+        "api is scheduled: it is started next in 4 s (at 19:33:15 IST); NSE is closed until 20:30 IST.",
+    );
+    let ticked = of(alive("ready"), |schedule| {
+        (schedule.open, schedule.queued) = (Some(true), 2);
+        schedule.answer = Some(Answer { ok: true, summary: Some("50 rows".to_owned()), ..Answer::default() });
+    });
+    says(
+        &ticked,
+        &[],
+        &[],
+        "api is ready. Its run 3f2a… (pid 77) is under way. By its schedule its next turn comes in 4 s (at 19:33:15 IST); \
+         NSE is open until 20:30 IST; 2 runs wait for the one at work to end; its worker answered last: 50 rows. If it \
+         falls, soloist starts it again.",
     );
 }
 

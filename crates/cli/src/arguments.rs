@@ -196,8 +196,8 @@ pub enum ScheduleAct {
         /// Only of this one
         name: Option<String>,
         /// So many of each
-        #[arg(short = 'n', long, value_name = "N", default_value_t = 5)]
-        count: usize,
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        count: u16,
     },
     /// Have it run every so often, from now on
     Set {

@@ -30,6 +30,14 @@ fn wrong_words_end_with_2_and_make_nothing() {
         &["wait"],
         &["wait", "x", "--for", "joy"],
         &["wait", "x", "--timeout", "soon"],
+        &["schedule", "set", "x"],
+        &["schedule", "next", "-n", "0"],
+        &["schedule", "next", "-n", "100000"],
+        &["schedule", "override", "x"],
+        &["schedule", "override", "x", "--closed"],
+        &["schedule", "override", "x", "--until", "2h"],
+        &["schedule", "override", "x", "--open", "--closed", "--until", "2h"],
+        &["schedule", "override", "x", "--clear", "--until", "2h"],
     ] {
         let (folder, output) = soloist(words);
         let said = String::from_utf8_lossy(&output.stderr);
@@ -48,8 +56,15 @@ fn a_folder_that_is_none_is_said() {
 
 #[test]
 fn reading_commands_make_nothing() {
-    for words in [&["status"][..], &["status", "--json"], &["cleanup"], &["down"], &["history"], &["events"]]
-    {
+    for words in [
+        &["status"][..],
+        &["status", "--json"],
+        &["cleanup"],
+        &["down"],
+        &["history"],
+        &["events"],
+        &["schedule", "ls"],
+    ] {
         let (folder, output) = soloist(words);
         assert_eq!(output.status.code(), Some(0), "{words:?}");
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "{words:?} made something");
@@ -75,6 +90,7 @@ fn every_verb_is_in_the_help() {
         "why",
         "events",
         "wait",
+        "schedule",
         "run",
         "who",
         "free",

@@ -7,11 +7,13 @@ pub mod edit;
 mod tests;
 mod words;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use soloist_api::schedule::{Answer, Named, Override, ScheduleStatus, Schedules, Upcoming};
 use soloist_api::status::ServiceStatus;
 use soloist_core::schedule::civil::Moment;
-use soloist_core::schedule::window::{Beyond, Rule, Window};
+use soloist_core::schedule::window::{Beyond, Rule, WARN_DAYS, Window};
 use soloist_core::schedule::{Schedule, Trigger};
 use soloist_core::state::Outlook;
 
@@ -20,9 +22,6 @@ pub use words::{clock, words};
 
 use crate::config::{Changes, Declared};
 use crate::why::local;
-
-/// So many days before a calendar ends it is warned of.
-const WARNED_DAYS: i32 = 60;
 
 /// This moment.
 pub fn now() -> Moment {
@@ -61,9 +60,7 @@ pub fn of(services: Vec<ServiceStatus>, changes: &Changes, now: Moment) -> Sched
         service.schedule.map(|schedule| Named { name, state, exit, schedule })
     };
     let schedules: Vec<Named> = services.into_iter().filter_map(named).collect();
-    let mut warnings: Vec<String> = schedules.iter().filter_map(|one| one.schedule.warning.clone()).collect();
-    warnings.sort();
-    warnings.dedup();
+    let warnings = warnings(schedules.iter().map(|one| &one.schedule));
     Schedules { schedules, zones: String::new(), overrides: overrides(changes, now), warnings }
 }
 
@@ -112,21 +109,16 @@ pub fn upcoming(declared: &Declared, count: usize, now: Moment) -> Option<Upcomi
     Some(Upcoming { name, triggers, window, zone, next, notes })
 }
 
-/// What there is to warn of in these windows: calendars that end soon, each once.
-pub fn warnings<'a>(windows: impl IntoIterator<Item = &'a Window>, now: Moment) -> Vec<String> {
-    let mut found: Vec<String> = windows.into_iter().filter_map(|window| warning(window, now)).collect();
-    found.sort();
-    found.dedup();
-    found
+/// What there is to warn of in these schedules: calendars that end soon, each once.
+pub fn warnings<'a>(schedules: impl IntoIterator<Item = &'a ScheduleStatus>) -> Vec<String> {
+    let found: BTreeSet<&String> = schedules.into_iter().filter_map(|one| one.warning.as_ref()).collect();
+    found.into_iter().cloned().collect()
 }
 
 /// `calendar NSE knows no day after 2026-12-31 (39 days left): closed from then on; …`
 fn warning(window: &Window, now: Moment) -> Option<String> {
     let Rule::Calendar { calendar, .. } = &window.rule else { return None };
-    let left = calendar.valid_through.0.saturating_sub(calendar.zone.date(now).0);
-    if left > WARNED_DAYS {
-        return None;
-    }
+    let left = window.days_left(now).filter(|left| *left <= WARN_DAYS)?;
     let left = match left {
         ..0 => "over".to_owned(),
         0 => "today".to_owned(),

@@ -35,7 +35,10 @@ pub fn logs(
             return Ok(0);
         }
     }
-    while is_followed {
+    if !is_followed {
+        return Ok(0);
+    }
+    loop {
         std::thread::sleep(LOOK_AGAIN);
         for (at, log) in logs.iter_mut().enumerate() {
             if copy(log, at, &mut shown, printer).is_err() {
@@ -43,7 +46,6 @@ pub fn logs(
             }
         }
     }
-    Ok(0)
 }
 
 /// What one instance wrote.

@@ -28,7 +28,9 @@ pub async fn schedule(project: &Project, printer: &Printer, wish: Schedule) -> R
                 table::show(printer, &all);
             }
         }
-        ScheduleAct::Next { name, count } => next::next(project, printer, name.as_deref(), count, is_json)?,
+        ScheduleAct::Next { name, count } => {
+            next::next(project, printer, name.as_deref(), count.into(), is_json)?
+        }
         ScheduleAct::Set { name, every } => {
             let edit = Edit { every: Some(every), ..edit("set") };
             tell(printer, is_json, &reschedule(project, &name, edit).await?);

@@ -1,7 +1,5 @@
 //! `soloist status`: what is true, as a table that fits 80 columns, or as JSON.
 
-use std::collections::BTreeSet;
-
 use soloist_api::error::Problem;
 use soloist_api::status::{ExitStatus, ServiceStatus, Status};
 use soloist_daemon::{runs, schedules};
@@ -50,7 +48,8 @@ fn table(printer: &Printer, status: &Status) {
         }
         None => printer.line(&printer.tone("no daemon runs here; `soloist up` starts one", Tone::Faint)),
     }
-    for warning in warnings(&status.services) {
+    let schedules = status.services.iter().filter_map(|service| service.schedule.as_ref());
+    for warning in schedules::warnings(schedules) {
         printer.line(&printer.tone(&format!("warning: {warning}"), Tone::Bad));
     }
     if status.services.is_empty() {
@@ -84,11 +83,6 @@ fn table(printer: &Printer, status: &Status) {
             printer.line(&printer.tone(&format!("{:width$}  {line}", ""), Tone::Faint));
         }
     }
-}
-
-/// Calendars that end soon, each once.
-fn warnings(services: &[ServiceStatus]) -> BTreeSet<&String> {
-    services.iter().filter_map(|service| service.schedule.as_ref()?.warning.as_ref()).collect()
 }
 
 fn is_well(service: &ServiceStatus) -> bool {

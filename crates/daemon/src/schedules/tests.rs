@@ -1,13 +1,18 @@
 //! Changes of schedules and windows: what is refused and in which words, what is kept, and what is told of it.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use soloist_api::error::{Code, Problem};
 use soloist_api::schedule::{Clear, Edit};
+use soloist_core::schedule::calendar::{Calendar, SessionKind};
 use soloist_os::layout::Layout;
 
 use super::edit::{Done, clear, edit, override_hours};
 use super::*;
 use crate::changes;
 use crate::config::Config;
+use crate::zones;
 
 /// 2026-03-04, a Wednesday, 12:00 in Kolkata.
 const NOON: Moment = Moment(1_772_605_800_000);
@@ -230,4 +235,37 @@ fn what_comes_next_is_told_from_the_file() {
     stage.pause("scan", true).unwrap();
     let paused = next("scan", NOON).unwrap();
     assert!(paused.next.is_empty() && paused.notes[0].contains("paused"), "{paused:?}");
+}
+
+#[test]
+fn a_calendar_that_ends_within_sixty_days_is_warned_of_once() {
+    let zone = zones::named("Asia/Kolkata").unwrap();
+    let told = |ahead: i32, beyond: Beyond| {
+        let calendar = Calendar {
+            name: "NSE".to_owned(),
+            zone: zone.clone(),
+            regimes: Vec::new(),
+            exceptions: BTreeMap::new(),
+            valid_through: zone.date(NOON).plus(ahead),
+        };
+        let rule = Rule::Calendar { calendar: Arc::new(calendar), session: SessionKind::Regular };
+        let (dates, overrides) = (BTreeMap::new(), Vec::new());
+        warning(
+            &Window { name: "market".to_owned(), zone: zone.clone(), rule, beyond, dates, overrides },
+            NOON,
+        )
+    };
+    assert_eq!(told(61, Beyond::Closed), None);
+    let said = told(60, Beyond::Closed).unwrap();
+    assert!(
+        said.starts_with("calendar NSE knows no day after 2026-05-03 (60 days left): closed from then on; ")
+    );
+    assert!(
+        told(0, Beyond::WeeklyRule)
+            .unwrap()
+            .contains("2026-03-04 (today): only its weekly rule from then on")
+    );
+    assert!(told(-1, Beyond::Closed).unwrap().contains("2026-03-03 (over)"));
+    let one = ScheduleStatus { warning: Some(said.clone()), ..ScheduleStatus::default() };
+    assert_eq!(warnings([&one, &ScheduleStatus::default(), &one]), [said]);
 }

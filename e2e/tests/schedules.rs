@@ -3,6 +3,8 @@
 
 #![cfg(target_os = "linux")]
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use e2e::daemon::{kill, wait_for_another};
@@ -209,5 +211,63 @@ fn bad_input_has_one_clear_error_each_and_changes_nothing() {
     project.write(".soloist/schedules.json", "{");
     refused(&["schedule", "pause", "scan"], 1, "schedules.json");
     std::fs::remove_file(project.folder().join(".soloist/schedules.json")).unwrap();
+    project.soloist(&["down"]).expect(0);
+}
+
+/// The status and the body of an answer of the API.
+#[track_caller]
+fn ask(project: &Project, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let mut daemon = UnixStream::connect(project.folder().join(".soloist/daemon.sock")).unwrap();
+    daemon.set_read_timeout(Some(LIMIT)).unwrap();
+    let length = body.len();
+    write!(
+        daemon,
+        "{method} /api/v1/{path} HTTP/1.1\r\nhost: soloist\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    daemon.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.unwrap_or(0), serde_json::from_str(body).unwrap_or_else(|e| panic!("no JSON ({e}): {answer}")))
+}
+
+#[test]
+fn a_program_changes_schedules_over_the_api() {
+    let project = project();
+    project.soloist(&["up", "-d"]).expect(0);
+    let (status, done) = ask(&project, "PATCH", "schedules/scan", r#"{"every":"2h","who":"a program"}"#);
+    assert_eq!((status, &done["text"]), (200, &"scan: every 1h → 2h".into()));
+    assert_eq!(done["schedule"]["changed"], "every changed from 1h in soloist.toml, by a program");
+    assert_eq!(ask(&project, "POST", "schedules/scan/pause", "").1["schedule"]["paused"], true);
+    assert_eq!(ask(&project, "POST", "schedules/scan/resume", "").1["schedule"]["paused"], false);
+    let (status, one) = ask(&project, "GET", "schedules/scan", "");
+    assert_eq!((status, &one["state"], &one["triggers"][0]), (200, &"scheduled".into(), &"every 2h".into()));
+    let hours = r#"{"of":"always","open":false,"until":"2199-01-01T00:00:00Z"}"#;
+    let (status, done) = ask(&project, "POST", "overrides", hours);
+    assert_eq!((status, &done["overrides"][0]["until"]), (200, &"2199-01-01T00:00:00Z".into()));
+    assert_eq!(ask(&project, "GET", "schedules", "").1["overrides"][0]["of"], "always");
+    assert_eq!(
+        ask(&project, "DELETE", "overrides?of=always&who=a%20program", "").1["overrides"],
+        Value::Array(vec![])
+    );
+    assert_eq!(changes(&project, "scan"), ["every 1h → 2h", "paused", "resumed"]);
+    for (method, path, body, status) in [
+        ("PATCH", "schedules/scan", r#"{"every":"0s"}"#, 400),
+        ("PATCH", "schedules/scan", r#"{"evry":"6s"}"#, 400),
+        ("PATCH", "schedules/scan", "{}", 400),
+        ("PATCH", "schedules/ghost", r#"{"paused":true}"#, 404),
+        ("GET", "schedules/ghost", "", 404),
+        ("GET", "schedules/api", "", 400),
+        ("POST", "schedules/scan/jump", "", 400),
+        ("POST", "schedules/ghost/run", "", 404),
+        ("POST", "overrides", r#"{"of":"always","open":true}"#, 400),
+        ("DELETE", "overrides?of=ghost", "", 400),
+        ("DELETE", "overrides?from=now", "", 400),
+    ] {
+        let (found, problem) = ask(&project, method, path, body);
+        assert_eq!(found, status, "{method} {path} {body}: {problem}");
+        assert!(problem["detail"].is_string(), "{problem}");
+    }
     project.soloist(&["down"]).expect(0);
 }

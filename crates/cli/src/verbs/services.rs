@@ -8,6 +8,7 @@ use soloist_daemon::{leftovers, runs};
 
 use crate::printer::Printer;
 use crate::project::{Project, who, with_daemon, with_living_daemon};
+use crate::verbs::status::next;
 
 /// Starts, restarts or ensures each; all are tried, the first problem's code is the exit code.
 pub async fn change(
@@ -102,7 +103,7 @@ pub fn one_line(status: &ServiceStatus) -> String {
         line.push_str(&format!(", http://localhost:{port}"));
     }
     if status.state == "scheduled"
-        && let Some(next) = status.next
+        && let Some(next) = next(status)
     {
         line.push_str(&format!(", next run at {}", runs::short(next)));
     }

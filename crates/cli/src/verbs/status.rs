@@ -100,11 +100,17 @@ fn says(service: &ServiceStatus) -> Option<String> {
 }
 
 fn last(service: &ServiceStatus) -> String {
-    match (service.exit, service.next) {
-        (_, Some(next)) if service.state == "scheduled" => format!("next in {}", until(next)),
+    let is_waiting = service.state == "scheduled" || service.pid.is_some();
+    match (service.exit, next(service)) {
+        (_, Some(next)) if is_waiting => format!("next in {}", until(next)),
         (Some(exit), _) => exit_word(exit),
         (None, _) => String::new(),
     }
+}
+
+/// The next run by its schedule, else when it goes on by itself.
+pub fn next(service: &ServiceStatus) -> Option<jiff::Timestamp> {
+    service.schedule.as_ref().and_then(|schedule| schedule.next).or(service.next)
 }
 
 /// How a run ended, in a few letters.
@@ -132,8 +138,8 @@ fn detail(printer: &Printer, s: &ServiceStatus) {
     row("restarts", &s.restarts.to_string());
     let urls: Vec<String> = s.ports.iter().map(|port| format!("http://localhost:{port}")).collect();
     row("ports", &urls.join(", "));
-    row("last exit", &if s.exit.is_some() && s.state != "scheduled" { last(s) } else { String::new() });
-    row("next", &s.next.map(|at| format!("{} (in {})", runs::short(at), until(at))).unwrap_or_default());
+    row("last exit", &s.exit.map(exit_word).unwrap_or_default());
+    row("next", &next(s).map(|at| format!("{} (in {})", runs::short(at), until(at))).unwrap_or_default());
     if let Some(schedule) = &s.schedule {
         row("schedule", &schedule.triggers.join("; "));
         schedules::words(schedule, jiff::Timestamp::now()).iter().for_each(|line| row("", line));

@@ -8,20 +8,24 @@ mod tests;
 mod words;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use soloist_api::schedule::{Answer, Named, Override, ScheduleStatus, Schedules, Upcoming};
 use soloist_api::status::ServiceStatus;
-use soloist_core::schedule::civil::Moment;
+use soloist_core::schedule::civil::{Clock, Moment};
+use soloist_core::schedule::due::{Course, Mark};
 use soloist_core::schedule::window::{Beyond, Rule, WARN_DAYS, Window};
 use soloist_core::schedule::{Schedule, Trigger};
 use soloist_core::state::Outlook;
+use soloist_core::time::Time;
 
 pub(crate) use asked::{Asked, asked};
 pub use words::{clock, words};
 
 use crate::config::{Changes, Declared};
 use crate::why::local;
+use crate::zones;
 
 /// This moment.
 pub fn now() -> Moment {
@@ -61,7 +65,7 @@ pub fn of(services: Vec<ServiceStatus>, changes: &Changes, now: Moment) -> Sched
     };
     let schedules: Vec<Named> = services.into_iter().filter_map(named).collect();
     let warnings = warnings(schedules.iter().map(|one| &one.schedule));
-    Schedules { schedules, zones: String::new(), overrides: overrides(changes, now), warnings }
+    Schedules { schedules, zones: zones::source(), overrides: overrides(changes, now), warnings }
 }
 
 /// Overrides in force or to come.
@@ -81,13 +85,8 @@ pub fn overrides(changes: &Changes, now: Moment) -> Vec<Override> {
 /// The next runs of an instance, at most so many, told from its declaration alone; none if it has no schedule.
 pub fn upcoming(declared: &Declared, count: usize, now: Moment) -> Option<Upcoming> {
     let (status, schedule) = (told(declared, None, now)?, declared.plan.schedule.as_ref()?);
-    let mut at = now;
-    let next = std::iter::from_fn(|| {
-        at = schedule.upcoming(at, now)?;
-        timestamp(at)
-    });
     let is_paused = schedule.is_paused;
-    let next: Vec<Timestamp> = if is_paused { Vec::new() } else { next.take(count).collect() };
+    let next = if is_paused { Vec::new() } else { dues(schedule, count, now) };
     let mut notes = Vec::new();
     if is_paused {
         notes.push(format!("paused: `soloist schedule resume {}` ends that", declared.name));
@@ -107,6 +106,28 @@ pub fn upcoming(declared: &Declared, count: usize, now: Moment) -> Option<Upcomi
     let name = declared.name.clone();
     let (triggers, window, zone) = (status.triggers, status.window, status.zone);
     Some(Upcoming { name, triggers, window, zone, next, notes })
+}
+
+/// What a schedule would do from now on. Who follows it knows more: when that began, and what was missed.
+fn dues(schedule: &Schedule, count: usize, now: Moment) -> Vec<Timestamp> {
+    if let (true, Some(window)) = (schedule.triggers.is_empty(), &schedule.window) {
+        let mut at = now;
+        let openings = std::iter::from_fn(|| {
+            let closed = if window.at(at).is_open() { window.at(at).until()? } else { at };
+            at = window.at(closed).until()?;
+            timestamp(at)
+        });
+        return openings.take(count).collect();
+    }
+    // As if the machine had booted now; an interval in a window is counted from its opening.
+    let clock = Clock { boot_ns: i128::from(now.0) * 1_000_000 };
+    let mut mark = Mark::at(Time::default(), clock);
+    if schedule.window.is_some() {
+        mark.beat = i128::from(i64::MIN);
+    }
+    let course = Course { schedule, clock };
+    let all = course.all(mark, Time(Duration::MAX));
+    all.filter_map(|due| timestamp(due.moment)).take(count).collect()
 }
 
 /// What there is to warn of in these schedules: calendars that end soon, each once.

@@ -21,7 +21,7 @@ use soloist_core::state::Outlook;
 use soloist_core::time::Time;
 
 pub(crate) use asked::{Asked, asked};
-pub use words::{clock, words};
+pub use words::{changed, clock, queued, words};
 
 use crate::config::{Changes, Declared};
 use crate::why::local;

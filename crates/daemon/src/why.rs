@@ -102,9 +102,8 @@ impl Account<'_> {
             text.push_str(&format!(" It says of itself: {}.", plain(&said.join(", "))));
         }
         if let Some(schedule) = &status.schedule {
-            let next = self.next_run(status, schedule);
-            text.push_str(&format!(" By its schedule {next}{}.", self.hours(status)));
-            text.push_str(&self.rescheduled(status));
+            text.push_str(&format!(" By its schedule {}.", self.outlook(status, schedule)));
+            text.push_str(&self.paused(status));
             text.push_str(&self.skipped());
         }
         text.push_str(self.when_it_ends(status));
@@ -200,11 +199,11 @@ impl Account<'_> {
 
     fn scheduled(&self, status: &ServiceStatus) -> String {
         let next = match &status.schedule {
-            Some(schedule) => self.next_run(status, schedule),
+            Some(schedule) => self.outlook(status, schedule),
             None => format!("its next run begins{}", self.again(status)),
         };
-        let mut text = format!("{} is scheduled: {next}{}.", self.name, self.hours(status));
-        text.push_str(&self.rescheduled(status));
+        let mut text = format!("{} is scheduled: {next}.", self.name);
+        text.push_str(&self.paused(status));
         text.push_str(&self.skipped());
         text.push_str(&self.last_run_sentence());
         if self.runs().last().is_some_and(|run| !self.is_success(&run)) {

@@ -14,17 +14,21 @@ pub fn words(schedule: &ScheduleStatus, now: Timestamp) -> Vec<String> {
         format!("{window} is {}{until}", if is_open { "open" } else { "closed" })
     });
     let paused = schedule.paused.then(|| "paused".to_owned());
-    let queued = match schedule.queued {
+    let answer = schedule.answer.as_ref().map(answer);
+    [paused, window, changed(schedule), queued(schedule), answer].into_iter().flatten().collect()
+}
+
+/// `3 runs wait for the one at work to end`
+pub fn queued(schedule: &ScheduleStatus) -> Option<String> {
+    match schedule.queued {
         0 => None,
         1 => Some("1 run waits for the one at work to end".to_owned()),
         count => Some(format!("{count} runs wait for the one at work to end")),
-    };
-    let answer = schedule.answer.as_ref().map(answer);
-    [paused, window, changed(schedule), queued, answer].into_iter().flatten().collect()
+    }
 }
 
-/// `every 10s, changed from 6s in soloist.toml, by ada`
-fn changed(schedule: &ScheduleStatus) -> Option<String> {
+/// What differs from soloist.toml: `every 10s, changed from 6s in soloist.toml, by ada`.
+pub fn changed(schedule: &ScheduleStatus) -> Option<String> {
     let changed = schedule.changed.as_ref()?;
     let every = schedule.triggers.iter().find(|trigger| trigger.starts_with("every "));
     Some(match every.zip(changed.strip_prefix("every ")) {

@@ -478,8 +478,7 @@ fn a_schedule_that_was_changed() {
     assert_eq!(
         tell(Some(&in_hours()), &plan, &past, &[]),
         "api is scheduled: its next run begins in 4 s (at 19:33:15 IST); NSE is open until 20:30 IST; every 10s, changed \
-         from 6s in soloist.toml, by ada (`soloist start`, pid 9). That was changed last at 14:01:00 by ada (`soloist \
-         start`, pid 9): every 6s → 10s. 13 runs were left out since 14:02:00, the last at 14:02:30: the run before is \
+         from 6s in soloist.toml, by ada (`soloist start`, pid 9) at 14:01:00. 13 runs were left out since 14:02:00, the last at 14:02:30: the run before is \
          still at work. Its last run 3f2a…, started by its schedule, ended with exit code 0 after 2 s at 14:03:02."
     );
 }
@@ -496,8 +495,8 @@ fn a_schedule_that_is_paused_and_hours_that_are_over() {
     let paused = of(job("scheduled"), |schedule| (schedule.paused, schedule.next) = (true, None));
     assert_eq!(
         tell(Some(&paused), &plan, &[told(by(line("14:01:00", "rescheduled"), ADA), "paused")], &[]),
-        "api is scheduled: nothing is due as long as it is paused; paused; NSE is closed until 20:30 IST. That was changed \
-         last at 14:01:00 by ada (`soloist start`, pid 9): paused."
+        "api is scheduled: nothing is due as long as it is paused; paused; NSE is closed until 20:30 IST. It was paused at \
+         14:01:00 by ada (`soloist start`, pid 9)."
     );
     let closed = of(status("scheduled"), |schedule| schedule.triggers.clear());
     says(
@@ -505,6 +504,17 @@ fn a_schedule_that_is_paused_and_hours_that_are_over() {
         &[],
         &[],
         "api is scheduled: it is started next in 4 s (at 19:33:15 IST); NSE is closed until 20:30 IST.",
+    );
+    let open = of(alive("ready"), |schedule| {
+        schedule.triggers.clear();
+        (schedule.open, schedule.next) = (Some(true), None);
+    });
+    says(
+        &open,
+        &[],
+        &[],
+        "api is ready. Its run 3f2a… (pid 77) is under way. By its schedule NSE is open until 20:30 IST. If it falls, \
+         soloist starts it again.",
     );
     let ticked = of(alive("ready"), |schedule| {
         (schedule.open, schedule.queued) = (Some(true), 2);

@@ -1,7 +1,9 @@
 //! `soloist schedule ls`: what runs when, as a table that fits 80 columns, with what was changed below each row.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use soloist_api::schedule::{Named, Override, Schedules};
+use soloist_daemon::schedules;
 use soloist_daemon::why::local;
 
 use crate::printer::{Printer, Tone};
@@ -18,7 +20,11 @@ pub fn show(printer: &Printer, all: &Schedules) {
     } else {
         rows(printer, &all.schedules);
     }
-    all.overrides.iter().for_each(|hours| faint(&overridden(hours)));
+    for hours in &all.overrides {
+        let of = |one: &&Named| one.schedule.window.as_ref() == Some(&hours.of);
+        let zone = all.schedules.iter().find(of).and_then(|one| one.schedule.zone.as_deref());
+        faint(&overridden(hours, &schedules::edit::zone(zone.unwrap_or_default())));
+    }
     if !all.zones.is_empty() {
         faint(&format!("time zones: {}", all.zones));
     }
@@ -27,9 +33,8 @@ pub fn show(printer: &Printer, all: &Schedules) {
     }
 }
 
-fn rows(printer: &Printer, schedules: &[Named]) {
-    let widest =
-        |of: fn(&Named) -> usize, least: usize| schedules.iter().map(of).max().unwrap_or(0).max(least);
+fn rows(printer: &Printer, all: &[Named]) {
+    let widest = |of: fn(&Named) -> usize, least: usize| all.iter().map(of).max().unwrap_or(0).max(least);
     let name = widest(|one| one.name.chars().count(), 4);
     let window = widest(|one| window_of(one).chars().count(), 6);
     // Seven columns, two spaces between them.
@@ -40,7 +45,7 @@ fn rows(printer: &Printer, schedules: &[Named]) {
         "{:<name$}  {:<when$}  {:<window$}  {:<9}  {:<6}  LAST",
         "NAME", "WHEN", "WINDOW", "STATE", "NEXT"
     ));
-    for one in schedules {
+    for one in all {
         let schedule = &one.schedule;
         let state = if schedule.paused { "paused" } else { &one.state };
         let next = schedule.next.map_or_else(|| "-".to_owned(), until);
@@ -53,8 +58,7 @@ fn rows(printer: &Printer, schedules: &[Named]) {
             last(one)
         );
         printer.line(row.trim_end());
-        let queued = (schedule.queued > 0).then(|| format!("{} runs wait", schedule.queued));
-        for note in schedule.changed.iter().chain(&queued) {
+        for note in schedules::changed(schedule).into_iter().chain(schedules::queued(schedule)) {
             printer.line(&printer.tone(&format!("{:name$}  {note}", ""), Tone::Faint));
         }
     }
@@ -84,10 +88,9 @@ fn last(one: &Named) -> String {
     }
 }
 
-fn overridden(hours: &Override) -> String {
-    let zone = jiff::tz::TimeZone::system();
+fn overridden(hours: &Override, zone: &TimeZone) -> String {
     let now = Timestamp::now();
-    let moment = |at: Option<Timestamp>| at.map_or("ever".to_owned(), |at| local(at, now, &zone));
+    let moment = |at: Option<Timestamp>| at.map_or("ever".to_owned(), |at| local(at, now, zone));
     let begin = hours
         .from
         .filter(|from| *from > now)

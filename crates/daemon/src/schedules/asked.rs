@@ -41,14 +41,12 @@ pub(crate) fn asked(asked: &Asked<'_>) -> String {
     let queued = |status: &Status| status.outlook.as_ref().map_or(0, |outlook| outlook.queued);
     let is_busy = is_at_work(before, schedule);
     let then = match (skipped, schedule.overlap) {
+        (_, Overlap::Replace) if is_busy => Some("it is ended, and this run begins then".to_owned()),
         _ if queued(after) > queued(before) => Some("this run begins when that is over".to_owned()),
         (Some(why), _) => Some(format!("nothing was started: {why}")),
         (None, _) if !is_busy => None,
         (None, _) if orders.is_empty() => Some("nothing was started".to_owned()),
-        (None, Overlap::Replace) => Some("it is ended, and this run begins".to_owned()),
-        (None, Overlap::Skip | Overlap::Queue | Overlap::Allow) => {
-            Some("this run goes on beside it".to_owned())
-        }
+        (None, _) => Some("this run goes on beside it".to_owned()),
     };
     match then {
         Some(then) => format!("{name} is {}; {then}", as_it_was(asked, schedule, is_busy)),
@@ -101,6 +99,119 @@ fn begun(asked: &Asked<'_>, schedule: &Schedule) -> String {
         (false, true) => format!("{name} is {}; it is started all the same{run}", despite.join(" and ")),
         (false, false) => {
             format!("{name} is {}; this one run happens all the same{run}", despite.join(" and "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use soloist_core::event::{Cause, Event, IfHeld};
+    use soloist_core::id::{ClaimId, RunId};
+    use soloist_core::project::Project;
+    use soloist_core::schedule::civil::Clock;
+    use soloist_core::schedule::window::{Beyond, Rule, Window};
+    use soloist_core::schedule::zone::Zone;
+    use soloist_core::time::Time;
+
+    use super::*;
+
+    const NOW: Time = Time(Duration::from_secs(100));
+
+    fn clock() -> Clock {
+        Clock { boot_ns: 1_772_605_800_000_000_000 }
+    }
+
+    /// A job that is wanted and not due, in a real core.
+    struct Stage {
+        project: Project,
+        plan: Plan,
+    }
+
+    impl Stage {
+        fn new(schedule: Schedule) -> Stage {
+            let schedule = Schedule { run_on_start: false, ..schedule };
+            let plan = Plan { kind: Kind::Job, schedule: Some(schedule), ..Plan::default() };
+            let mut project = Project::new();
+            project.add("scan", plan.clone(), 7, NOW);
+            let mut orders = Orders::new();
+            project.set_clock(NOW, clock(), &mut orders);
+            let cause = Cause::User("ada".to_owned());
+            project.start(NOW, 0, cause, IfHeld::Refuse, &mut orders);
+            Stage { project, plan }
+        }
+
+        /// Asks for a run, and grants all that follows.
+        fn run(&mut self) -> String {
+            let before = self.project.status(0);
+            let mut orders = Orders::new();
+            let cause = Cause::User("ada".to_owned());
+            self.project.handle(NOW, 0, Event::RunAsked { cause }, &mut orders);
+            let followed = orders.clone();
+            while !orders.is_empty() {
+                let effects = std::mem::take(&mut orders);
+                for (_, effect) in effects {
+                    let event = match effect {
+                        Effect::AskClaim { ask } => Event::ClaimGranted { ask, claim: ClaimId(1) },
+                        Effect::LookAtPorts { ask } => Event::PortsSeen { ask, strangers: Vec::new() },
+                        Effect::Spawn { run, .. } => Event::Spawned { run, pid: 9 },
+                        _ => continue,
+                    };
+                    self.project.handle(NOW, 0, event, &mut orders);
+                }
+            }
+            let after = self.project.status(0);
+            let now = clock().wall(NOW);
+            let (plan, orders) = (&self.plan, &followed);
+            let said = asked(&Asked { name: "scan", plan, before: &before, after: &after, orders, now });
+            let run = [after.run, before.run].into_iter().flatten().next().unwrap_or(RunId(0));
+            said.replace(&short(&run.to_string()), "RUN")
+        }
+    }
+
+    fn hourly() -> Schedule {
+        Schedule::every(Duration::from_secs(3600))
+    }
+
+    #[test]
+    fn a_run_says_in_spite_of_what_it_happens() {
+        let window = Arc::new(Window {
+            name: "never".to_owned(),
+            zone: Arc::new(Zone::utc()),
+            rule: Rule::Weekly(Vec::new()),
+            beyond: Beyond::Closed,
+            dates: BTreeMap::new(),
+            overrides: Vec::new(),
+        });
+        let run = |schedule| Stage::new(schedule).run();
+        assert_eq!(run(hourly()), "scan runs now (run RUN)");
+        assert_eq!(
+            run(Schedule { is_paused: true, ..hourly() }),
+            "scan is paused; this one run happens all the same (run RUN)"
+        );
+        assert_eq!(
+            run(Schedule { is_paused: true, window: Some(window), ..hourly() }),
+            "scan is paused and outside its window never (which never opens again); this one run happens all the same \
+             (run RUN)"
+        );
+    }
+
+    #[test]
+    fn a_run_beside_one_at_work_says_what_becomes_of_it() {
+        for (overlap, then) in [
+            (Overlap::Skip, "nothing was started"),
+            (Overlap::Queue, "this run begins when that is over"),
+            (Overlap::Replace, "it is ended, and this run begins then"),
+            (Overlap::Allow, "nothing was started: 1 runs are at work, the most it may"),
+        ] {
+            let mut stage = Stage::new(Schedule { overlap, ..hourly() });
+            stage.run();
+            let said = stage.run();
+            assert!(said.starts_with("scan is at work already (run RUN since "), "{said}");
+            assert!(said.ends_with(&format!("; {then}")), "{overlap:?}: {said}");
         }
     }
 }

@@ -18,42 +18,41 @@ use crate::project::{Project, who, with_daemon, with_living_daemon};
 /// Exit code 0; 4 for a name nobody has, 2 for what cannot be.
 pub async fn schedule(project: &Project, printer: &Printer, wish: Schedule) -> Result<i32, Problem> {
     let is_json = wish.json;
-    let edit = |verb: &str| Edit { who: Some(who(&format!("schedule {verb}"))), ..Edit::default() };
-    match wish.act {
+    let (name, verb, edit) = match wish.act {
         ScheduleAct::Ls => {
             let all = all(project).await?;
             if is_json {
-                printer.json(&all);
+                printer.json(&all)
             } else {
-                table::show(printer, &all);
+                table::show(printer, &all)
             }
+            return Ok(0);
         }
         ScheduleAct::Next { name, count } => {
-            next::next(project, printer, name.as_deref(), count.into(), is_json)?
-        }
-        ScheduleAct::Set { name, every } => {
-            let edit = Edit { every: Some(every), ..edit("set") };
-            tell(printer, is_json, &reschedule(project, &name, edit).await?);
-        }
-        ScheduleAct::Reset { name } => {
-            tell(printer, is_json, &reschedule(project, &name, Edit { reset: true, ..edit("reset") }).await?);
-        }
-        ScheduleAct::Pause { name } => {
-            let edit = Edit { paused: Some(true), ..edit("pause") };
-            tell(printer, is_json, &reschedule(project, &name, edit).await?);
-        }
-        ScheduleAct::Resume { name } => {
-            let edit = Edit { paused: Some(false), ..edit("resume") };
-            tell(printer, is_json, &reschedule(project, &name, edit).await?);
+            next::next(project, printer, name.as_deref(), count.into(), is_json)?;
+            return Ok(0);
         }
         ScheduleAct::Run { name } => {
             project.config()?;
             // Asked once: a second time would be a second run.
             let change = Change { who: Some(who("schedule run")), timeout_ms: None };
             tell(printer, is_json, &project.daemon().await?.run_now(&name, &change).await?);
+            return Ok(0);
         }
-        ScheduleAct::Override(hours) => tell(printer, is_json, &override_hours(project, hours).await?),
-    }
+        ScheduleAct::Override(hours) => {
+            tell(printer, is_json, &override_hours(project, hours).await?);
+            return Ok(0);
+        }
+        ScheduleAct::Set { name, every } => (name, "set", Edit { every: Some(every), ..Edit::default() }),
+        ScheduleAct::Reset { name } => (name, "reset", Edit { reset: true, ..Edit::default() }),
+        ScheduleAct::Pause { name } => (name, "pause", Edit { paused: Some(true), ..Edit::default() }),
+        ScheduleAct::Resume { name } => (name, "resume", Edit { paused: Some(false), ..Edit::default() }),
+    };
+    // A faulty file is told before a daemon is started for it.
+    project.config()?;
+    let (name, edit) = (&name, &Edit { who: Some(who(&format!("schedule {verb}"))), ..edit });
+    let done = with_daemon(project, |client| async move { client.reschedule(name, edit).await }).await?;
+    tell(printer, is_json, &done);
     Ok(0)
 }
 
@@ -65,13 +64,6 @@ async fn all(project: &Project) -> Result<Schedules, Problem> {
     }
     let changed = changes::read(&project.layout).map_err(|e| Problem::new(Code::BadConfig, e.to_string()))?;
     Ok(schedules::of(project.status().await?.services, &changed, schedules::now()))
-}
-
-async fn reschedule(project: &Project, name: &str, edit: Edit) -> Result<Done, Problem> {
-    // A faulty file is told before a daemon is started for it.
-    project.config()?;
-    let edit = &edit;
-    with_daemon(project, |client| async move { client.reschedule(name, edit).await }).await
 }
 
 async fn override_hours(project: &Project, wish: Hours) -> Result<Overridden, Problem> {

@@ -214,6 +214,34 @@ fn bad_input_has_one_clear_error_each_and_changes_nothing() {
     project.soloist(&["down"]).expect(0);
 }
 
+#[test]
+fn a_lane_is_seen_while_it_is_busy_and_tells_under_the_name_of_its_base() {
+    let runs = quoted(&["sh", "-c", "echo ran; exec sleep 1000"]);
+    let project = Project::new(&format!(
+        "[jobs.busy]\ncommand = {runs}\nevery = \"100ms\"\noverlap = \"allow\"\nmax-overlap = 2\n"
+    ));
+    let names = || project.status().services.into_iter().map(|service| service.name).collect::<Vec<_>>();
+    project.soloist(&["up", "-d"]).expect(0);
+    wait_until("the lane is busy", LIMIT, || match names() {
+        names if names == ["busy", "busy~2"] => Ok(()),
+        names => Err(format!("{names:?}")),
+    });
+    let skipped = wait_until("a third run is left out", LIMIT, || {
+        let said = project.soloist(&["history", "busy"]).expect(0);
+        if said.stdout.contains("skipped") { Ok(said) } else { Err(said) }
+    });
+    skipped.says("busy~2").says("2 runs are at work, the most it may");
+    project.soloist(&["why", "busy"]).expect(0).says("left out").says("2 runs are at work, the most it may");
+    let shown = wait_until("both have written", LIMIT, || {
+        let said = project.soloist(&["logs", "busy"]).expect(0).stdout;
+        if said.matches("ran").count() == 2 { Ok(said) } else { Err(said) }
+    });
+    assert_eq!(shown, "ran\n==> busy~2 <==\nran\n");
+    project.soloist(&["stop", "busy"]).expect(0);
+    assert_eq!(names(), ["busy"], "an idle lane is nobody's matter");
+    project.soloist(&["down"]).expect(0);
+}
+
 /// The status and the body of an answer of the API.
 #[track_caller]
 fn ask(project: &Project, method: &str, path: &str, body: &str) -> (u16, Value) {

@@ -58,7 +58,8 @@ impl Instance {
             Wanted::Up => self.follow_alive(now, since),
             Wanted::Down => self.forsake(effects),
         }
-        if let Some(tick) = tick {
+        // What was answered, and nobody heard it, counts as out until the answer is told below.
+        for tick in notice.answers.iter().map(|answer| answer.tick).chain(tick) {
             self.adopt_tick(now, run, tick);
         }
         self.tell(What::Adopted, |_| {}, effects);

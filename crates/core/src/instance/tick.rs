@@ -42,7 +42,9 @@ impl Instance {
 
     /// A tick that another daemon gave.
     pub(super) fn adopt_tick(&mut self, now: Time, run: RunId, tick: TickId) {
-        self.agenda.ticks.push(Out { tick, run, since: now });
+        if self.agenda.ticks.iter().all(|out| out.tick != tick) {
+            self.agenda.ticks.push(Out { tick, run, since: now });
+        }
     }
 
     pub(super) fn answered(&mut self, now: Time, answers: Vec<Answer>, effects: &mut Vec<Effect>) {

@@ -207,7 +207,10 @@ impl Stage {
                 since: Time(self.now.0.saturating_sub(ago.unwrap_or_default())),
                 wanted,
                 was_ready: command.is("ready"),
-                notice: Notice::default(),
+                notice: Notice {
+                    answers: command.value("answered").map(unheard).into_iter().collect(),
+                    ..Notice::default()
+                },
                 print: command.number("print")?.map(Print),
                 cause: None,
                 recent: Vec::new(),
@@ -332,6 +335,11 @@ impl Stage {
         }
         format!("{:.3}s", at.0.saturating_sub(Duration::from_secs(100)).as_secs_f64())
     }
+}
+
+/// To a tick before the last one.
+fn unheard(words: &str) -> Answer {
+    Answer { tick: TickId(0xad0), is_ok: true, summary: Some(words.to_owned()) }
 }
 
 /// `notified api ready status="12 of 50" alive extend=20s`.

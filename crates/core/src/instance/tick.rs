@@ -3,7 +3,7 @@
 use crate::event::{Answer, Effect, Ended, What};
 use crate::id::{RunId, TickId};
 use crate::instance::Instance;
-use crate::instance::agenda::Turn;
+use crate::instance::agenda::{CLOSED, Turn};
 use crate::instance::turns::AT_WORK;
 use crate::schedule::Overlap;
 use crate::state::State;
@@ -116,6 +116,10 @@ impl Instance {
             && let Some(turn) = self.agenda.queue.pop_front()
         {
             self.give_tick(now, turn, effects);
+        }
+        // Out of its hours nobody is there to take what waits.
+        if !self.is_due() && !self.is_up() {
+            self.drop_queue(CLOSED, effects);
         }
         let is_idle = self.agenda.ticks.is_empty() && (self.agenda.queue.is_empty() || !is_ready);
         if self.agenda.is_closing && is_idle {

@@ -230,7 +230,8 @@ fn rules_of_a_zone_that_change_are_taken_in_while_the_daemon_runs() {
     have("Asia/Tokyo", "2026b");
     let after = wait_until("the new rules are in", LIMIT, || {
         let (source, next) = seen();
-        if source.contains("2026b") { Ok(next) } else { Err(project.diary()) }
+        // The schedule is looked at when the driver has nothing else to do.
+        if source.contains("2026b") && next != before { Ok(next) } else { Err(project.diary()) }
     });
     // It is noon in Tokyo three hours and a half before it is in Kolkata; or was today, and is so tomorrow.
     let earlier = (before - after).rem_euclid(24 * HOUR);

@@ -82,14 +82,15 @@ pub fn clock() -> Clock {
     Clock { boot_ns: soloist_os::clock::wall_at_boot() }
 }
 
-/// A moment on the boot clock as one on the wall: right as long as nobody sets the clock, which people then see.
-pub fn wall(at: Time) -> Option<Timestamp> {
-    moment(u64::try_from(clock().wall(at).0).ok()?)
+/// A moment on the boot clock as one on the wall, by a clock that was read once: two readings are some microseconds apart,
+/// and what is due at noon would be due a millisecond before.
+pub fn wall(clock: Clock, at: Time) -> Option<Timestamp> {
+    moment(u64::try_from(clock.wall(at).0).ok()?)
 }
 
 /// A moment on the wall as one on the boot clock; a moment before the boot is the boot.
-pub fn since_boot(ms: u64) -> Time {
-    clock().boot(Moment(i64::try_from(ms).unwrap_or(i64::MAX)))
+pub fn since_boot(clock: Clock, ms: u64) -> Time {
+    clock.boot(Moment(i64::try_from(ms).unwrap_or(i64::MAX)))
 }
 
 /// The word for a kind of holder.
@@ -135,6 +136,8 @@ pub fn command_line(words: &[String]) -> String {
 
 /// What an instance is besides its state.
 pub struct Face<'a> {
+    /// How the clocks stand.
+    pub clock: Clock,
     /// Its name.
     pub name: &'a str,
     /// Service or job.
@@ -166,7 +169,7 @@ pub fn service(face: Face<'_>, status: Status) -> ServiceStatus {
         wanted: status.wanted.to_string(),
         pid: status.pid,
         run_id: status.run.map(|run| run.to_string()),
-        since: wall(status.since),
+        since: wall(face.clock, status.since),
         restarts: status.restarts,
         ports: face.ports.to_vec(),
         cause: status.cause.map(|cause| cause.to_string()),
@@ -175,7 +178,7 @@ pub fn service(face: Face<'_>, status: Status) -> ServiceStatus {
         stale: status.is_stale,
         note: status.note,
         refusal: status.refusal.map(refusal),
-        next: status.next.and_then(wall),
+        next: status.next.and_then(|next| wall(face.clock, next)),
         schedule: None,
         revision: status.revision,
         command: face.command.to_vec(),

@@ -155,7 +155,7 @@ fn tell_declared(layout: &Layout, declared: &Declared) -> ServiceStatus {
         wanted: if Ledger::wants(&layout.ledger(), &declared.name) { Wanted::Up } else { Wanted::Down },
         run: None,
         pid: None,
-        since: convert::since_boot(0),
+        since: soloist_core::time::Time::default(),
         restarts: 0,
         cause: None,
         said: soloist_core::event::Said::default(),
@@ -169,6 +169,7 @@ fn tell_declared(layout: &Layout, declared: &Declared) -> ServiceStatus {
     };
     let schedule = schedules::told(declared, None, schedules::now());
     let face = convert::Face {
+        clock: convert::clock(),
         name: &declared.name,
         kind: declared.plan.kind,
         ports: &declared.plan.ports,

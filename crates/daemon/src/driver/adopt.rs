@@ -19,7 +19,7 @@ use super::past::Present;
 use super::probe::Tries;
 use super::{Driver, now};
 use crate::config::{Config, Declared, Program};
-use crate::convert::{cause_to_core, exit_to_core, notice_to_core, since_boot};
+use crate::convert::{cause_to_core, exit_to_core, notice_to_core};
 use crate::history::read::Turns;
 use crate::inbox::{Inbox, Input};
 use crate::links::{self, Found, GuardLink};
@@ -130,7 +130,7 @@ impl Driver {
                 }
                 let exit = record.exit.map(exit_to_core);
                 let recent = self.falls(at, Some(&record), &record.past);
-                let ended_at = record.exit_ms.map(since_boot);
+                let ended_at = record.exit_ms.map(|ms| self.since_boot(ms));
                 self.tell(at, Event::EndedUnseen { exit, ended_at, is_tree_left, wanted, recent });
             }
             None if wanted == Wanted::Up => {
@@ -149,7 +149,7 @@ impl Driver {
         self.seek(at, record.guard.clone());
         let exit = record.exit.map(exit_to_core);
         let recent = self.falls(at, Some(record), &record.past);
-        let ended_at = record.exit_ms.map(since_boot);
+        let ended_at = record.exit_ms.map(|ms| self.since_boot(ms));
         self.tell(at, Event::EndedUnseen { exit, ended_at, is_tree_left: true, wanted, recent });
     }
 
@@ -191,7 +191,7 @@ impl Driver {
             .filter(|(cause, since_ms)| {
                 cause_to_core(cause) == Some(Cause::Crash) && self.ledger.covers(name, *since_ms)
             })
-            .map(|(_, since_ms)| since_boot(since_ms))
+            .map(|(_, since_ms)| self.since_boot(since_ms))
             .collect()
     }
 
@@ -264,8 +264,8 @@ impl Driver {
                 .as_ref()
                 .filter(|_| exit.is_some())
                 .and_then(|record| record.exit_ms)
-                .map(since_boot),
-            since: since_boot(since_ms),
+                .map(|ms| self.since_boot(ms)),
+            since: self.since_boot(since_ms),
             was_ready,
             notice: notice_to_core(notice, None),
             tick: tick.as_deref().and_then(TickId::parse),

@@ -72,6 +72,7 @@ impl Driver {
         let holder =
             if self.is_held(at) || status.state == Word::Standby { held_by(&service.place) } else { None };
         let face = convert::Face {
+            clock: self.clocks.clock,
             name: &service.declared.name,
             kind: service.declared.plan.kind,
             ports: &service.declared.plan.ports,

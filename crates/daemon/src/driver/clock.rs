@@ -8,13 +8,14 @@ use soloist_api::history::Entry;
 use soloist_core::event::What;
 use soloist_core::project::Orders;
 use soloist_core::schedule::civil::{Clock, Moment};
+use soloist_core::time::Time;
 use soloist_os::clock::{TEST_CLOCK, slept, test_clock, wall_ms};
 use soloist_os::record::Record;
 use soloist_os::watched::Watched;
 use soloist_os::{ClockWatch, FolderWatch};
 
 use super::{Driver, now};
-use crate::convert::{clock, moment};
+use crate::convert::{clock, moment, since_boot};
 use crate::history::blank;
 use crate::history::read::Turns;
 use crate::inbox::{Inbox, Input};
@@ -112,6 +113,10 @@ impl Driver {
             ..blank(when, self.project.name(at), What::Rescheduled.to_string())
         });
         self.history.add(lines.collect());
+    }
+
+    pub(super) fn since_boot(&self, ms: u64) -> Time {
+        since_boot(self.clocks.clock, ms)
     }
 
     // ---- up to when schedules were followed

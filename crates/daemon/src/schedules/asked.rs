@@ -69,7 +69,7 @@ fn as_it_was(asked: &Asked<'_>, schedule: &Schedule, is_busy: bool) -> String {
     let word = if is_busy { "at work already".to_owned() } else { before.state.to_string() };
     let Some(run) = before.run else { return word };
     let zone = zone(&zone_of(schedule).unwrap_or_default());
-    let since = convert::wall(before.since).zip(timestamp(*now));
+    let since = convert::wall(convert::clock(), before.since).zip(timestamp(*now));
     let since = since.map_or(String::new(), |(at, now)| format!(" since {}", local(at, now, &zone)));
     format!("{word} (run {}{since})", short(&run.to_string()))
 }

@@ -42,7 +42,9 @@ pub(crate) fn asked(asked: &Asked<'_>) -> String {
     let is_busy = is_at_work(before, schedule);
     let then = match (skipped, schedule.overlap) {
         (_, Overlap::Replace) if is_busy => Some("it is ended, and this run begins then".to_owned()),
-        _ if queued(after) > queued(before) => Some("this run begins when that is over".to_owned()),
+        _ if is_busy && queued(after) > queued(before) => {
+            Some("this run begins when that is over".to_owned())
+        }
         (Some(why), _) => Some(format!("nothing was started: {why}")),
         (None, _) if !is_busy => None,
         (None, _) if orders.is_empty() => Some("nothing was started".to_owned()),
@@ -76,7 +78,7 @@ fn as_it_was(asked: &Asked<'_>, schedule: &Schedule, is_busy: bool) -> String {
 
 /// `scan runs now (run 3f2a…)`, or what it does so in spite of.
 fn begun(asked: &Asked<'_>, schedule: &Schedule) -> String {
-    let Asked { name, plan, after, now, .. } = asked;
+    let Asked { name, plan, before, after, now, .. } = asked;
     let mut despite = Vec::new();
     if schedule.is_paused {
         despite.push("paused".to_owned());
@@ -89,17 +91,18 @@ fn begun(asked: &Asked<'_>, schedule: &Schedule) -> String {
         despite.push(format!("outside its window {} ({opens})", window.name));
     }
     let run = after.run.map_or(String::new(), |run| format!(" (run {})", short(&run.to_string())));
-    let is_worker = plan.kind == Kind::Service;
-    match (despite.is_empty(), is_worker) {
-        (true, true) if schedule.is_ticked => format!("{name} is given a turn now"),
-        (true, _) => format!("{name} runs now{run}"),
-        (false, true) if schedule.is_ticked => {
-            format!("{name} is {}; it is given this one turn all the same", despite.join(" and "))
+    let is_plain = despite.is_empty();
+    let despite = format!("{name} is {}", despite.join(" and "));
+    match (schedule.is_ticked, plan.kind) {
+        (true, _) if before.run.is_none() && is_plain => format!("{name} is started, and given a turn"),
+        (true, _) if before.run.is_none() => {
+            format!("{despite}; it is started all the same, and given one turn")
         }
-        (false, true) => format!("{name} is {}; it is started all the same{run}", despite.join(" and ")),
-        (false, false) => {
-            format!("{name} is {}; this one run happens all the same{run}", despite.join(" and "))
-        }
+        (true, _) if is_plain => format!("{name} is given a turn now"),
+        (true, _) => format!("{despite}; it is given this one turn all the same"),
+        (false, _) if is_plain => format!("{name} runs now{run}"),
+        (false, Kind::Service) => format!("{despite}; it is started all the same{run}"),
+        (false, Kind::Job) => format!("{despite}; this one run happens all the same{run}"),
     }
 }
 
@@ -197,6 +200,23 @@ mod tests {
             "scan is paused and outside its window never (which never opens again); this one run happens all the same \
              (run RUN)"
         );
+    }
+
+    #[test]
+    fn a_worker_that_is_not_there_yet_is_started_for_its_turn() {
+        let schedule = Schedule { is_ticked: true, overlap: Overlap::Queue, ..hourly() };
+        let plan = |is_paused| {
+            let schedule = Some(Schedule { is_paused, ..schedule.clone() });
+            Plan { kind: Kind::Service, schedule, ..Plan::default() }
+        };
+        let before = Stage::new(hourly()).project.status(0);
+        let said = |is_paused| {
+            let (plan, orders, now) = (plan(is_paused), Orders::new(), clock().wall(NOW));
+            let (before, after) = (&before, &before);
+            asked(&Asked { name: "scan", plan: &plan, before, after, orders: &orders, now })
+        };
+        assert_eq!(said(false), "scan is started, and given a turn");
+        assert_eq!(said(true), "scan is paused; it is started all the same, and given one turn");
     }
 
     #[test]

@@ -15,7 +15,8 @@ impl Account<'_> {
     /// `its next run begins in 4 s (at 09:15:06 IST); every 10s, changed from 6s in soloist.toml; NSE is open until 15:40`
     pub(super) fn outlook(&self, status: &ServiceStatus, schedule: &ScheduleStatus) -> String {
         let changed = schedule.changed.as_deref();
-        let words = words(schedule, self.now).into_iter().map(|part| {
+        // That it is paused is said of its next run.
+        let words = words(schedule, self.now).into_iter().filter(|part| part != "paused").map(|part| {
             let is_change =
                 changed.is_some_and(|changed| part.ends_with(changed.trim_start_matches("every ")));
             let at = changed.filter(|_| is_change).and_then(|changed| self.changed_at(changed));

@@ -495,7 +495,7 @@ fn a_schedule_that_is_paused_and_hours_that_are_over() {
     let paused = of(job("scheduled"), |schedule| (schedule.paused, schedule.next) = (true, None));
     assert_eq!(
         tell(Some(&paused), &plan, &[told(by(line("14:01:00", "rescheduled"), ADA), "paused")], &[]),
-        "api is scheduled: nothing is due as long as it is paused; paused; NSE is closed until 20:30 IST. It was paused at \
+        "api is scheduled: nothing is due as long as it is paused; NSE is closed until 20:30 IST. It was paused at \
          14:01:00 by ada (`soloist start`, pid 9)."
     );
     let closed = of(status("scheduled"), |schedule| schedule.triggers.clear());

@@ -195,7 +195,7 @@ impl Instance {
             Event::StopAsked { cause } => self.stop_asked(now, cause, effects),
             Event::RestartAsked { cause } => self.restart_asked(now, cause, effects),
             Event::RunAsked { cause } => self.run_asked(now, cause, effects),
-            Event::ClockSet { clock } => self.clock_set(now, clock, effects),
+            Event::ClockSet { clock } => self.clock_set(now, clock),
             Event::ReloadAsked { cause } => self.reload_asked(cause, effects),
             Event::ClaimGranted { ask, claim } => self.claim_granted(now, ask, claim, effects),
             Event::ClaimHeld { ask, by } => self.claim_refused(now, ask, Refusal::Held(by), effects),

@@ -11,6 +11,7 @@ use soloist_core::schedule::calendar::{Calendar, Day, Regime, Session};
 use soloist_core::schedule::civil::{Date, Days, Weekday};
 use toml::Spanned;
 
+use crate::config::suggest::zone_help;
 use crate::zones;
 
 /// Their names, the usual one first, and their files.
@@ -114,11 +115,7 @@ impl Reading<'_> {
         let zone = zones::named(file.timezone.get_ref());
         if zone.is_none() {
             let word = file.timezone.get_ref();
-            let help = match nearest_zone(word) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => "write a name of the IANA database, like `Asia/Kolkata`".to_owned(),
-            };
-            self.problem(&file.timezone, format!("{word:?} is no time zone; {help}"));
+            self.problem(&file.timezone, format!("{word:?} is no time zone; {}", zone_help(word)));
         }
         let valid_through = self.date(&file.valid_through);
         let regimes = self.regimes(&file.regimes);
@@ -264,16 +261,6 @@ fn days(text: &str) -> Option<Days> {
         found.extend((first..=first + (last + 7 - first) % 7).map(|at| Weekday::ALL[at % 7]));
     }
     Some(Days::of(&found))
-}
-
-fn nearest_zone(word: &str) -> Option<String> {
-    let folded = |word: &str| word.to_lowercase().replace(' ', "_");
-    let (word, longest) = (folded(word), word.chars().count() / 3);
-    let distance = |name: &String| strsim::damerau_levenshtein(&folded(name), &word);
-    // Comparing costs the product of the lengths; nobody mistypes a hundred letters.
-    let names = if word.len() > 100 { Vec::new() } else { zones::names() };
-    let near = names.into_iter().map(|name| (distance(&name), name)).min()?;
-    (near.0 <= longest).then_some(near.1)
 }
 
 /// `LINE:COLUMN`, from 1, in characters.

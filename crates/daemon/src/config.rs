@@ -25,7 +25,7 @@ mod read;
 mod schedules;
 mod setting;
 mod settings;
-mod suggest;
+pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 mod tree;

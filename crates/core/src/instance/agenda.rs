@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::event::{Answer, Cause, Effect, Wanted, What};
+use crate::event::{Answer, Cause, Effect, Wanted};
 use crate::instance::Instance;
 use crate::instance::tick::Out;
 use crate::plan::Kind;
@@ -195,7 +195,7 @@ impl Instance {
         self.agenda.wake = Some(now);
     }
 
-    pub(super) fn clock_set(&mut self, now: Time, clock: Clock, effects: &mut Vec<Effect>) {
+    pub(super) fn clock_set(&mut self, now: Time, clock: Clock) {
         let before = self.agenda.clock.replace(clock);
         if !self.is_following() || self.plan.schedule.is_none() {
             return;
@@ -210,8 +210,6 @@ impl Instance {
         let by = before.map_or(0, |before| clock.boot_ns - before.boot_ns) / 1_000_000_000;
         if by != 0 {
             agenda.why = "missed when the clock was set";
-            let words = format!("{} by {} s", if by > 0 { "forward" } else { "back" }, by.abs());
-            self.tell(What::ClockSet, |note| note.words = Some(words), effects);
         }
     }
 

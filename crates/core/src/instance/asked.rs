@@ -202,7 +202,8 @@ impl Instance {
         let is_up = matches!(self.state.life(), Some(Life::Up { .. }));
         let is_new = self.wanted == Wanted::Down || matches!(self.state, State::Failed | State::Completed);
         self.want(Wanted::Up, effects);
-        if is_new {
+        // A run that is due is no wish: its lines say why it came.
+        if is_new && *cause != Cause::Schedule {
             self.tell(What::WantedUp, |note| note.cause = Some(cause.clone()), effects);
         }
         if !is_up {

@@ -28,7 +28,10 @@ impl Project {
             let idle = lanes.iter().find(|lane| self.is_down(**lane) && !self.is_stop_pending(**lane));
             let Some(lane) = idle else {
                 let mut effects = Vec::new();
-                let why = format!("{} runs are at work, the most it may", lanes.len() + 1);
+                let why = match lanes.len() {
+                    0 => "the run before is still at work".to_owned(),
+                    more => format!("{} runs are at work, the most it may", more + 1),
+                };
                 self.members[at].instance.skip(1, &why, &mut effects);
                 orders.extend(effects.into_iter().map(|effect| (at, effect)));
                 continue;

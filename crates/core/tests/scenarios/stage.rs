@@ -284,7 +284,7 @@ impl Stage {
                 format!("tell {name}: skipped {}: {}", count.unwrap_or(1), words.unwrap_or_default())
             }
             Effect::Tell { note } => {
-                let words = note.words.filter(|_| matches!(note.what, What::Answered | What::ClockSet));
+                let words = note.words.filter(|_| note.what == What::Answered);
                 let words = words.map_or(String::new(), |words| format!(": {words}"));
                 let cause = note.cause.map_or(String::new(), |cause| format!(" by {cause}"));
                 let exit = note.exit.map_or(String::new(), |exit| format!(", {exit}"));

@@ -84,7 +84,7 @@ impl<'c> Almanac<'c> {
         let mut known = self.zones.borrow_mut();
         let found = known
             .entry(name.to_ascii_lowercase())
-            .or_insert_with(|| zones::named(name).ok_or_else(|| zone_help(name)));
+            .or_insert_with(|| zones::named(name).ok_or_else(|| suggest::zone_help(name)));
         match found {
             Ok(zone) => Some(zone.clone()),
             Err(help) => {
@@ -151,21 +151,6 @@ fn calendar_names(own: &Known<Calendar>) -> Vec<&str> {
 
 fn section<'a>(tree: &'a DeTable<'a>, key: &str) -> Option<Value<'a>> {
     fields(tree).into_iter().find(|field| field.key == key).map(|field| field.value)
-}
-
-/// The nearest name, by the whole or by the city alone.
-fn zone_help(name: &str) -> String {
-    let names = zones::names();
-    let known: Vec<&str> = names.iter().map(String::as_str).collect();
-    let city =
-        |name: &str| name.rsplit('/').next().unwrap_or_default().replace(' ', "_").to_ascii_lowercase();
-    let same = known.iter().find(|zone| zone.contains('/') && city(zone) == city(name)).copied();
-    match same.or_else(|| suggest::nearest(name, &known)) {
-        Some(meant) => format!("did you mean {}?", quoted(meant)),
-        None => {
-            "write a name of the IANA database, like `Asia/Kolkata`; it need not be abbreviated".to_owned()
-        }
-    }
 }
 
 /// `[calendars.NAME]`: a file of the user's own.

@@ -2,6 +2,7 @@
 //! Owns the measure of nearness and the words of other tools; known words are listed where they are used.
 
 use super::diagnostic::quoted;
+use crate::zones;
 
 /// Words of other tools, and what they are called here.
 const OTHER_WORDS: &[(&str, &str)] = &[
@@ -145,6 +146,21 @@ pub(super) fn help(word: &str, known: &[&str]) -> String {
                 shown.push("…".to_owned());
             }
             format!("known are {}", shown.join(", "))
+        }
+    }
+}
+
+/// What to do about a name that is no time zone: the nearest one, by the whole or by the city alone.
+pub(crate) fn zone_help(name: &str) -> String {
+    let names = zones::names();
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    let city =
+        |name: &str| name.rsplit('/').next().unwrap_or_default().replace(' ', "_").to_ascii_lowercase();
+    let same = known.iter().find(|zone| zone.contains('/') && city(zone) == city(name)).copied();
+    match same.or_else(|| nearest(name, &known)) {
+        Some(meant) => format!("did you mean {}?", quoted(meant)),
+        None => {
+            "write a name of the IANA database, like `Asia/Kolkata`; it need not be abbreviated".to_owned()
         }
     }
 }

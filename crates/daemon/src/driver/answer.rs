@@ -146,6 +146,15 @@ impl Driver {
                 _ => return self.status_by_name(name).map(|status| Begun::Is(Box::new(status))),
             },
         };
+        if let Some(base) = &self.services[at].declared.lane_of
+            && matches!(verb, Verb::Start | Verb::Ensure | Verb::Restart)
+        {
+            let what =
+                format!("{name} is a lane of {base}: it only takes runs that are due while {base} is busy");
+            return Err(
+                Problem::new(Code::Usage, what).hint(format!("`soloist schedule run {base}` runs it now"))
+            );
+        }
         if let Some(place) = run.filter(|_| !self.is_held(at)) {
             match verb {
                 Verb::Stop => return Ok(Begun::Elsewhere(place)),

@@ -210,6 +210,10 @@ impl Instance {
         let by = before.map_or(0, |before| clock.boot_ns - before.boot_ns) / 1_000_000_000;
         if by != 0 {
             agenda.why = "missed when the clock was set";
+            // What an interval had in hours that were closed by the old clock was never due.
+            if agenda.next.is_none_or(|(next, _)| next.at > due::line(now)) {
+                agenda.mark.boot = due::line(now);
+            }
         }
     }
 

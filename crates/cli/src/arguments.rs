@@ -335,8 +335,9 @@ pub fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
         return Timestamp::now().checked_add(ahead).map_err(|e| e.to_string());
     }
     let today = Timestamp::now().to_zoned(zone.clone()).date();
-    let time = text.parse::<Time>().map(|time| today.to_datetime(time));
-    let local = time.or_else(|_| text.parse::<DateTime>());
+    // A time is the last try: it would also be read out of a day with a time.
+    let local =
+        text.parse::<DateTime>().or_else(|_| text.parse::<Time>().map(|time| today.to_datetime(time)));
     text.parse::<Timestamp>()
         .or_else(|_| local.and_then(|at| at.to_zoned(zone.clone())).map(|at| at.timestamp()))
         .map_err(|_| "write it like 15:30, 2026-03-04, 2026-03-04T15:30 or 2h".to_owned())
@@ -348,4 +349,30 @@ fn duration(text: &str) -> Result<Duration, String> {
         return Err("that is longer than any clock runs".to_owned());
     }
     humantime::parse_duration(text).map_err(|e| format!("{e}; write it like 5s or 1m 30s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_to_come_is_read_in_its_zone() {
+        let zone = TimeZone::get("Asia/Kolkata").unwrap();
+        let read = |text: &str| moment(text, &zone).map(|at| at.to_string());
+        for (text, expected) in [
+            ("2030-11-24T18:00", "2030-11-24T12:30:00Z"),
+            ("2030-11-24 18:00:30", "2030-11-24T12:30:30Z"),
+            ("2030-11-24", "2030-11-23T18:30:00Z"),
+            ("2030-11-24T18:00Z", "2030-11-24T18:00:00Z"),
+        ] {
+            assert_eq!(read(text), Ok(expected.to_owned()), "{text}");
+        }
+        let today = Timestamp::now().to_zoned(zone.clone()).date();
+        let half_past = today.at(15, 30, 0, 0).to_zoned(zone.clone()).unwrap().timestamp();
+        assert!(
+            read("15:30").unwrap() == half_past.to_string()
+                || today != Timestamp::now().to_zoned(zone.clone()).date()
+        );
+        assert!(read("tomorrow").is_err() && read("25:00").is_err());
+    }
 }

@@ -148,7 +148,7 @@ fn a_machine_that_slept_over_the_opening_goes_on_as_declared() {
         // New York opens at 13:30Z in summer.
         world.run_until(moment("2026-06-15T11:02:30Z"));
         assert_eq!(world.facts.starts.len(), 0);
-        world.sleep(8 * HOUR);
+        world.suspend(8 * HOUR);
         // 13:30 to 19:00 inclusive are 67 moments, none of them on time at 19:02:30.
         world.run_until(moment("2026-06-15T19:04:59Z"));
         let (made_up, skipped) = (world.facts.starts.len(), world.facts.skipped);
@@ -172,7 +172,7 @@ fn a_machine_that_slept_over_the_opening_goes_on_as_declared() {
     let mut world = World::new(plan, moment("2026-06-15T04:00Z"), None);
     world.up();
     world.run_until(moment("2026-06-15T11:02:30Z"));
-    world.sleep(8 * HOUR);
+    world.suspend(8 * HOUR);
     assert!(world.is_alive(), "it is in its hours");
 }
 

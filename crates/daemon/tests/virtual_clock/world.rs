@@ -114,7 +114,7 @@ impl World {
     }
 
     /// The machine sleeps: both clocks go on, nobody looks.
-    pub fn sleep(&mut self, span: Duration) {
+    pub fn suspend(&mut self, span: Duration) {
         self.now = self.now + span;
         self.run_until(self.wall());
     }

@@ -106,8 +106,11 @@ fn a_run_that_is_asked_to_end_takes_its_whole_tree_with_it() {
 fn the_second_one_names_the_first_and_exits_75() {
     let project = Project::empty();
     let (_first, main) = started(&project, &["x"], &["--life", "77"]);
-    let second = project.soloist(&["run", "x", "--", "touch", "second"]).expect(75);
-    assert!(second.names_number(u64::from(main.pid)), "pid {} is not named by {second}", main.pid);
+    // Its guard writes down its pid right after it has started it; until then the guard's own is named.
+    let second = wait_until("the first one is named by its pid", LIMIT, || {
+        let second = project.soloist(&["run", "x", "--", "touch", "second"]).expect(75);
+        if second.names_number(u64::from(main.pid)) { Ok(second) } else { Err(second.to_string()) }
+    });
     second.says("since").says("--life 77").says(&project.folder().display().to_string());
     assert!(!project.folder().join("second").exists());
     // Another name is another instance.

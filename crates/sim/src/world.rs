@@ -11,13 +11,17 @@ mod past;
 mod plans;
 mod process;
 mod random;
+mod rhythm;
+mod schedules;
 mod succession;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use soloist_core::event::IfHeld;
+use soloist_core::id::{RunId, TickId};
 use soloist_core::plan::{Plan, Strategy};
+use soloist_core::schedule::civil::{Clock, Moment};
 use soloist_core::time::Time;
 
 pub use self::checks::Broken;
@@ -27,8 +31,9 @@ use self::machine::{Happening, Machine};
 use self::mischief::Faults;
 use self::operator::Wish;
 use self::past::Past;
-use self::plans::{draw_plans, draw_strategy};
+use self::plans::{Drawn, draw_plans, draw_strategy};
 use self::random::Random;
+use self::rhythm::Followed;
 
 /// Far beyond every limit that a plan of a seed can have.
 const CALM: Duration = Duration::from_secs(400);
@@ -55,6 +60,33 @@ struct World {
     pub page_before: Vec<Option<Time>>,
     pub is_disk_full: bool,
     pub wishes: Vec<Wish>,
+    /// Of which instance each is a lane.
+    pub lane_of: Vec<Option<usize>>,
+    pub followed: Vec<Option<Followed>>,
+    /// When each run and turn was due, and of whose schedule.
+    pub scheduled_runs: BTreeMap<(RunId, Moment), usize>,
+    /// What workers were given and have not answered.
+    pub turns: Vec<BTreeSet<(RunId, TickId)>>,
+    /// When somebody asked for a run of it, and whether that keeps it up outside its hours.
+    pub asked: Vec<BTreeSet<Moment>>,
+    pub is_forced: Vec<bool>,
+    /// It was not wanted, and runs once.
+    pub is_once: Vec<bool>,
+    /// Since when nothing of it is due.
+    pub paused: Vec<Option<Moment>>,
+    /// The clock that the daemon knows.
+    pub clock_told: Clock,
+    /// It goes on where the last daemon ended.
+    pub is_remembered: Vec<bool>,
+    /// Its schedule has changed.
+    pub is_changed: Vec<bool>,
+    /// When the last daemon died.
+    pub followed_until: Option<Moment>,
+    /// The latest time that the wall clock showed, and whether a daemon died before it was there again.
+    pub furthest: Moment,
+    pub is_behind: bool,
+    /// Something was to be done before the decision at work.
+    pub is_overdue: bool,
     pub past: Past,
     /// So many daemons there were.
     pub daemons: u64,
@@ -82,7 +114,7 @@ fn name(at: usize) -> String {
 /// Lives the life of a seed.
 pub fn live(seed: u64, is_traced: bool) -> Tale {
     let mut random = Random::new(seed);
-    let (plans, programs) = draw_plans(&mut random);
+    let Drawn { plans, programs, lane_of } = draw_plans(&mut random);
     let (strategy, faults) = (draw_strategy(&mut random), Faults::draw(&mut random));
     let count = plans.len();
     let mut world = World {
@@ -98,6 +130,21 @@ pub fn live(seed: u64, is_traced: bool) -> Tale {
         page_before: vec![None; count],
         is_disk_full: false,
         wishes: vec![Wish::default(); count],
+        lane_of,
+        followed: vec![None; count],
+        scheduled_runs: BTreeMap::new(),
+        turns: vec![BTreeSet::new(); count],
+        asked: vec![BTreeSet::new(); count],
+        is_forced: vec![false; count],
+        is_once: vec![false; count],
+        paused: vec![None; count],
+        clock_told: Clock::default(),
+        is_remembered: vec![false; count],
+        is_changed: vec![false; count],
+        followed_until: None,
+        furthest: Moment::default(),
+        is_behind: false,
+        is_overdue: false,
         past: Past::of(count),
         daemons: 0,
     };
@@ -111,6 +158,10 @@ pub fn live(seed: u64, is_traced: bool) -> Tale {
         let (plan, tempers) = (world.plans[at].clone(), world.machine.programs[at].tempers.clone());
         world.machine.say(|| format!("{at}: {plan:?} {tempers:?}"));
     }
+    for at in 0..count {
+        let is_paused = world.plans[at].schedule.as_ref().is_some_and(|schedule| schedule.is_paused);
+        world.paused[at] = is_paused.then_some(Moment::default());
+    }
     let outcome = world.live();
     Tale { outcome, trace: world.machine.trace.unwrap_or_default(), tally: world.machine.tally }
 }
@@ -118,7 +169,7 @@ pub fn live(seed: u64, is_traced: bool) -> Tale {
 impl World {
     fn live(&mut self) -> Found {
         self.revive_daemon();
-        for at in 0..self.plans.len() {
+        for at in 0..self.bases() {
             if self.machine.random.percent(80) {
                 self.ask_start(at, IfHeld::StandBy);
             }
@@ -164,12 +215,19 @@ impl World {
                 self.mischief();
                 self.machine.check(checks::what_is_wanted_is_written_down(self));
             }
+            Happening::ClockTold => self.tell_clock(),
             Happening::Revival => self.revive_daemon(),
             Happening::TakeOver(at) => self.take_over_late(at),
         }
     }
 
+    /// What is declared, without the lanes.
+    fn bases(&self) -> usize {
+        self.lane_of.iter().filter(|base| base.is_none()).count()
+    }
+
     fn look(&mut self) -> Found {
+        self.count_dues();
         if let Some(broken) = self.machine.broken.take() {
             return Err(broken);
         }
@@ -178,6 +236,7 @@ impl World {
         checks::an_unready_run_is_given_up_in_time(self)?;
         checks::a_stop_is_never_forgotten(self)?;
         checks::what_is_told_stopped_holds_no_claim(self)?;
-        checks::the_pid_told_is_of_its_run(self)
+        checks::the_pid_told_is_of_its_run(self)?;
+        checks::schedules_are_followed(self)
     }
 }

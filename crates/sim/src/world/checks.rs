@@ -1,6 +1,8 @@
 //! What must hold, checked against the world's own tables. What the core believes is looked at only where the promise
 //! is about the core itself: that it waits for nothing without a limit.
 
+mod schedule;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
@@ -14,6 +16,11 @@ use soloist_core::time::Time;
 use super::guard::Tree;
 use super::machine::{Machine, Process};
 use super::{World, name};
+
+pub use self::schedule::{
+    no_due_moment_is_begun_twice, no_turn_is_given_to_a_worker_at_work, nothing_starts_outside_its_hours,
+    schedules_are_followed, what_is_paused_starts_nothing,
+};
 
 /// A promise that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +60,8 @@ pub fn every_wait_has_a_deadline(world: &World) -> Found {
         let (word, instance) = (daemon.statuses[at].state, daemon.project.instance(at));
         let rests = match word {
             Word::Stopped | Word::Failed | Word::Completed | Word::Ready | Word::Running => true,
+            // Until somebody resumes it.
+            Word::Scheduled if world.plans[at].schedule.as_ref().is_some_and(|s| s.is_paused) => true,
             Word::Claiming
             | Word::Standby
             | Word::Starting
@@ -291,7 +300,9 @@ pub fn record_comes_before_spawn(world: &World, at: usize) -> Found {
 pub fn restarts_stay_inside_the_window(world: &mut World, at: usize) -> Found {
     let (now, limit) = (world.machine.now, world.plans[at].limit);
     let wish = &mut world.wishes[at];
-    let is_own = world.plans[at].kind == Kind::Service && !std::mem::take(&mut wish.explains_a_start);
+    // Each opening of its hours begins anew.
+    let keeps_count = world.plans[at].kind == Kind::Service && world.plans[at].schedule.is_none();
+    let is_own = !std::mem::take(&mut wish.explains_a_start) && keeps_count;
     wish.starts.retain(|then| now.since(*then) < limit.period);
     wish.starts.push(now);
     let fell_at = wish.falls.pop_front().unwrap_or(now);
@@ -359,6 +370,10 @@ fn is_failed_for_a_reason(world: &World, at: usize) -> bool {
     wish.is_final || wish.starts.len() >= most as usize
 }
 
+fn keeps_hours(world: &World, at: usize) -> bool {
+    world.plans[at].schedule.is_some() || world.needs(at).into_iter().any(|need| keeps_hours(world, need))
+}
+
 pub fn every_wanted_instance_serves_and_every_other_rests(world: &World) -> Found {
     let Some(daemon) = &world.daemon else {
         return Err(Broken {
@@ -386,8 +401,10 @@ pub fn every_wanted_instance_serves_and_every_other_rests(world: &World) -> Foun
         let is_limited = |plan: &Plan| plan.max_runtime.is_some();
         let is_restless = status.wanted == Wanted::Up
             && (is_limited(&world.plans[at]) || goes_along && world.plans.iter().any(is_limited));
+        // It comes and goes with the hours of its own, or of what it needs.
+        let keeps_hours = status.wanted == Wanted::Up && keeps_hours(world, at);
         let is_right = match world.wishes[at].wanted {
-            Some(Wanted::Up) | None if is_service && is_restless => true,
+            Some(Wanted::Up) | None if is_service && (is_restless || keeps_hours) => true,
             Some(Wanted::Up) if is_service => is_ready || is_failed,
             Some(Wanted::Up) => is_job_at_work,
             Some(Wanted::Down) => is_at_rest,

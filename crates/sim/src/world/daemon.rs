@@ -73,7 +73,12 @@ impl World {
     /// Has the core decide, and performs what it orders.
     pub fn decide(&mut self, decide: impl FnOnce(&mut Project, &mut Orders)) {
         let mut orders = Orders::new();
+        let now = self.machine.now;
         self.machine.count("events");
+        self.is_overdue = self
+            .daemon
+            .as_ref()
+            .is_some_and(|daemon| daemon.project.next_deadline().is_some_and(|at| at <= now));
         if let Some(daemon) = &mut self.daemon {
             decide(&mut daemon.project, &mut orders);
         }
@@ -143,15 +148,27 @@ impl World {
     fn perform_one(&mut self, at: usize, effect: Effect) {
         let soon = |event| (at, event);
         match effect {
-            Effect::Record { .. } | Effect::Reload { .. } | Effect::Tick { .. } => {}
-            Effect::Tell { note } => self.write_history(at, &note),
+            Effect::Record { .. } | Effect::Reload { .. } => {}
+            Effect::Tick { claim, run, tick, scheduled } => {
+                self.note_tick(at, run, tick, scheduled);
+                self.order(claim, Order::Tick { run, tick });
+            }
+            Effect::Tell { note } => {
+                self.note_skipped(at, &note);
+                self.write_history(at, &note);
+            }
             Effect::Probe { ask, run, kind, timeout } => {
                 self.machine.check(checks::no_probe_outlives_its_run(self, at, run));
                 self.probe(at, ask, run, (kind, timeout));
             }
             Effect::AskClaim { ask } => self.ask_claim(at, ask),
             Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
-            Effect::Spawn { claim, run, cause, scheduled: _ } => {
+            Effect::Spawn { claim, run, cause, scheduled } => {
+                self.note_begun(at, run, &cause, scheduled);
+                if cause == Cause::Schedule {
+                    self.wishes[at].explains_a_start = true;
+                    self.wishes[at].forget_restarts();
+                }
                 let found = checks::record_comes_before_spawn(self, at)
                     .and_then(|()| checks::no_spawn_is_ordered_beside_a_living_tree(self, at, claim))
                     .and_then(|()| checks::nothing_starts_before_what_it_needs(self, at))

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use soloist_core::event::{Diagnosis, Event, Exit, Notice};
-use soloist_core::id::{ClaimId, RunId};
+use soloist_core::id::{ClaimId, RunId, TickId};
 use soloist_core::time::Time;
 
 use super::checks;
@@ -13,9 +13,22 @@ use super::machine::{Answers, Happening, Letter, Machine, Process, Record, Sourc
 
 #[derive(Clone, Copy, Debug)]
 pub enum Order {
-    Spawn { run: RunId, print: Option<u64> },
-    Sweep { run: RunId, grace: Duration },
-    Stop { grace: Duration },
+    Spawn {
+        run: RunId,
+        print: Option<u64>,
+    },
+    Sweep {
+        run: RunId,
+        grace: Duration,
+    },
+    /// A line on the standard input of its main process.
+    Tick {
+        run: RunId,
+        tick: TickId,
+    },
+    Stop {
+        grace: Duration,
+    },
     Kill,
     Release,
 }
@@ -59,6 +72,8 @@ pub struct Guard {
     pub notice: Notice,
     pub was_ready: bool,
     pub print: Option<u64>,
+    /// What its main process was given last and has not answered.
+    pub tick: Option<TickId>,
     pub frozen_until: Option<Time>,
     looks_at: Option<Time>,
     stop: Option<Stop>,
@@ -95,6 +110,7 @@ impl Machine {
             notice: Notice::default(),
             was_ready: false,
             print: None,
+            tick: None,
             frozen_until: None,
             looks_at: None,
             stop: None,
@@ -177,6 +193,7 @@ impl Machine {
         let Some(guard) = self.guards.get_mut(&id) else { return };
         guard.notice.is_ready |= notice.is_ready;
         guard.notice.said = notice.said.clone();
+        guard.tick = guard.tick.filter(|tick| notice.answers.iter().all(|answer| answer.tick != *tick));
         self.report(id, Event::Notified { run, notice });
     }
 
@@ -222,6 +239,12 @@ impl Machine {
             Order::Sweep { run, grace } => {
                 self.guards.entry(id).and_modify(|guard| guard.run = Some(run));
                 self.begin_sweep(id, grace, order);
+            }
+            Order::Tick { run: of, tick } => {
+                if let (Tree::Led(main), true) = (tree, run == Some(of)) {
+                    self.guards.entry(id).and_modify(|guard| guard.tick = Some(tick));
+                    self.tick(main, tick);
+                }
             }
             Order::Stop { grace } if tree != Tree::Empty => self.begin_stop(id, grace),
             Order::Stop { .. } => {
@@ -301,7 +324,7 @@ impl Machine {
                 self.report(id, Event::TreeEmptied { run });
             }
             (Order::Sweep { .. }, Err(())) => self.report_stuck(id),
-            (Order::Stop { .. } | Order::Kill | Order::Release, _) => {}
+            (Order::Tick { .. } | Order::Stop { .. } | Order::Kill | Order::Release, _) => {}
         }
     }
 
@@ -396,7 +419,7 @@ impl Machine {
         let left = self.tree_of(id);
         if is_main {
             if let Some(guard) = self.guards.get_mut(&id) {
-                (guard.tree, guard.exit) = (Tree::Leaderless, Some(exit));
+                (guard.tree, guard.exit, guard.tick) = (Tree::Leaderless, Some(exit), None);
             }
             if let Some(record) = &mut self.records[instance] {
                 (record.exit, record.is_ended, record.is_told) = (Some(exit), left.is_empty(), is_told);

@@ -5,16 +5,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use soloist_core::event::{Event, Exit};
-use soloist_core::id::{ClaimId, RunId};
+use soloist_core::id::{ClaimId, RunId, TickId};
 use soloist_core::plan::Plan;
+use soloist_core::schedule::civil::{Clock, Moment};
 use soloist_core::time::Time;
 
 use super::checks::{self, Broken, Found};
 use super::guard::Guard;
 use super::random::Random;
+use super::schedules::first_moment;
 
 /// Below are those that the kernel keeps for itself.
 const PID_FIRST: u32 = 300;
+/// A life begins so long after the boot.
+const BOOTED: Duration = Duration::from_secs(1000);
 /// What is going to happen.
 #[derive(Clone, Copy, Debug)]
 pub enum Happening {
@@ -22,6 +26,8 @@ pub enum Happening {
     Guard(u32),
     Process(Born, Turn),
     Mischief,
+    /// The daemon hears that the wall clock was set.
+    ClockTold,
     Revival,
     /// A guard did not answer: it is asked once more.
     TakeOver(usize),
@@ -62,6 +68,11 @@ pub enum Saying {
     },
     Extend,
     Trigger,
+    /// Its turn is done.
+    Answer {
+        tick: TickId,
+        is_ok: bool,
+    },
 }
 
 /// Who speaks to the daemon. The order is kept within one source, not between two.
@@ -122,6 +133,8 @@ pub struct Program {
     pub grace: Duration,
     pub notifies: bool,
     pub watchdog: Option<Duration>,
+    /// The longest run of a job.
+    pub longest_ms: u64,
     pub tempers: Vec<Temper>,
 }
 
@@ -133,6 +146,8 @@ impl Program {
             grace: plan.stop_grace,
             notifies: plan.notifies,
             watchdog: plan.watchdog,
+            // Of what is scheduled many outlast their rhythm.
+            longest_ms: if plan.schedule.is_some() { 12_000 } else { 4000 },
             tempers,
         }
     }
@@ -208,6 +223,8 @@ pub struct Life {
 #[derive(Debug)]
 pub struct Machine {
     pub now: Time,
+    /// What the wall clock makes of it.
+    pub clock: Clock,
     pub random: Random,
     pub agenda: BTreeMap<(Time, u64), Happening>,
     pub programs: Vec<Program>,
@@ -242,9 +259,11 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn new(random: Random, programs: Vec<Program>, is_traced: bool) -> Machine {
+    pub fn new(mut random: Random, programs: Vec<Program>, is_traced: bool) -> Machine {
+        let booted = first_moment(&mut random);
         Machine {
-            now: Time(Duration::from_secs(1000)),
+            now: Time(BOOTED),
+            clock: Clock { boot_ns: i128::from(booted.0) * 1_000_000 - BOOTED.as_nanos() as i128 },
             random,
             agenda: BTreeMap::new(),
             records: vec![None; programs.len()],
@@ -274,9 +293,14 @@ impl Machine {
 
     pub fn say(&mut self, words: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
-            let at = self.now.0.saturating_sub(Duration::from_secs(1000));
+            let at = self.now.0.saturating_sub(BOOTED);
             trace.push(format!("{:>10.3}  {}", at.as_secs_f64(), words()));
         }
+    }
+
+    /// What the wall clock says.
+    pub fn wall(&self) -> Moment {
+        self.clock.wall(self.now)
     }
 
     pub fn count(&mut self, what: &'static str) {

@@ -32,6 +32,8 @@ pub struct Faults {
     pub strangers: bool,
     pub undying: bool,
     pub sleeps: bool,
+    pub clock_set: bool,
+    pub rescheduled: bool,
 }
 
 impl Faults {
@@ -59,6 +61,8 @@ impl Faults {
             strangers: coin(),
             undying: coin(),
             sleeps: coin(),
+            clock_set: coin(),
+            rescheduled: coin(),
         }
     }
 }
@@ -66,9 +70,9 @@ impl Faults {
 impl World {
     /// One thing that somebody or something does to us, and the time of the next.
     pub fn mischief(&mut self) {
-        let at = self.machine.random.below(self.plans.len());
+        let at = self.machine.random.below(self.bases());
         let faults = self.faults;
-        match self.machine.random.below(32) {
+        match self.machine.random.below(38) {
             0 | 1 => self.ask_start(at, IfHeld::Refuse),
             2 | 3 => self.ask_start(at, IfHeld::StandBy),
             4..=6 => self.ask_stop(at),
@@ -89,8 +93,12 @@ impl World {
             22 if faults.sleeps => {
                 self.machine.say(|| "the machine sleeps".to_owned());
                 self.machine.count("sleeps");
+                self.leave_uncounted();
                 self.machine.now = self.machine.now + self.machine.random.span(1000, 600_000);
             }
+            30 if faults.clock_set => self.set_clock(),
+            31 | 32 if faults.rescheduled => self.reschedule(at),
+            33 | 34 => self.ask_run(at),
             23 | 24 if faults.guards_frozen => self.freeze_some_guard(),
             25 if faults.pids_reused => self.machine.change_foreigners(),
             26 if faults.edits => self.edit(at),
@@ -105,6 +113,27 @@ impl World {
         let longest = self.machine.random.pick(&[10, 300, 3000, 15_000]);
         let after = self.machine.random.span(0, longest);
         self.machine.plan(after, Happening::Mischief);
+    }
+
+    /// Who is not followed yet may have missed more by what comes than will be counted.
+    fn leave_uncounted(&mut self) {
+        self.is_remembered.iter_mut().zip(&self.followed).for_each(|(is, of)| *is |= of.is_none());
+    }
+
+    /// By hand, or by a time server: seconds or hours, forward or backward.
+    fn set_clock(&mut self) {
+        let longest = self.machine.random.pick(&[3000, 60_000, 18_000_000]);
+        let step = self.machine.random.span(1, longest).as_nanos() as i128 + 7_654_321;
+        let is_back = self.machine.random.percent(50);
+        self.count_dues();
+        self.leave_uncounted();
+        self.machine.clock.boot_ns += if is_back { -step } else { step };
+        self.machine.count("clocks set");
+        self.machine
+            .say(|| format!("the clock is set {} by {step} ns", if is_back { "back" } else { "forward" }));
+        (0..self.plans.len()).for_each(|at| self.disturb(at));
+        let after = self.machine.random.span(0, 50);
+        self.machine.plan(after, Happening::ClockTold);
     }
 
     // ---- the others

@@ -2,16 +2,21 @@
 //! otherwise.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use soloist_core::event::{Cause, Ended, Event, Exit, IfHeld, Listening, Wanted};
 use soloist_core::id::Print;
-use soloist_core::plan::{Condition, Kind, OverMemory, Restart};
+use soloist_core::plan::{Condition, Kind, OverMemory, Plan, Restart};
+use soloist_core::schedule::Trigger;
+use soloist_core::schedule::civil::Moment;
+use soloist_core::schedule::window::Override;
 use soloist_core::state::Word;
 use soloist_core::time::Time;
 
 use super::daemon::Daemon;
 use super::machine::Program;
-use super::plans::{Sort, draw_plan};
+use super::plans::{self, Sort, draw_plan};
+use super::schedules::every;
 use super::{World, name};
 
 /// What the operator last asked of an instance, and what may explain that it is not so.
@@ -53,7 +58,8 @@ impl World {
         // What is being stopped because it ended is judged first.
         let is_ending = self.word(at) == Some(Word::Stopping);
         let wish = &mut self.wishes[at];
-        wish.wanted = Some(wanted);
+        // A lane comes and goes with the runs that are lent to it.
+        wish.wanted = Some(wanted).filter(|_| self.lane_of[at].is_none());
         if wanted == Wanted::Up {
             (wish.is_refused, wish.has_ended) = (false, is_ending);
             wish.is_final &= is_ending;
@@ -183,8 +189,29 @@ impl World {
         self.decide(|project, orders| project.restart(now, at, World::cause(), orders));
     }
 
+    /// She wants one run now, whatever the schedule says.
+    pub fn ask_run(&mut self, at: usize) {
+        // What needs others is not asked for: the core starts it without them.
+        let is_alone = self.plans[at].schedule.is_some() && self.needs(at).is_empty();
+        if self.daemon.is_none() || self.removed[at] || !is_alone {
+            return;
+        }
+        self.machine.say(|| format!("somebody runs {at} now"));
+        self.machine.count("runs asked for");
+        if self.wishes[at].wanted != Some(Wanted::Up) {
+            self.wish_either(at);
+        }
+        self.wishes[at].explains_a_start = true;
+        self.wishes[at].forget_restarts();
+        self.note_asked(at);
+        let now = self.machine.now;
+        self.decide(|project, orders| {
+            project.handle(now, at, Event::RunAsked { cause: World::cause() }, orders)
+        });
+    }
+
     pub fn ask_up(&mut self) {
-        for at in 0..self.plans.len() {
+        for at in 0..self.bases() {
             if !self.is_up(at) {
                 self.ask_start(at, IfHeld::StandBy);
             }
@@ -192,7 +219,7 @@ impl World {
     }
 
     pub fn ask_down(&mut self) {
-        (0..self.plans.len()).for_each(|at| self.ask_stop(at));
+        (0..self.bases()).for_each(|at| self.ask_stop(at));
     }
 
     // ---- the declarations
@@ -214,19 +241,10 @@ impl World {
             let sorts: Vec<Sort> = self.plans.iter().map(|plan| (plan.kind, plan.schedule.clone())).collect();
             let plan = draw_plan(&mut self.machine.random, at, &sorts);
             self.machine.say(|| format!("{at} is declared as {plan:?}"));
-            let tempers = self.machine.programs[at].tempers.clone();
-            self.machine.programs[at] = Program::of(&plan, tempers);
-            self.plans[at] = plan.clone();
-            self.prints[at] += 1;
-            self.removed[at] = false;
-            self.wishes[at].restarts.clear();
-            self.wish_open(at);
-            // What is on its way does not turn back for what it needs from now on.
-            let needs = self.needs(at);
-            self.past.met[at].extend(needs);
-            let (now, print) = (self.machine.now, Print(self.prints[at]));
-            self.decide(|project, _| project.replan(now, at, plan, print));
-            self.daemon.iter_mut().for_each(Daemon::refresh_all);
+            for lane in self.lanes(at) {
+                self.declare(lane, plans::lane(&plan));
+            }
+            self.declare(at, plan);
         }
         let is_stale = |world: &World, at| {
             world.daemon.as_ref().is_some_and(|daemon| daemon.project.instance(at).is_stale())
@@ -243,9 +261,63 @@ impl World {
                 }
             }
         }
-        let declared: Vec<usize> = (0..self.plans.len()).filter(|at| !self.removed[*at]).collect();
+        let declared: Vec<usize> = (0..self.plans.len()).filter(|at| !self.removed[self.base(*at)]).collect();
         let now = self.machine.now;
         self.decide(|project, orders| drop(project.reconcile(now, &declared, None, orders)));
+    }
+
+    fn declare(&mut self, at: usize, plan: Plan) {
+        let tempers = self.machine.programs[at].tempers.clone();
+        self.machine.programs[at] = Program::of(&plan, tempers);
+        self.plans[at] = plan;
+        self.prints[at] += 1;
+        self.removed[at] = false;
+        self.wishes[at].restarts.clear();
+        self.wish_open(at);
+        // What is on its way does not turn back for what it needs from now on.
+        let needs = self.needs(at);
+        self.past.met[at].extend(needs);
+        self.replan(at);
+    }
+
+    fn replan(&mut self, at: usize) {
+        let (now, plan, print) = (self.machine.now, self.plans[at].clone(), Print(self.prints[at]));
+        self.decide(|project, _| project.replan(now, at, plan, print));
+        self.daemon.iter_mut().for_each(Daemon::refresh_all);
+    }
+
+    /// She pauses a schedule or goes on with it, changes its interval, or opens or closes its window for a while.
+    pub fn reschedule(&mut self, at: usize) {
+        self.count_dues();
+        let second = self.machine.wall().0 / 1000;
+        let random = &mut self.machine.random;
+        let Some(schedule) = self.plans[at].schedule.as_mut().filter(|_| !self.removed[at]) else { return };
+        if self.daemon.is_none() {
+            return;
+        }
+        match random.below(4) {
+            0 if schedule.interval().is_some() => {
+                schedule.triggers.retain(|trigger| !matches!(trigger, Trigger::Every(_)));
+                schedule.triggers.push(every(random));
+            }
+            1 if schedule.window.is_some() => {
+                let mut window = schedule.window.as_deref().cloned();
+                let (from, is_open) = (second + random.below(30) as i64 - 10, random.percent(50));
+                let until = from + 11 + random.below(60) as i64;
+                let (from, until) = (Moment(from * 1000), Moment(until * 1000));
+                window.iter_mut().for_each(|window| window.overrides.push(Override { from, until, is_open }));
+                schedule.window = window.map(Arc::new);
+            }
+            _ => {
+                schedule.is_paused = !schedule.is_paused;
+                self.paused[at] = schedule.is_paused.then_some(self.furthest);
+            }
+        }
+        let schedule = schedule.clone();
+        self.machine.say(|| format!("{at} is rescheduled: {schedule:?}"));
+        self.machine.count("schedules changed");
+        self.follow_anew(at);
+        self.replan(at);
     }
 
     // ---- what may explain an outcome

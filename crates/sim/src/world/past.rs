@@ -104,6 +104,7 @@ impl World {
                 return None;
             }
             Event::Notified { run, notice } => {
+                self.note_answers(at, &notice.answers);
                 let now = self.machine.now;
                 if let (Some((of, by)), Some(extend)) = (&mut self.past.ready_by[at], notice.extend)
                     && of == run
@@ -114,12 +115,16 @@ impl World {
                 }
                 return None;
             }
-            Event::Adopted { run, wanted: Wanted::Down, .. } => {
+            Event::Adopted { run, wanted: Wanted::Down, tick, .. } => {
+                self.turns[at] = tick.iter().map(|tick| (*run, *tick)).collect();
                 self.past.adopted_to_stop.insert(*run);
                 return None;
             }
             // Nobody waits for what is needed when it goes on where another daemon ended.
             Event::Adopted { .. } | Event::EndedUnseen { .. } => {
+                if let Event::Adopted { run, tick, .. } = event {
+                    self.turns[at] = tick.iter().map(|tick| (*run, *tick)).collect();
+                }
                 let needs = self.needs(at);
                 self.past.met[at].extend(needs);
                 self.past.ready_by[at] = None;
@@ -160,6 +165,7 @@ impl World {
         for at in 0..self.plans.len() {
             self.note_needs(at);
         }
+        self.note_followed();
     }
 
     /// A guard keeps for the next daemon that its run was seen ready.

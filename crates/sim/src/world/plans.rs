@@ -5,14 +5,25 @@ use std::time::Duration;
 use soloist_core::plan::{
     Backoff, Condition, Kind, Need, OverMemory, Plan, Probe, Restart, RestartLimit, Strategy,
 };
-use soloist_core::schedule::Schedule;
+use soloist_core::schedule::{Overlap, Schedule};
 
 use super::machine::{Program, Temper};
 use super::name;
 use super::random::Random;
+use super::schedules::{draw_hours, draw_rhythm};
+
+/// What a seed declares.
+#[derive(Debug, Default)]
+pub struct Drawn {
+    /// Lanes last.
+    pub plans: Vec<Plan>,
+    pub programs: Vec<Program>,
+    /// Of which instance each is a lane.
+    pub lane_of: Vec<Option<usize>>,
+}
 
 /// The declarations of one seed, and how its programs behave.
-pub fn draw_plans(random: &mut Random) -> (Vec<Plan>, Vec<Program>) {
+pub fn draw_plans(random: &mut Random) -> Drawn {
     let is_worse = random.percent(50);
     let tempers: Vec<Temper> = [
         Temper::Deaf,
@@ -40,13 +51,29 @@ pub fn draw_plans(random: &mut Random) -> (Vec<Plan>, Vec<Program>) {
     .collect();
     let count = 1 + random.below(4);
     let sorts: Vec<Sort> = (0..count).map(|_| draw_sort(random)).collect();
-    (0..count)
-        .map(|at| {
-            let plan = draw_plan(random, at, &sorts);
-            let program = Program::of(&plan, tempers.clone());
-            (plan, program)
-        })
-        .unzip()
+    let mut drawn =
+        Drawn { plans: (0..count).map(|at| draw_plan(random, at, &sorts)).collect(), ..Drawn::default() };
+    drawn.lane_of.resize(count, None);
+    for base in 0..count {
+        let plan = &mut drawn.plans[base];
+        let has_lanes =
+            plan.kind == Kind::Job && plan.schedule.as_ref().is_some_and(|s| s.overlap == Overlap::Allow);
+        for _ in 0..if has_lanes { 1 + random.below(3) } else { 0 } {
+            let lane = drawn.lane_of.len();
+            drawn.lane_of.push(Some(base));
+            drawn.plans[base].schedule.iter_mut().for_each(|schedule| schedule.lanes.push(name(lane)));
+        }
+    }
+    for base in drawn.lane_of.iter().flatten() {
+        drawn.plans.push(lane(&drawn.plans[*base]));
+    }
+    drawn.programs = drawn.plans.iter().map(|plan| Program::of(plan, tempers.clone())).collect();
+    drawn
+}
+
+/// A lane is declared as its base, and follows nothing by itself.
+pub fn lane(base: &Plan) -> Plan {
+    Plan { schedule: None, ..base.clone() }
 }
 
 pub fn draw_strategy(random: &mut Random) -> Strategy {
@@ -61,8 +88,11 @@ pub fn draw_strategy(random: &mut Random) -> Strategy {
 pub type Sort = (Kind, Option<Schedule>);
 
 fn draw_sort(random: &mut Random) -> Sort {
-    match random.below(5) {
-        0 => (Kind::Job, random.percent(60).then(|| Schedule::every(random.span(3000, 20_000)))),
+    match random.below(10) {
+        0 => (Kind::Job, None),
+        1 | 2 => (Kind::Job, Some(draw_rhythm(random, false))),
+        3 => (Kind::Service, Some(draw_hours(random))),
+        4 => (Kind::Service, Some(draw_rhythm(random, true))),
         _ => (Kind::Service, None),
     }
 }
@@ -70,7 +100,9 @@ fn draw_sort(random: &mut Random) -> Sort {
 /// One declaration: half of them as plain as most are.
 pub fn draw_plan(random: &mut Random, at: usize, sorts: &[Sort]) -> Plan {
     let seconds = Duration::from_secs;
-    let has_port = random.percent(60);
+    let is_job = sorts[at].0 == Kind::Job;
+    // Two runs of one job would meet on it.
+    let has_port = random.percent(60) && !(is_job && sorts[at].1.is_some());
     let needs = (0..at).filter(|_| random.percent(40)).collect::<Vec<_>>();
     let plan = Plan {
         kind: sorts[at].0,

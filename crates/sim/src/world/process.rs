@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use soloist_core::event::{Exit, Notice, Watchdog};
+use soloist_core::event::{Answer, Exit, Notice, Watchdog};
+use soloist_core::id::TickId;
 
 use super::machine::{Answers, Born, Happening, Machine, Process, Program, Saying, Temper, Turn};
 
@@ -92,6 +93,9 @@ impl Machine {
             }
             Saying::Extend => notice.extend = Some(self.random.span(500, 5000)),
             Saying::Trigger => notice.watchdog = Some(Watchdog::Trigger),
+            Saying::Answer { tick, is_ok } => {
+                notice.answers.push(Answer { tick, is_ok, summary: None });
+            }
         }
         self.note_notice(guard, process.run, notice);
     }
@@ -114,7 +118,7 @@ impl Machine {
         self.processes.insert(pid, process);
         if program.is_job {
             let exit = if self.random.percent(70) { Exit::Code(0) } else { Exit::Code(3) };
-            let after = self.random.span(20, 4000);
+            let after = self.random.span(20, program.longest_ms);
             self.plan_turn(after, pid, Turn::Exit(exit));
         } else if !matches!(temper, Temper::NeverReady | Temper::ExitsAtOnce(_)) {
             let after = self.random.span(5, 600);
@@ -140,6 +144,18 @@ impl Machine {
                 let after = self.random.span(100, 20_000);
                 self.plan_turn(after, pid, Turn::Say(Saying::Trigger));
             }
+        }
+    }
+
+    /// A worker is given a turn, and answers in time, late, or never.
+    pub fn tick(&mut self, pid: u32, tick: TickId) {
+        self.count("ticks");
+        let longest = if self.random.percent(80) { 1500 } else { 20_000 };
+        let (after, is_ok) = (self.random.span(1, longest), self.random.percent(80));
+        if self.is_calm || self.random.percent(95) {
+            self.plan_turn(after, pid, Turn::Say(Saying::Answer { tick, is_ok }));
+        } else {
+            self.count("ticks unanswered");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The death of a daemon, and how the next one takes over what it left: step by step as the real driver does.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use soloist_core::event::{Cause, Event, IfHeld, Wanted};
@@ -25,6 +26,9 @@ impl World {
         }
         self.machine.count("daemons killed");
         self.machine.say(|| "the daemon is killed".to_owned());
+        self.followed_until = Some(self.machine.wall());
+        // The next one will not know how far the clock had been.
+        self.is_behind |= self.machine.wall() < self.furthest;
         self.machine.mail.clear();
         for lock in self.machine.locks.values_mut() {
             lock.is_open_in_daemon = false;
@@ -64,13 +68,23 @@ impl World {
         let mut daemon = Daemon::numbered(self.daemons);
         daemon.project.set_strategy(self.strategy);
         self.removed.fill(false);
+        self.turns.iter_mut().for_each(BTreeSet::clear);
         for (at, plan) in self.plans.iter().enumerate() {
             let (seed, now) = (self.machine.random.next(), self.machine.now);
             daemon.project.add(&super::name(at), plan.clone(), seed, now);
             daemon.project.replan(now, at, plan.clone(), Print(self.prints[at]));
         }
+        for at in 0..self.plans.len() {
+            let until = self.followed_until.filter(|_| self.page[at].is_some());
+            self.is_remembered[at] = until.is_some();
+            if let Some(until) = until {
+                daemon.project.remember(at, until);
+            }
+            self.disturb(at);
+        }
         daemon.refresh_all();
         self.daemon = Some(daemon);
+        self.tell_clock();
         for at in 0..self.plans.len() {
             let wish = &mut self.wishes[at];
             wish.explains_a_start = true;
@@ -183,6 +197,7 @@ impl World {
         let Some(run) = guard.run else { return };
         let (lock, exit, since) = (guard.lock, guard.exit, guard.since);
         let (was_ready, notice, print) = (guard.was_ready, guard.notice.clone(), guard.print.map(Print));
+        let tick = guard.tick;
         let pid = if let Tree::Led(main) = guard.tree { Some(main) } else { None };
         let claim = self.hold(at, lock);
         self.machine.count("guards adopted");
@@ -201,7 +216,7 @@ impl World {
             since,
             was_ready,
             notice,
-            tick: None,
+            tick,
             print,
             cause: None,
             recent,

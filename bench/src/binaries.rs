@@ -15,6 +15,8 @@ pub struct Binaries {
     pub market: PathBuf,
     /// The child that says when it began.
     pub beacon: PathBuf,
+    /// The job that writes down when it began and when it was due.
+    pub stamp: PathBuf,
 }
 
 impl Binaries {
@@ -56,7 +58,12 @@ impl Binaries {
             path if path.exists() => Ok(path),
             path => bail!("{} is missing; build the workspace", path.display()),
         };
-        Ok(Binaries { soloist: beside("soloist")?, market: beside("market")?, beacon: beside("beacon")? })
+        Ok(Binaries {
+            soloist: beside("soloist")?,
+            market: beside("market")?,
+            beacon: beside("beacon")?,
+            stamp: beside("stamp")?,
+        })
     }
 }
 
@@ -76,11 +83,16 @@ pub fn peer(program: &str, package: &str) -> Option<PathBuf> {
 
 /// The program in the folders of the peers, or on the PATH.
 pub fn find(program: &str) -> Option<PathBuf> {
+    all(program).next()
+}
+
+/// The program wherever it is, in the order in which it is looked for.
+pub fn all(program: &str) -> impl Iterator<Item = PathBuf> {
     let folders = [PEERS, "PATH"].into_iter().filter_map(std::env::var_os);
     folders
         .flat_map(|paths| std::env::split_paths(&paths).collect::<Vec<PathBuf>>())
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
+        .map(move |folder| folder.join(program))
+        .filter(|path| path.is_file())
 }
 
 /// What a command prints in its first line; nothing if it cannot be run.

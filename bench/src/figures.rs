@@ -26,6 +26,13 @@ impl Figures {
         }
     }
 
+    /// The least one that so great a share of them does not exceed (nearest rank); not a number if there is none.
+    pub fn quantile(&self, share: f64) -> f64 {
+        let sorted = self.sorted();
+        let rank = (share * sorted.len() as f64).ceil() as usize;
+        sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+    }
+
     /// The least.
     pub fn min(&self) -> f64 {
         self.sorted().first().copied().unwrap_or(f64::NAN)
@@ -66,5 +73,13 @@ mod tests {
             assert_eq!(figures.median(), median);
         }
         assert_eq!((figures.min(), figures.max(), figures.count()), (1.0, 9.0, 3));
+    }
+
+    #[test]
+    fn a_quantile_is_one_of_the_figures() {
+        let mut figures = Figures::default();
+        assert!(figures.quantile(0.5).is_nan());
+        (1..=200).rev().for_each(|figure| figures.add(f64::from(figure)));
+        assert_eq!([0.0, 0.5, 0.99, 1.0].map(|share| figures.quantile(share)), [1.0, 100.0, 198.0, 200.0]);
     }
 }

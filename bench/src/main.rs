@@ -10,6 +10,7 @@
 mod binaries;
 mod fifo;
 mod figures;
+mod lateness;
 mod machine;
 mod market;
 mod memory;
@@ -20,7 +21,9 @@ mod report;
 mod restart;
 mod run;
 mod scale;
+mod schedulers;
 mod supervisor;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -52,6 +55,10 @@ enum Measurement {
     Memory,
     /// A thousand services: until all run, memory, and what idling costs
     Scale,
+    /// How late scheduled runs begin, beside APScheduler, Node and crond
+    Lateness,
+    /// A thousand jobs that wait for tomorrow: memory, and what waiting costs
+    Waiting,
     /// The market workload: first, rewritten, and unchanged
     Market,
     /// All of them
@@ -94,6 +101,12 @@ fn measure(asked: &Arguments) -> Result<()> {
     }
     if chosen(Measurement::Scale) {
         take(scale::measure(&binaries, 1000 / asked.quick as usize, rounds(5))?);
+    }
+    if chosen(Measurement::Lateness) {
+        take(lateness::measure(&binaries, rounds(5))?);
+    }
+    if chosen(Measurement::Waiting) {
+        take(waiting::measure(&binaries, 1000 / asked.quick as usize)?);
     }
     if chosen(Measurement::Market) {
         take(market::measure(&binaries, rounds(20))?);

@@ -43,7 +43,7 @@ pub fn measure(binaries: &Binaries, services: usize) -> Result<Section> {
     std::fs::create_dir(&folder)?;
     let one = |at: usize| format!("[services.s{at}]\ncommand = [{:?}, \"100000\"]\n", sleep);
     std::fs::write(folder.join("soloist.toml"), (0..services).map(one).collect::<String>())?;
-    let supervisor = Supervisor::soloist(&binaries.soloist, &folder)?;
+    let supervisor = Supervisor::soloist(&binaries.soloist, &folder, &["up", "-d"])?;
     rows.extend(look(&supervisor, services, "soloist daemon", &["soloist-zygote", "soloist-guard"])?);
     Ok(Section {
         name: "memory",

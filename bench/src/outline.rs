@@ -56,9 +56,19 @@ pub fn switches(pid: u32) -> u64 {
         .sum()
 }
 
+/// Processor time and switches of these processes together.
+pub fn used(pids: &[u32]) -> (u64, u64) {
+    pids.iter().fold((0, 0), |(cpu, passed), pid| (cpu + cpu_ns(*pid), passed + switches(*pid)))
+}
+
 /// Its proportional share of memory in KiB: what several share counts for each in part.
 pub fn pss_kib(pid: u32) -> Option<f64> {
     field(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
+}
+
+/// What it has resident, in KiB.
+pub fn rss_kib(pid: u32) -> Option<f64> {
+    field(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
 /// What it had resident at its peak, in KiB, since it executed.

@@ -76,7 +76,7 @@ pub fn measure(binaries: &Binaries, rounds: usize) -> Result<Section> {
     let mut soloist = Contender::prepare("soloist, the program", "soloist", scratch.path(), "soloist")?;
     let config = format!("[services.beacon]\ncommand = [{:?}]\n{CONFIG}", binaries.beacon);
     std::fs::write(soloist.folder.join("soloist.toml"), config)?;
-    soloist.supervisor = Some(Supervisor::soloist(&binaries.soloist, &soloist.folder)?);
+    soloist.supervisor = Some(Supervisor::soloist(&binaries.soloist, &soloist.folder, &["up", "-d"])?);
     contenders.push(soloist);
     for contender in contenders.iter_mut().filter(|c| c.supervisor.is_some()) {
         contender.next_child().with_context(|| format!("{} starts no child", contender.name))?;

@@ -158,14 +158,9 @@ impl Contender {
         let pss: f64 = own.iter().filter_map(|pid| outline::pss_kib(*pid)).sum();
         self.pss.add(pss / services as f64);
         if has_idle {
-            let used = || {
-                own.iter().fold((0, 0), |(cpu, switches), pid| {
-                    (cpu + outline::cpu_ns(*pid), switches + outline::switches(*pid))
-                })
-            };
-            let before = used();
+            let before = outline::used(&own);
             std::thread::sleep(IDLE);
-            let after = used();
+            let after = outline::used(&own);
             self.idle_cpu.add(after.0.saturating_sub(before.0) as f64 / 1e6);
             self.idle_switches.add(after.1.saturating_sub(before.1) as f64);
         }
@@ -189,7 +184,7 @@ impl Contender {
     fn start(&self, folder: &Path, services: usize, beacon: &Path) -> Result<Supervisor> {
         let mut command = Command::new(&self.program);
         match &self.kind {
-            Kind::Soloist => Supervisor::soloist(&self.program, folder),
+            Kind::Soloist => Supervisor::soloist(&self.program, folder, &["up", "-d"]),
             Kind::Runit(..) => {
                 command.arg(folder.join("services"));
                 Supervisor::start(command, Signal::HUP)

@@ -47,14 +47,14 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// The daemon of a project; all its services are ready when this returns.
-    pub fn soloist(soloist: &Path, folder: &Path) -> Result<Supervisor> {
+    /// The daemon of a project, started by this command; what that waits for is so when this returns.
+    pub fn soloist(soloist: &Path, folder: &Path, start: &[&str]) -> Result<Supervisor> {
         let command = |words: &[&str]| {
             let mut command = Command::new(soloist);
             command.args(words).current_dir(folder);
             command
         };
-        Supervisor::background(command(&["up", "-d"]), command(&["down"]), || {
+        Supervisor::background(command(start), command(&["down"]), || {
             let output = command(&["status", "--json"]).output()?;
             let status: serde_json::Value =
                 serde_json::from_slice(&output.stdout).context("an unreadable status")?;

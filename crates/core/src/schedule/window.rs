@@ -153,8 +153,8 @@ impl Window {
             if found.is_some_and(|at| self.zone.date(at).plus(1) < date) {
                 break;
             }
-            let edges = self.stretches(date).map(|(open, close)| if is_open { open } else { close });
-            found = found.into_iter().chain(edges.filter(turns)).min();
+            let mut edges = self.stretches(date).map(|(open, close)| if is_open { open } else { close });
+            found = found.into_iter().chain(edges.find(turns)).min();
         }
         found
     }
@@ -171,8 +171,8 @@ impl Window {
             if found.is_some_and(|at| date.plus(2) < self.zone.date(at)) {
                 break;
             }
-            let edges = self.stretches(date).map(|(open, _)| open);
-            found = found.into_iter().chain(edges.filter(opens)).max();
+            let mut edges = self.stretches(date).map(|(open, _)| open);
+            found = found.into_iter().chain(edges.rfind(opens)).max();
         }
         found.unwrap_or_default()
     }
@@ -193,9 +193,9 @@ impl Window {
         self.overrides.iter().flat_map(|order| [order.from, order.until])
     }
 
-    /// The sessions that open on a day, whatever is ordered. A time that the clocks leap over is the moment they do, and
+    /// The sessions that open on a day, in order, whatever is ordered. A time that the clocks leap over is the moment they do, and
     /// one that is twice the first.
-    fn stretches(&self, date: Date) -> impl Iterator<Item = (Moment, Moment)> {
+    fn stretches(&self, date: Date) -> impl DoubleEndedIterator<Item = (Moment, Moment)> {
         let moment = move |time| self.zone.resolve(date, time).moment();
         self.sessions(date).into_iter().map(move |session| (moment(session.open), moment(session.close)))
     }

@@ -419,6 +419,8 @@ impl Instance {
         let words = refusal.words();
         self.note = Some(words.clone());
         self.refusal = Some(refusal);
+        // Also the run that a lane was to take.
+        self.miss(&words, effects);
         self.want(Wanted::Down, effects);
         self.tell(What::Refused, |note| note.words = Some(words), effects);
     }

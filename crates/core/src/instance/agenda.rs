@@ -155,6 +155,9 @@ impl Instance {
     /// It is wanted no more: nothing is due.
     pub(super) fn forsake(&mut self, effects: &mut Vec<Effect>) {
         self.drop_queue("it was stopped", effects);
+        // Also what was on its way, or on loan to a lane.
+        let has_begun = self.state.run().is_some();
+        self.skip(u64::from(self.agenda.turn.is_some() && !has_begun), "it was stopped", effects);
         self.agenda = Agenda {
             clock: self.agenda.clock,
             ticks: std::mem::take(&mut self.agenda.ticks),

@@ -36,6 +36,13 @@ impl Project {
                 orders.extend(effects.into_iter().map(|effect| (at, effect)));
                 continue;
             };
+            if !self.unmet(*lane).is_empty() {
+                // What somebody has stopped is not started for a run that is due.
+                let mut effects = Vec::new();
+                self.members[at].instance.skip(1, "what it needs is not there", &mut effects);
+                orders.extend(effects.into_iter().map(|effect| (at, effect)));
+                continue;
+            }
             self.members[*lane].instance.lend(due);
             self.start(now, *lane, Cause::Schedule, IfHeld::Refuse, orders);
         }

@@ -22,10 +22,9 @@ impl Instance {
         let patience = schedule.misfire_grace + schedule.jitter;
         let is_on_time = due::line(now) - newest.at <= due::line(Time(patience));
         let missed = passed.count - u64::from(is_on_time);
-        let may_begin = self.agenda.is_open
-            || newest.source == Source::Close
-            || (schedule.on_close == OnClose::Drain && self.plan.kind == Kind::Job);
-        if !may_begin {
+        let may_all_begin =
+            self.agenda.is_open || (schedule.on_close == OnClose::Drain && self.plan.kind == Kind::Job);
+        if !may_all_begin && newest.source != Source::Close {
             return self.skip(passed.count, if missed == 0 { CLOSED } else { why }, effects);
         }
         match schedule.misfire {
@@ -40,6 +39,11 @@ impl Instance {
                 self.offer(now, newest, effects);
             }
             Misfire::RunAll if missed == 0 => self.offer(now, newest, effects),
+            // Nothing but the final run begins when it has closed.
+            Misfire::RunAll if !may_all_begin => {
+                self.skip(passed.count - 1, CLOSED, effects);
+                self.offer(now, newest, effects);
+            }
             Misfire::RunAll => {
                 let space = MOST_QUEUED.saturating_sub(self.agenda.queue.len());
                 let turns = course.all(mark, now).take(space);

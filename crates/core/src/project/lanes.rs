@@ -1,6 +1,6 @@
 //! Lanes: the instances that take the runs that are due while the one with the schedule is at work.
 
-use crate::event::{Cause, IfHeld};
+use crate::event::{Cause, Event, IfHeld};
 use crate::project::{Orders, Project};
 use crate::time::Time;
 
@@ -36,15 +36,18 @@ impl Project {
                 orders.extend(effects.into_iter().map(|effect| (at, effect)));
                 continue;
             };
-            if !self.unmet(*lane).is_empty() {
-                // What somebody has stopped is not started for a run that is due.
+            if self.is_stop_pending(at) || !self.unmet(*lane).is_empty() {
+                // What somebody stops, or has stopped, is not started for a run that is due.
                 let mut effects = Vec::new();
-                self.members[at].instance.skip(1, "what it needs is not there", &mut effects);
+                let why = "it is to be stopped, or what it needs is not there";
+                self.members[at].instance.skip(1, why, &mut effects);
                 orders.extend(effects.into_iter().map(|effect| (at, effect)));
                 continue;
             }
             self.members[*lane].instance.lend(due);
-            self.start(now, *lane, Cause::Schedule, IfHeld::Refuse, orders);
+            // Not `start`: that would take back a stop of what it needs.
+            let event = Event::StartAsked { cause: Cause::Schedule, if_held: IfHeld::Refuse };
+            self.tell(now, *lane, event, orders);
         }
     }
 }

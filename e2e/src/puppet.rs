@@ -5,6 +5,7 @@
 pub mod beacon;
 pub mod children;
 pub mod journal;
+pub mod lifeline;
 pub mod listener;
 pub mod orders;
 pub mod token;
@@ -48,6 +49,7 @@ fn perform(orders: &Orders) -> io::Result<ExitCode> {
     if let Some(child) = &orders.child {
         return children::play(orders, child);
     }
+    let mut lifeline = orders.lifeline.as_deref().map(lifeline::Lifeline::start).transpose()?;
     let token = match &orders.token_file {
         None => None,
         Some(file) => match token::Token::take(file)? {
@@ -82,9 +84,10 @@ fn perform(orders: &Orders) -> io::Result<ExitCode> {
     }
     let (code, written) = match &orders.ticks {
         Some(notes) => (worker::work(orders, notes)?, 0),
-        None => live(orders)?,
+        None => live(orders, lifeline.as_mut())?,
     };
     drop(listener);
+    lifeline.map_or(Ok(()), lifeline::Lifeline::end)?;
     if let Some(token) = token {
         token.give_back(written)?;
     }
@@ -92,7 +95,7 @@ fn perform(orders: &Orders) -> io::Result<ExitCode> {
 }
 
 /// Lives as ordered; gives the exit code and how many lines were written.
-fn live(orders: &Orders) -> io::Result<(u8, u64)> {
+fn live(orders: &Orders, mut lifeline: Option<&mut lifeline::Lifeline>) -> io::Result<(u8, u64)> {
     let born = Instant::now();
     let mut voice = Voice::default();
     if let Some(lines) = orders.write
@@ -106,6 +109,10 @@ fn live(orders: &Orders) -> io::Result<(u8, u64)> {
             return Ok((0, voice.lines()));
         }
         let mut pause = orders.life - age;
+        if let Some(lifeline) = &mut lifeline {
+            lifeline.beat()?;
+            pause = pause.min(lifeline::BEAT);
+        }
         if let Some(end) = orders.exit_after {
             if age >= end {
                 return Ok((orders.code, voice.lines()));

@@ -17,6 +17,8 @@ pub struct Orders {
     pub alone: Option<Beacon>,
     /// `--beacon F`: every process of the tree enters itself there.
     pub beacon: Option<Beacon>,
+    /// `--lifeline F`: it writes its start, its life and its end there; see `lifeline.rs`.
+    pub lifeline: Option<PathBuf>,
     /// `--role NAME`: as what the main process enters itself; `main` if nothing is said.
     pub role: Option<String>,
     /// `--listen PORT`, on 127.0.0.1, once all children are there.
@@ -179,6 +181,7 @@ impl Orders {
             "--token-file" => self.token_file = Some(value.into()),
             "--alone" => self.alone = Some(Beacon::at(value.as_ref())),
             "--beacon" => self.beacon = Some(Beacon::at(value.as_ref())),
+            "--lifeline" => self.lifeline = Some(value.into()),
             "--role" => self.role = Some(value.to_owned()),
             "--listen" => self.listen = Some(number(value)?),
             "--exit-after" => self.exit_after = Some(Duration::from_millis(number(value)?)),

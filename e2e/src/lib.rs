@@ -6,6 +6,7 @@
 
 pub mod background;
 pub mod binaries;
+pub mod clock;
 pub mod daemon;
 pub mod identity;
 pub mod namespace;

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use e2e::clock::{milliseconds, set_to};
 use e2e::{Project, daemon, wait_until};
 use rustix::fs::{FlockOperation, flock};
 
@@ -26,12 +27,6 @@ fn wait_for_steps(project: &Project, told: &[&str]) {
         let steps = steps(project);
         if steps == told { Ok(()) } else { Err(format!("{steps:?}\n{}", project.diary())) }
     });
-}
-
-/// What `date` says of a moment in UTC, in milliseconds.
-fn milliseconds(moment: &str) -> i64 {
-    let said = std::process::Command::new("date").args(["-u", "-d", moment, "+%s%3N"]).output().unwrap();
-    String::from_utf8(said.stdout).unwrap().trim().parse().unwrap()
 }
 
 #[test]
@@ -73,12 +68,6 @@ fn a_service_knows_nothing_of_the_test_clock() {
 /// Bombay's hours of a Tuesday; by the machine's clock it is another day, most likely.
 const HOURS: &str =
     "[windows.hours]\ntimezone = \"Asia/Kolkata\"\ndays = \"mon-fri\"\nopen = \"09:15\"\nclose = \"15:30\"\n";
-
-/// Sets the test clock to a moment.
-fn set_to(project: &Project, moment: &str) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
-    project.set_test_clock(milliseconds(moment) - now);
-}
 
 /// How often a puppet's job has run.
 fn runs(project: &Project, of: &str) -> Vec<u64> {

@@ -321,3 +321,73 @@ fn who_needs_what_never_gets_ready_is_told_so_and_starts_once_it_does() {
     assert_eq!(project.service("db").state, "ready");
     project.soloist(&["down"]).expect(0);
 }
+
+/// What is wrong with a schedule, in a job that would start at once: `LINES` of its section, then tables of their own.
+fn scheduled(lines: &str, tables: &str) -> String {
+    format!("[jobs.bad]\ncommand = \"true\"\n{lines}\n{tables}")
+}
+
+#[test]
+fn an_interval_that_is_none_is_refused() {
+    for (every, words) in [
+        ("\"0s\"", ["`every` is zero", "write it like"]),
+        ("\"-1s\"", ["`every` is negative", "leave out the sign: `\"1s\"`"]),
+        ("\"1 fortnight\"", ["`fortnight` is no unit", "units are ms, s, m, h, d"]),
+        ("6", ["without a unit", "write `\"6s\"`"]),
+        ("\"1ms\"", ["too short", "10ms"]),
+    ] {
+        refused(&scheduled(&format!("every = {every}"), ""), 6, 9, &words);
+    }
+}
+
+#[test]
+fn a_cron_expression_that_is_none_or_never_fires_is_refused() {
+    refused(&scheduled("cron = \"0 0 9 * * mon-fri 2026\"", ""), 6, 0, &["cron", "7 fields"]);
+    refused(&scheduled("cron = \"0 0 31 2 *\"", ""), 6, 0, &["cron", "never"]);
+    refused(&scheduled("cron = \"60 * * * *\"", ""), 6, 0, &["cron", "60"]);
+    refused(&scheduled("at = \"24:00\"", ""), 6, 0, &["24:00", "23:59:59"]);
+}
+
+#[test]
+fn an_unknown_zone_is_refused_with_the_nearest_name() {
+    let meant = "did you mean `Asia/Kolkata`?";
+    refused(&scheduled("at = \"09:15\"\ntimezone = \"Asia/Kolkatta\"", ""), 7, 12, &["Asia/Kolkatta", meant]);
+    let window = "[windows.w]\ntimezone = \"Asia/Kolkatta\"\nopen = \"09:15\"\nclose = \"15:30\"\n";
+    refused(&scheduled("every = \"6s\"\nwindow = \"w\"", window), 9, 12, &["Asia/Kolkatta", meant]);
+}
+
+#[test]
+fn hours_that_are_none_are_refused() {
+    let within = |hours: &str| {
+        scheduled("every = \"6s\"\nwindow = \"w\"", &format!("[windows.w]\ntimezone = \"UTC\"\n{hours}\n"))
+    };
+    refused(
+        &within("open = \"15:30\"\nclose = \"09:15\""),
+        11,
+        0,
+        &["closes at 09:15, before it opens at 15:30"],
+    );
+    let overlap = "sessions = [\"09:00-11:30\", \"11:00-15:00\"]";
+    refused(&within(overlap), 10, 0, &["overlap", "09:00-11:30", "11:00-15:00"]);
+    refused(&within("open = \"09:15\""), 10, 8, &["`open` is declared without `close`"]);
+    refused(&scheduled("every = \"6s\"\nwindow = \"NES\"", ""), 7, 0, &["NES", "did you mean `NSE`?"]);
+}
+
+#[test]
+fn a_calendar_with_a_day_that_is_there_twice_is_refused() {
+    let project = with_a_good_service(&scheduled(
+        "every = \"6s\"\nwindow = \"MINE\"",
+        "[calendars.MINE]\nfile = \"mine.toml\"\n",
+    ));
+    project.write(
+        "mine.toml",
+        "timezone = \"Asia/Kolkata\"\nvalid-through = \"2026-12-31\"\n\
+         regimes = [{ from = \"2026-01-01\", days = \"mon-fri\", regular = \"09:15-15:30\" }]\n\
+         [holidays]\n2026 = [\"01-26 Republic Day\", \"05-01\", \"01-26\"]\n",
+    );
+    let output = project.soloist(&["up", "-d"]).expect(1);
+    assert_eq!(position(&output).0, 9, "{output}");
+    output.says("mine.toml:5:").says("2026-01-26 is listed twice").says("keep one of the two");
+    assert_eq!(output.stderr.matches("error").count(), 1, "{output}");
+    nothing_started(&project, &output);
+}

@@ -122,7 +122,8 @@ fn a_service_and_a_job_begin_at_the_opening_and_end_at_the_close_within_a_second
 fn what_is_at_work_at_the_close_is_stopped_drained_or_left_to_finish() {
     let stage = Stage::new();
     let go = |name: &str| stage.0.path(&format!("{name}.go"));
-    let deaf = |name: &str| [vec!["--ignore-term".to_owned(), "--exit-on-file".to_owned()], vec![go(name)]].concat();
+    let deaf =
+        |name: &str| [vec!["--ignore-term".to_owned(), "--exit-on-file".to_owned()], vec![go(name)]].concat();
     let service = |name: &str, settings: &str| {
         let flags = deaf(name);
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
@@ -153,8 +154,12 @@ fn what_is_at_work_at_the_close_is_stopped_drained_or_left_to_finish() {
         assert!(lives.len() == 1 && !lives[0].has_ended, "{name}: {lives:?}");
     }
     stage.0.soloist(&["status"]).expect(0).says("hours is closed until ");
-    for (name, state) in [("drains", "stopping"), ("finishes", "ready"), ("job-drains", "running"), ("job-finishes", "running")]
-    {
+    for (name, state) in [
+        ("drains", "stopping"),
+        ("finishes", "ready"),
+        ("job-drains", "running"),
+        ("job-finishes", "running"),
+    ] {
         assert_eq!(stage.0.service(name).state, state, "{name}: {}", stage.0.diary());
     }
     // Runs wait where they are drained, and are told as left out elsewhere.
@@ -203,7 +208,8 @@ fn a_final_run_comes_once_after_the_close_and_after_the_run_at_work() {
 #[test]
 fn a_day_with_two_sessions_has_two_openings() {
     let stage = Stage::new();
-    let toml = "[windows.hours]\ntimezone = \"UTC\"\nsessions = [\"09:00-11:30\", \"12:30-15:00\"]\n".to_owned()
+    let toml = "[windows.hours]\ntimezone = \"UTC\"\nsessions = [\"09:00-11:30\", \"12:30-15:00\"]\n"
+        .to_owned()
         + &stage.section("services.feed", &[], "")
         + &stage.section("jobs.scan", &["--exit-after", "10"], "every = \"1h\"");
     stage.up(&toml, "2021-03-02T08:59:59Z");

@@ -65,9 +65,14 @@ impl Busy {
     fn goes_on(&self, seconds: u64) -> Vec<Life> {
         wait_until(&format!("runs begin for {seconds} s"), LIMIT, || {
             let lives = self.lives();
-            let (first, last) = (lives.first().map_or(0, |life| life.from), lives.last().map_or(0, |life| life.from));
+            let (first, last) =
+                (lives.first().map_or(0, |life| life.from), lives.last().map_or(0, |life| life.from));
             let count = lives.len();
-            if last - first >= seconds * 1_000_000_000 { Ok(lives) } else { Err(format!("{count} runs\n{}", self.project.diary())) }
+            if last - first >= seconds * 1_000_000_000 {
+                Ok(lives)
+            } else {
+                Err(format!("{count} runs\n{}", self.project.diary()))
+            }
         })
     }
 
@@ -85,7 +90,8 @@ impl Busy {
             }
         }
         let all = self.project.soloist(&["schedule", "ls", "--json"]).expect(0).json();
-        let busy = all["schedules"].as_array().expect("schedules").iter().find(|one: &&Value| one["name"] == "busy");
+        let busy =
+            all["schedules"].as_array().expect("schedules").iter().find(|one: &&Value| one["name"] == "busy");
         account.queued = busy.and_then(|busy| busy["queued"].as_u64()).expect("how many wait");
         account
     }
@@ -102,7 +108,10 @@ impl Busy {
         let most = (after - self.begun) / EVERY + 2;
         let adds_up = |account: Account| match account.due() {
             due if (least..=most).contains(&due) => Ok(account),
-            due => Err(format!("{due} are told, {least} to {most} were due: {account:?}\n{}", self.project.diary())),
+            due => Err(format!(
+                "{due} are told, {least} to {most} were due: {account:?}\n{}",
+                self.project.diary()
+            )),
         };
         // A run that is about to begin is in neither place for a moment.
         let told = wait_until("what was due is told", LIMIT, || adds_up(self.account()));

@@ -62,7 +62,9 @@ pub fn lives(path: &Path) -> Vec<Life> {
         let mut words = line.split(' ');
         let what = words.next();
         let mut number = || words.next().and_then(|word| word.parse::<u64>().ok());
-        let (Some(pid), Some(at)) = (number().and_then(|pid| u32::try_from(pid).ok()), number()) else { continue };
+        let (Some(pid), Some(at)) = (number().and_then(|pid| u32::try_from(pid).ok()), number()) else {
+            continue;
+        };
         match (what, newest.get(&pid).and_then(|at| lives.get_mut(*at))) {
             (Some("start"), _) => {
                 newest.insert(pid, lives.len());
@@ -77,6 +79,7 @@ pub fn lives(path: &Path) -> Vec<Life> {
 
 /// How many of them lived at the same time, at most.
 pub fn most_at_once(lives: &[Life]) -> usize {
-    let at_start_of = |one: &Life| lives.iter().filter(|life| life.from <= one.from && one.from <= life.until).count();
+    let at_start_of =
+        |one: &Life| lives.iter().filter(|life| life.from <= one.from && one.from <= life.until).count();
     lives.iter().map(at_start_of).max().unwrap_or(0)
 }

@@ -6,6 +6,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use e2e::clock::milliseconds;
 use e2e::{Identity, Project, binaries, daemon, puppet, quoted, wait_until};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
@@ -109,6 +110,29 @@ fn a_daemon_that_cannot_start_is_tried_again_until_it_can() {
     std::fs::rename(&aside, &copy).unwrap();
     daemon::wait_for_another(&project, dead, LIMIT);
     wait_until_it_waits(&project);
+}
+
+#[test]
+fn a_rhythm_goes_on_over_an_upgrade_and_the_death_of_a_daemon() {
+    let project = waiting("1h", "");
+    let began = starts(&project)[0];
+    let next = || {
+        let status = project.soloist(&["status", "--json"]).expect(0).json();
+        milliseconds(status["services"][0]["next"].as_str().unwrap_or_default()) as u64
+    };
+    for is_killed in [false, true, false] {
+        if is_killed {
+            let dead = daemon::kill(&project);
+            daemon::wait_for_another(&project, dead, LIMIT);
+        } else {
+            project.soloist(&["upgrade"]).expect(0);
+        }
+        wait_until_it_waits(&project);
+        // An hour after it began, to what the start of a process takes on a busy machine.
+        let late = (next() + 200).saturating_sub(began + 3_600_000);
+        assert!(late <= 250, "{late} ms, less 200: {}", project.diary());
+    }
+    assert_eq!(starts(&project).len(), 1);
 }
 
 #[test]

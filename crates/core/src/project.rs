@@ -67,10 +67,10 @@ impl Project {
         self.settle(now, orders);
     }
 
-    /// An earlier daemon followed the schedule of an instance up to then: what was due since is late or missed. Told of
-    /// what is wanted, before its start or adoption.
-    pub fn remember(&mut self, at: usize, followed: Moment) {
-        self.members[at].instance.remember(followed);
+    /// An earlier daemon followed the schedule of an instance up to then: what was due since is late or missed. Its
+    /// interval goes on in the rhythm of a run that began at `beat`. Told of what is wanted, before its start or adoption.
+    pub fn remember(&mut self, at: usize, followed: Moment, beat: Moment) {
+        self.members[at].instance.remember(followed, beat);
     }
 
     /// The position of an instance.

@@ -139,9 +139,9 @@ impl Ledger {
         self.is_behind = true;
     }
 
-    /// Up to when the schedule of a wanted instance was followed at least.
-    pub fn followed(&self, name: &str) -> Option<u64> {
-        self.page.up.get(name).map(|entry| entry.followed_ms.max(entry.since_ms))
+    /// Since when an instance is wanted, and up to when its schedule was followed at least.
+    pub fn followed(&self, name: &str) -> Option<(u64, u64)> {
+        self.page.up.get(name).map(|entry| (entry.since_ms, entry.followed_ms.max(entry.since_ms)))
     }
 
     /// Replaces the file whole, unless it says all this already: a new daemon that goes on with a thousand wishes changes
@@ -218,16 +218,20 @@ mod tests {
         let path = folder.path().join("ledger.json");
         let (mut ledger, _) = Ledger::open(&path);
         ledger.note("scan", true);
-        let began = ledger.followed("scan").unwrap();
+        let (began, followed) = ledger.followed("scan").unwrap();
         assert!(
-            began > 0 && ledger.follow("scan") && !ledger.follow("db") && ledger.followed("db").is_none()
+            began > 0
+                && began == followed
+                && ledger.follow("scan")
+                && !ledger.follow("db")
+                && ledger.followed("db").is_none()
         );
         ledger.follow_all(began + 60_000);
         ledger.write().unwrap();
         // A wish that is said again is the same wish.
         let (mut ledger, _) = Ledger::open(&path);
         ledger.note("scan", true);
-        assert_eq!(ledger.followed("scan"), Some(began + 60_000));
+        assert_eq!(ledger.followed("scan"), Some((began, began + 60_000)));
     }
 
     #[test]

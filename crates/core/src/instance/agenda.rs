@@ -35,8 +35,8 @@ pub(super) struct Agenda {
     /// It follows its schedule while it is wanted; without, a run that somebody asked for is all there is.
     pub(super) is_following: bool,
     pub(super) mark: Mark,
-    /// Up to then an earlier daemon followed it.
-    pub(super) remembered: Option<Moment>,
+    /// Up to then an earlier daemon followed it, and from then its interval is counted.
+    pub(super) remembered: Option<(Moment, Moment)>,
     /// Why what is found to be missed now was missed.
     pub(super) why: &'static str,
     /// A first run that is owed as soon as the window is open, and who asked for it.
@@ -71,10 +71,10 @@ impl Instance {
         self.agenda.clock = Some(clock);
     }
 
-    /// An earlier daemon followed its schedule up to then: what was due since is late or missed. Told before the start or
-    /// the adoption that goes on with it.
-    pub fn remember(&mut self, followed: Moment) {
-        self.agenda.remembered = Some(followed);
+    /// An earlier daemon followed its schedule up to then: what was due since is late or missed. Its interval goes on in the
+    /// rhythm of a run that began at `beat`. Told before the start or the adoption that goes on with it.
+    pub fn remember(&mut self, followed: Moment, beat: Moment) {
+        self.agenda.remembered = Some((followed, beat));
     }
 
     pub(super) fn clock(&self) -> Clock {
@@ -125,9 +125,10 @@ impl Instance {
         let goes_on = cause.is_none_or(|cause| *cause == Cause::Takeover);
         let remembered = self.agenda.remembered.take().filter(|_| goes_on);
         let mut mark = Mark::at(now, clock);
-        if let Some(followed) = remembered.filter(|followed| *followed < mark.wall.plus(AFRESH_AFTER)) {
+        let is_near = |(followed, _): &(Moment, Moment)| *followed < mark.wall.plus(AFRESH_AFTER);
+        if let Some((followed, beat)) = remembered.filter(is_near) {
             mark.boot = due::on_line(clock, followed).min(mark.boot);
-            (mark.beat, mark.wall) = (mark.boot, followed);
+            (mark.beat, mark.wall) = (due::on_line(clock, beat).min(mark.boot), followed);
         }
         let stand = schedule.window.as_ref().map(|window| window.at(clock.wall(now)));
         let is_first_owed = schedule.run_on_start && remembered.is_none();

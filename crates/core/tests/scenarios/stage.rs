@@ -109,7 +109,8 @@ impl Stage {
             }
             "remember" => {
                 let followed = schedule::moment(command.value("at").ok_or("up to when?")?)?;
-                self.project.remember(at, followed);
+                let beat = command.value("beat").map_or(Ok(followed), schedule::moment)?;
+                self.project.remember(at, followed, beat);
             }
             "run" => self.project.handle(now, at, Event::RunAsked { cause }, &mut orders),
             "start" => self.project.start(now, at, cause, if_held, &mut orders),

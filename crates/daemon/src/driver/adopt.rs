@@ -93,8 +93,8 @@ impl Driver {
             .filter(|record| record.holder == Holder::Daemon && record.project == self.layout.root);
         let is_guarded = record.as_ref().is_some_and(Record::is_guarded);
         let wanted = if self.ledger.is_up(&name, is_guarded) { Wanted::Up } else { Wanted::Down };
-        if let Some(followed) = self.followed(at, record.as_ref(), turns) {
-            self.project.remember(at, followed);
+        if let Some((followed, beat)) = self.followed(at, record.as_ref(), turns) {
+            self.project.remember(at, followed, beat);
         }
         if let Some(record) = record.as_ref().filter(|record| record.is_guarded()) {
             match links::find(&place) {

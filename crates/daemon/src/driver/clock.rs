@@ -133,17 +133,24 @@ impl Driver {
     }
 
     /// Up to when an earlier daemon followed the schedule of an instance, as far as that is known: what was due then was
-    /// done, or left out.
-    pub(super) fn followed(&self, at: usize, record: Option<&Record>, turns: &Turns) -> Option<Moment> {
+    /// done, or left out. And when a run or tick last began: its interval goes on from there, else from when it was wanted.
+    pub(super) fn followed(
+        &self,
+        at: usize,
+        record: Option<&Record>,
+        turns: &Turns,
+    ) -> Option<(Moment, Moment)> {
         let name = self.project.name(at);
         let schedule = self.services[at].declared.plan.schedule.as_ref()?;
-        let noted = self.ledger.followed(name)?;
+        let (wanted, noted) = self.ledger.followed(name)?;
         // A run that was skipped wrote nothing but the history, and one on a lane is told there.
         let lanes = schedule.lanes.iter().map(String::as_str);
         let told = lanes.chain([name]).filter_map(|name| turns.last(name, noted));
         let began = record.map(|record| record.since_ms);
         let last = told.chain(began).fold(noted, u64::max);
-        i64::try_from(last).ok().map(Moment)
+        let beat = turns.last_begun(name, wanted).into_iter().chain(began).fold(wanted, u64::max);
+        let moment = |ms: u64| i64::try_from(ms).ok().map(Moment);
+        moment(last).zip(moment(beat))
     }
 }
 

@@ -36,7 +36,7 @@ pub fn read(path: &Path, query: &HistoryQuery) -> Result<History, Problem> {
     Ok(History { entries })
 }
 
-/// When runs were last begun, left out, or given as ticks; of a history that cannot be read nothing is known.
+/// When runs were last begun, given as ticks, or left out; of a history that cannot be read nothing is known.
 #[derive(Debug)]
 pub struct Turns(Option<Connection>);
 
@@ -48,9 +48,19 @@ impl Turns {
 
     /// The last one of an instance, in milliseconds since 1970 UTC, if it was not before `since_ms`.
     pub fn last(&self, name: &str, since_ms: u64) -> Option<u64> {
-        let last = "SELECT at FROM entries WHERE service = ?1 AND at >= ?2
-             AND what IN ('started', 'skipped', 'ticked') ORDER BY at DESC LIMIT 1";
-        let mut last = self.0.as_ref()?.prepare_cached(last).ok()?;
+        self.ask("what IN ('started', 'skipped', 'ticked')", name, since_ms)
+    }
+
+    /// The same without those that were left out.
+    pub fn last_begun(&self, name: &str, since_ms: u64) -> Option<u64> {
+        self.ask("what IN ('started', 'ticked')", name, since_ms)
+    }
+
+    fn ask(&self, what: &str, name: &str, since_ms: u64) -> Option<u64> {
+        let last = format!(
+            "SELECT at FROM entries WHERE service = ?1 AND at >= ?2 AND {what} ORDER BY at DESC LIMIT 1"
+        );
+        let mut last = self.0.as_ref()?.prepare_cached(&last).ok()?;
         let at: i64 = last.query_row((name, i64::try_from(since_ms).ok()?), |row| row.get(0)).ok()?;
         u64::try_from(at).ok()
     }

@@ -74,7 +74,7 @@ fn each_mistake_is_one_clear_line_with_its_place() {
         (
             "America/New_York",
             "Mars",
-            "1:12: \"Mars\" is no time zone; write a name of the IANA database, like `Asia/Kolkata`",
+            "1:12: \"Mars\" is no time zone; write a name of the IANA database, like `Asia/Kolkata`; it need not be abbreviated",
         ),
         ("2026-12-31", "31.12.2026", "2:17: \"31.12.2026\" is no date; write it like `2026-08-03`"),
         ("mon-thu", "mon-th", "4:35: \"mon-th\" are no days; write them like `mon-fri` or `mon, wed`"),

@@ -107,8 +107,10 @@ impl World {
     /// A new daemon starts it again, and with it what it needs, wanted or not.
     pub fn wish_again(&mut self, at: usize) {
         for need in self.needs(at) {
-            if self.wishes[need].wanted != Some(Wanted::Up) {
-                self.wish_either(need);
+            match self.wishes[need].wanted {
+                // It may have fallen for good meanwhile: then it is started for this one's sake.
+                Some(Wanted::Up) => self.wish_again(need),
+                Some(Wanted::Down) | None => self.wish_either(need),
             }
         }
     }

@@ -78,7 +78,7 @@ impl World {
             let until = self.followed_until.filter(|_| self.page[at].is_some());
             self.is_remembered[at] = until.is_some();
             if let Some(until) = until {
-                daemon.project.remember(at, until);
+                daemon.project.remember(at, until, until);
             }
             self.disturb(at);
         }

@@ -163,6 +163,16 @@ impl Project {
         self.settle(now, orders);
     }
 
+    /// Has one run of an instance begin, whatever its schedule says, and starts what it needs before it.
+    pub fn run(&mut self, now: Time, at: usize, cause: Cause, orders: &mut Orders) {
+        self.keep(at);
+        self.tell(now, at, Event::RunAsked { cause }, orders);
+        if self.status(at).wanted == Wanted::Up && !self.members[at].instance.is_up() {
+            self.start_unmet(now, at, IfHeld::StandBy, orders);
+        }
+        self.settle(now, orders);
+    }
+
     /// Has an instance wait for others, and starts those that are not on their way.
     fn defer(
         &mut self,
@@ -176,8 +186,12 @@ impl Project {
         let names: Vec<&str> = unmet.iter().map(|need| self.name(*need)).collect();
         let needs = names.join(", ");
         self.tell(now, at, Event::StartDeferred { cause, if_held, needs }, orders);
+        self.start_unmet(now, at, if_held, orders);
+    }
+
+    fn start_unmet(&mut self, now: Time, at: usize, if_held: IfHeld, orders: &mut Orders) {
         let cause = Cause::Dependency(self.name(at).to_owned());
-        for need in unmet {
+        for need in self.unmet(at) {
             if !self.is_on_its_way(need) {
                 self.start(now, need, cause.clone(), if_held, orders);
             }

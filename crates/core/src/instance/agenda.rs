@@ -143,13 +143,19 @@ impl Instance {
 
     /// What lives was taken over, or has got its schedule only now: its run was due when it began.
     pub(super) fn follow_alive(&mut self, now: Time, since: Time) {
-        self.follow(now, None);
-        self.agenda.is_open = true;
+        // A guard that answers late is adopted in the midst of a rhythm, which goes on.
+        let was_following = self.is_following();
+        if !was_following {
+            self.follow(now, None);
+        }
+        (self.agenda.is_open, self.agenda.wake) = (true, Some(now));
         if self.plan.kind == Kind::Job {
-            let since_ns = due::line(since);
-            self.agenda.mark.beat = since_ns;
-            self.agenda.mark.boot = self.agenda.mark.boot.max(since_ns);
             self.agenda.turn = Some(self.clock().wall(since));
+            if !was_following {
+                let since_ns = due::line(since);
+                self.agenda.mark.beat = since_ns;
+                self.agenda.mark.boot = self.agenda.mark.boot.max(since_ns);
+            }
         }
     }
 

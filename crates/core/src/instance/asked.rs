@@ -198,7 +198,7 @@ impl Instance {
     }
 
     /// Wanted from now on. What does not live yet will be started because of it.
-    fn want_up(&mut self, cause: &Cause, effects: &mut Vec<Effect>) {
+    pub(super) fn want_up(&mut self, cause: &Cause, effects: &mut Vec<Effect>) {
         let is_up = matches!(self.state.life(), Some(Life::Up { .. }));
         let is_new = self.wanted == Wanted::Down || matches!(self.state, State::Failed | State::Completed);
         self.want(Wanted::Up, effects);

@@ -178,7 +178,35 @@ impl Instance {
                 }
             }
         }
-        self.go_up(now, cause, IfHeld::Refuse, effects);
+        if self.plan.needs.is_empty() {
+            return self.go_up(now, cause, IfHeld::Refuse, effects);
+        }
+        // What it needs comes first, as with any start.
+        self.if_held = IfHeld::Refuse;
+        self.refusal = None;
+        self.want_up(&cause, effects);
+        self.unseen = self.unseen.take().map(|_| Why::Asked);
+        self.restarts.forget();
+        match self.state {
+            State::Stopped | State::Failed | State::Completed => {
+                self.note = Some(format!("run by {cause}, waits for what it needs"));
+                self.state = State::Waiting;
+            }
+            State::Stopping { .. } | State::Freeing { .. } => self.is_deferred = true,
+            State::Releasing { ref mut rest, .. } => *rest = Rest::Waiting,
+            State::Waiting
+            | State::Claiming { .. }
+            | State::Standby { .. }
+            | State::Looking { .. }
+            | State::Spawning { .. }
+            | State::Probing { .. }
+            | State::Ready { .. }
+            | State::Unhealthy { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Conflict { .. }
+            | State::Scheduled => {}
+        }
     }
 
     fn run_now(&mut self, now: Time, turn: Turn, effects: &mut Vec<Effect>) {

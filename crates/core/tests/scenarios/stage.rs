@@ -112,7 +112,7 @@ impl Stage {
                 let beat = command.value("beat").map_or(Ok(followed), schedule::moment)?;
                 self.project.remember(at, followed, beat);
             }
-            "run" => self.project.handle(now, at, Event::RunAsked { cause }, &mut orders),
+            "run" => self.project.run(now, at, cause, &mut orders),
             "start" => self.project.start(now, at, cause, if_held, &mut orders),
             "stop" => self.project.stop(now, at, cause, &mut orders),
             "reload" => self.project.handle(now, at, Event::ReloadAsked { cause }, &mut orders),

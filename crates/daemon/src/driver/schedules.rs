@@ -4,7 +4,7 @@
 use soloist_api::error::{Code, Problem};
 use soloist_api::request::Change;
 use soloist_api::schedule::{Clear, Done, Edit, Named, Overridden, Override, Schedules};
-use soloist_core::event::{Cause, Event, Note, What};
+use soloist_core::event::{Cause, Note, What};
 use soloist_core::project::Orders;
 
 use super::answer::ending;
@@ -60,7 +60,7 @@ impl Driver {
         for at in self.positions(name) {
             let before = self.project.status(at);
             let mut orders = Orders::new();
-            self.project.handle(now(), at, Event::RunAsked { cause: cause.clone() }, &mut orders);
+            self.project.run(now(), at, cause.clone(), &mut orders);
             let followed = orders.clone();
             self.perform(orders);
             said.push(schedules::asked(&Asked {

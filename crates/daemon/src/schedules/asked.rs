@@ -152,7 +152,7 @@ mod tests {
             let before = self.project.status(0);
             let mut orders = Orders::new();
             let cause = Cause::User("ada".to_owned());
-            self.project.handle(NOW, 0, Event::RunAsked { cause }, &mut orders);
+            self.project.run(NOW, 0, cause, &mut orders);
             let followed = orders.clone();
             while !orders.is_empty() {
                 let effects = std::mem::take(&mut orders);

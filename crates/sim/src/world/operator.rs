@@ -193,23 +193,20 @@ impl World {
 
     /// She wants one run now, whatever the schedule says.
     pub fn ask_run(&mut self, at: usize) {
-        // What needs others is not asked for: the core starts it without them.
-        let is_alone = self.plans[at].schedule.is_some() && self.needs(at).is_empty();
-        if self.daemon.is_none() || self.removed[at] || !is_alone {
+        if self.daemon.is_none() || self.removed[at] || self.plans[at].schedule.is_none() {
             return;
         }
         self.machine.say(|| format!("somebody runs {at} now"));
         self.machine.count("runs asked for");
-        if self.wishes[at].wanted != Some(Wanted::Up) {
-            self.wish_either(at);
+        match self.wishes[at].wanted {
+            Some(Wanted::Up) => self.wish_again(at),
+            Some(Wanted::Down) | None => self.wish_either(at),
         }
         self.wishes[at].explains_a_start = true;
         self.wishes[at].forget_restarts();
         self.note_asked(at);
         let now = self.machine.now;
-        self.decide(|project, orders| {
-            project.handle(now, at, Event::RunAsked { cause: World::cause() }, orders)
-        });
+        self.decide(|project, orders| project.run(now, at, World::cause(), orders));
     }
 
     pub fn ask_up(&mut self) {

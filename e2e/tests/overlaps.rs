@@ -97,14 +97,14 @@ impl Busy {
     }
 
     /// Nothing is due any more: what was, between the first start and then, is started, skipped or queued, and when it
-    /// is stopped what is queued is skipped. So many at most may be forgotten.
-    fn adds_up(&self, forgotten: u64) -> Account {
+    /// is stopped what is queued is skipped.
+    fn adds_up(&self) -> Account {
         let before = now();
         self.project.soloist(&["schedule", "pause", "busy"]).expect(0);
         let after = now();
         let first = self.lives()[0].from;
         // One more than there are intervals; one less or more is granted.
-        let least = ((before - first) / EVERY).saturating_sub(forgotten);
+        let least = (before - first) / EVERY;
         let most = (after - self.begun) / EVERY + 2;
         let adds_up = |account: Account| match account.due() {
             due if (least..=most).contains(&due) => Ok(account),
@@ -133,18 +133,14 @@ fn observe(overlap: &str, is_killed: bool) -> (Vec<Life>, Account) {
     busy.goes_on(1);
     busy.project.set_test_clock(HOUR);
     busy.goes_on(3);
-    let mut forgotten = 0;
     if is_killed {
-        // What waits is nowhere but in the daemon. Some more come to wait until that is dead.
-        forgotten = busy.account().queued;
-        forgotten += if forgotten > 0 { 5 } else { 0 };
         let dead = daemon::kill(&busy.project);
         daemon::wait_for_another(&busy.project, dead, LIMIT);
     } else {
         busy.project.set_test_clock(0);
     }
     busy.goes_on(6);
-    let account = busy.adds_up(forgotten);
+    let account = busy.adds_up();
     let lives = busy.lives();
     let (least, most) = if overlap == "allow" { (3, 4) } else { (1, 1) };
     let found = most_at_once(&lives);
@@ -167,9 +163,9 @@ fn skips(is_killed: bool) {
 fn queues(is_killed: bool) {
     let (lives, account) = observe("queue", is_killed);
     assert!(has_ended(&lives) + 1 >= lives.len(), "{lives:#?}");
-    if !is_killed {
-        assert!(account.skipped == 0 && account.queued > 2 * lives.len() as u64, "{account:?}");
-    }
+    // What waits is not forgotten with a daemon; what was due while there was none is missed.
+    assert!(account.skipped < 10 && account.queued > 2 * lives.len() as u64, "{account:?}");
+    assert!(is_killed || account.skipped == 0, "{account:?}");
 }
 
 fn replaces(is_killed: bool) {

@@ -20,6 +20,7 @@ use crate::event::{Cause, Diagnosis, Effect, Ended, Event, Exit, IfHeld, Note, W
 use crate::health::Health;
 use crate::id::{AskId, ClaimId, Print, RunId};
 use crate::instance::agenda::Agenda;
+pub use crate::instance::agenda::Legacy;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::restart::Restarts;

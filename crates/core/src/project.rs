@@ -7,9 +7,9 @@ mod lanes;
 
 use crate::event::{Cause, Effect, Ended, Event, IfHeld, Wanted};
 use crate::id::Print;
-use crate::instance::Instance;
+use crate::instance::{Instance, Legacy};
 use crate::plan::{Condition, Kind, Plan, Strategy};
-use crate::schedule::civil::{Clock, Moment};
+use crate::schedule::civil::Clock;
 use crate::state::{Status, Word};
 use crate::time::Time;
 
@@ -67,10 +67,9 @@ impl Project {
         self.settle(now, orders);
     }
 
-    /// An earlier daemon followed the schedule of an instance up to then: what was due since is late or missed. Its
-    /// interval goes on in the rhythm of a run that began at `beat`. Told of what is wanted, before its start or adoption.
-    pub fn remember(&mut self, at: usize, followed: Moment, beat: Moment) {
-        self.members[at].instance.remember(followed, beat);
+    /// An earlier daemon has followed the schedule of an instance. Told of what is wanted, before its start or adoption.
+    pub fn remember(&mut self, at: usize, legacy: Legacy) {
+        self.members[at].instance.remember(legacy);
     }
 
     /// The position of an instance.

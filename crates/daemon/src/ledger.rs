@@ -29,6 +29,8 @@ struct Entry {
     since_ms: u64,
     /// Its schedule was followed up to then at least, on the same clock; 0: since the wish. Not written with every run.
     followed_ms: u64,
+    /// When the runs were due that wait for the one at work, on that clock.
+    queue: Vec<i64>,
 }
 
 /// The open ledger of a project.
@@ -133,6 +135,22 @@ impl Ledger {
         true
     }
 
+    /// These runs wait for the one at work; says whether that is news.
+    pub fn queue(&mut self, name: &str, queue: impl Iterator<Item = i64> + Clone) -> bool {
+        let Some(entry) = self.page.up.get_mut(name) else { return false };
+        let is_news = !queue.clone().eq(entry.queue.iter().copied());
+        if is_news {
+            entry.queue = queue.collect();
+            self.is_behind = true;
+        }
+        is_news
+    }
+
+    /// The runs that waited.
+    pub fn queued(&self, name: &str) -> &[i64] {
+        self.page.up.get(name).map_or(&[], |entry| &entry.queue)
+    }
+
     /// All schedules were followed up to then.
     pub fn follow_all(&mut self, until_ms: u64) {
         self.page.up.values_mut().for_each(|entry| entry.followed_ms = until_ms);
@@ -227,11 +245,14 @@ mod tests {
                 && ledger.followed("db").is_none()
         );
         ledger.follow_all(began + 60_000);
+        assert!(ledger.queue("scan", [1, 2].into_iter()) && !ledger.queue("scan", [1, 2].into_iter()));
+        assert!(!ledger.queue("db", [1].into_iter()));
         ledger.write().unwrap();
         // A wish that is said again is the same wish.
         let (mut ledger, _) = Ledger::open(&path);
         ledger.note("scan", true);
         assert_eq!(ledger.followed("scan"), Some((began, began + 60_000)));
+        assert_eq!((ledger.queued("scan"), ledger.queued("db")), (&[1, 2][..], &[][..]));
     }
 
     #[test]

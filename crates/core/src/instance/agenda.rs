@@ -28,6 +28,17 @@ pub(super) struct Turn {
     pub(super) cause: Cause,
 }
 
+/// How far an earlier daemon has come with a schedule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Legacy {
+    /// It was followed up to then: what was due since is late or missed.
+    pub followed: Moment,
+    /// Its interval goes on in the rhythm of a run that began then.
+    pub beat: Moment,
+    /// When the runs were due that wait for the one at work.
+    pub queue: Vec<Moment>,
+}
+
 /// What an instance keeps in mind to follow its schedule.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Agenda {
@@ -35,8 +46,10 @@ pub(super) struct Agenda {
     /// It follows its schedule while it is wanted; without, a run that somebody asked for is all there is.
     pub(super) is_following: bool,
     pub(super) mark: Mark,
-    /// Up to then an earlier daemon followed it, and from then its interval is counted.
-    pub(super) remembered: Option<(Moment, Moment)>,
+    /// What an earlier daemon has left.
+    pub(super) remembered: Option<Legacy>,
+    /// Its queue, up to the first look.
+    pub(super) inherited: Vec<Moment>,
     /// Why what is found to be missed now was missed.
     pub(super) why: &'static str,
     /// A first run that is owed as soon as the window is open, and who asked for it.
@@ -71,10 +84,15 @@ impl Instance {
         self.agenda.clock = Some(clock);
     }
 
-    /// An earlier daemon followed its schedule up to then: what was due since is late or missed. Its interval goes on in the
-    /// rhythm of a run that began at `beat`. Told before the start or the adoption that goes on with it.
-    pub fn remember(&mut self, followed: Moment, beat: Moment) {
-        self.agenda.remembered = Some((followed, beat));
+    /// An earlier daemon has followed its schedule. Told before the start or the adoption that goes on with it.
+    pub fn remember(&mut self, legacy: Legacy) {
+        self.agenda.remembered = Some(legacy);
+    }
+
+    /// When the runs were due that wait for the one at work; for the next daemon.
+    pub fn queue(&self) -> impl Iterator<Item = Moment> + Clone {
+        let left = self.agenda.remembered.iter().flat_map(|left| &left.queue).chain(&self.agenda.inherited);
+        left.copied().chain(self.agenda.queue.iter().map(|turn| turn.due))
     }
 
     pub(super) fn clock(&self) -> Clock {
@@ -125,10 +143,11 @@ impl Instance {
         let goes_on = cause.is_none_or(|cause| *cause == Cause::Takeover);
         let remembered = self.agenda.remembered.take().filter(|_| goes_on);
         let mut mark = Mark::at(now, clock);
-        let is_near = |(followed, _): &(Moment, Moment)| *followed < mark.wall.plus(AFRESH_AFTER);
-        if let Some((followed, beat)) = remembered.filter(is_near) {
-            mark.boot = due::on_line(clock, followed).min(mark.boot);
-            (mark.beat, mark.wall) = (due::on_line(clock, beat).min(mark.boot), followed);
+        let limit = mark.wall.plus(AFRESH_AFTER);
+        if let Some(Legacy { followed, beat, .. }) = remembered.as_ref().filter(|left| left.followed < limit)
+        {
+            mark.boot = due::on_line(clock, *followed).min(mark.boot);
+            (mark.beat, mark.wall) = (due::on_line(clock, *beat).min(mark.boot), *followed);
         }
         let stand = schedule.window.as_ref().map(|window| window.at(clock.wall(now)));
         let is_first_owed = schedule.run_on_start && remembered.is_none();
@@ -139,6 +158,7 @@ impl Instance {
         agenda.is_open = stand.is_none_or(|stand| stand.is_open() && !schedule.is_paused);
         agenda.is_following = true;
         agenda.wake = Some(now);
+        agenda.inherited = remembered.map_or(Vec::new(), |left| left.queue);
     }
 
     /// What lives was taken over, or has got its schedule only now: its run was due when it began.
@@ -270,6 +290,7 @@ impl Instance {
                 self.enqueue(now, Turn { due: clock.wall(now), cause: Cause::Schedule }, effects);
             }
         }
+        self.inherit(now, effects);
         if let Some(passed) = passed {
             self.agenda.first = None;
             self.take_in(now, mark, passed, effects);

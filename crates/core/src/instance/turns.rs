@@ -76,6 +76,18 @@ impl Instance {
         if self.is_ticked() { self.enqueue(now, turn, effects) } else { self.take(now, turn, effects) }
     }
 
+    /// What waited under an earlier daemon goes on waiting, if its hours are not over.
+    pub(super) fn inherit(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let waiting = std::mem::take(&mut self.agenda.inherited);
+        let is_drained = self.plan.schedule.as_ref().is_some_and(|s| s.on_close == OnClose::Drain);
+        if !self.agenda.is_open && !is_drained {
+            return self.skip(waiting.len() as u64, CLOSED, effects);
+        }
+        for due in waiting {
+            self.enqueue(now, Turn { due, cause: Cause::Schedule }, effects);
+        }
+    }
+
     // ---- turns
 
     /// A run is wanted now.

@@ -8,6 +8,7 @@ use soloist_core::event::{
     Answer, Cause, Diagnosis, Effect, Event, IfHeld, Listening, Note, Notice, Said, Wanted, Watchdog, What,
 };
 use soloist_core::id::{AskId, ClaimId, Print, RunId, TickId};
+use soloist_core::instance::Legacy;
 use soloist_core::plan::Plan;
 use soloist_core::project::{Orders, Project};
 use soloist_core::schedule::civil::{Clock, Moment};
@@ -110,7 +111,8 @@ impl Stage {
             "remember" => {
                 let followed = schedule::moment(command.value("at").ok_or("up to when?")?)?;
                 let beat = command.value("beat").map_or(Ok(followed), schedule::moment)?;
-                self.project.remember(at, followed, beat);
+                let queue = command.value("queue").map(schedule::moment).transpose()?;
+                self.project.remember(at, Legacy { followed, beat, queue: Vec::from_iter(queue) });
             }
             "run" => self.project.run(now, at, cause, &mut orders),
             "start" => self.project.start(now, at, cause, if_held, &mut orders),

@@ -42,8 +42,14 @@ impl Driver {
             }
         }
         let turns = Turns::open(&self.layout.history());
+        // All before the first: with that the ledger tells of today.
         for at in 0..self.services.len() {
-            self.take_over_one(at, &turns);
+            if let Some(legacy) = self.legacy(at, self.left(at).as_ref(), &turns) {
+                self.project.remember(at, legacy);
+            }
+        }
+        for at in 0..self.services.len() {
+            self.take_over_one(at);
         }
         self.write_ledger();
         self.charge_zygote();
@@ -86,16 +92,18 @@ impl Driver {
             .collect()
     }
 
-    fn take_over_one(&mut self, at: usize, turns: &Turns) {
+    /// The record of an instance, if a daemon of this project has left it.
+    fn left(&self, at: usize) -> Option<Record> {
+        Record::read(&self.services[at].place.record())
+            .filter(|record| record.holder == Holder::Daemon && record.project == self.layout.root)
+    }
+
+    fn take_over_one(&mut self, at: usize) {
         let name = self.project.name(at).to_owned();
         let place = self.services[at].place.clone();
-        let record = Record::read(&place.record())
-            .filter(|record| record.holder == Holder::Daemon && record.project == self.layout.root);
+        let record = self.left(at);
         let is_guarded = record.as_ref().is_some_and(Record::is_guarded);
         let wanted = if self.ledger.is_up(&name, is_guarded) { Wanted::Up } else { Wanted::Down };
-        if let Some((followed, beat)) = self.followed(at, record.as_ref(), turns) {
-            self.project.remember(at, followed, beat);
-        }
         if let Some(record) = record.as_ref().filter(|record| record.is_guarded()) {
             match links::find(&place) {
                 Ok(found) => {

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use soloist_api::history::Entry;
 use soloist_core::event::What;
+use soloist_core::instance::Legacy;
 use soloist_core::project::Orders;
 use soloist_core::schedule::civil::{Clock, Moment};
+use soloist_core::schedule::{Misfire, Overlap};
 use soloist_core::time::Time;
 use soloist_os::clock::{TEST_CLOCK, slept, test_clock, wall_ms};
 use soloist_os::record::Record;
@@ -132,14 +134,9 @@ impl Driver {
         self.write_ledger();
     }
 
-    /// Up to when an earlier daemon followed the schedule of an instance, as far as that is known: what was due then was
-    /// done, or left out. And when a run or tick last began: its interval goes on from there, else from when it was wanted.
-    pub(super) fn followed(
-        &self,
-        at: usize,
-        record: Option<&Record>,
-        turns: &Turns,
-    ) -> Option<(Moment, Moment)> {
+    /// How far an earlier daemon has come with the schedule of an instance, as far as that is known. What was due up to
+    /// then was done, left out, or waits.
+    pub(super) fn legacy(&self, at: usize, record: Option<&Record>, turns: &Turns) -> Option<Legacy> {
         let name = self.project.name(at);
         let schedule = self.services[at].declared.plan.schedule.as_ref()?;
         let (wanted, noted) = self.ledger.followed(name)?;
@@ -149,8 +146,24 @@ impl Driver {
         let began = record.map(|record| record.since_ms);
         let last = told.chain(began).fold(noted, u64::max);
         let beat = turns.last_begun(name, wanted).into_iter().chain(began).fold(wanted, u64::max);
+        let queue: Vec<Moment> = self.ledger.queued(name).iter().copied().map(Moment).collect();
         let moment = |ms: u64| i64::try_from(ms).ok().map(Moment);
-        moment(last).zip(moment(beat))
+        let followed = queue.iter().copied().fold(moment(last)?, Moment::max);
+        Some(Legacy { followed, beat: moment(beat)?, queue })
+    }
+
+    /// Notes what waits for its turn; says whether that is news.
+    pub(super) fn keep_queues(&mut self) -> bool {
+        let mut is_news = false;
+        for (at, service) in self.services.iter().enumerate() {
+            let schedule = service.declared.plan.schedule.as_ref();
+            // Nothing waits elsewhere but for a moment.
+            if schedule.is_some_and(|s| s.overlap == Overlap::Queue || s.misfire == Misfire::RunAll) {
+                let queue = self.project.instance(at).queue().map(|due| due.0);
+                is_news |= self.ledger.queue(self.project.name(at), queue);
+            }
+        }
+        is_news
     }
 }
 

@@ -38,13 +38,12 @@ impl Driver {
 
     /// A full or read-only disk must not keep anybody from starting or stopping: it is said, and we go on.
     fn record(&mut self, records: &[(usize, Wanted)]) {
-        if records.is_empty() {
-            return;
-        }
         for (at, wanted) in records {
             self.ledger.note(self.project.name(*at), *wanted == Wanted::Up);
         }
-        self.write_ledger();
+        if self.keep_queues() || !records.is_empty() {
+            self.write_ledger();
+        }
     }
 
     pub(super) fn write_ledger(&mut self) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use soloist_core::event::{Cause, Event, IfHeld, Wanted};
 use soloist_core::id::Print;
+use soloist_core::instance::Legacy;
 use soloist_core::project::Orders;
 
 use super::World;
@@ -78,7 +79,8 @@ impl World {
             let until = self.followed_until.filter(|_| self.page[at].is_some());
             self.is_remembered[at] = until.is_some();
             if let Some(until) = until {
-                daemon.project.remember(at, until, until);
+                let legacy = Legacy { followed: until, beat: until, queue: Vec::new() };
+                daemon.project.remember(at, legacy);
             }
             self.disturb(at);
         }

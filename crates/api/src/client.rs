@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 use crate::error::{Code, Problem};
 use crate::event::{Cutter, Event};
 use crate::history::{History, HistoryQuery, Why};
-use crate::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer, Upgrade, UpgradeAnswer};
+use crate::request::{Change, Down, DownAnswer, Instances, Login, Up, UpAnswer, Upgrade, UpgradeAnswer};
 use crate::schedule::{Clear, Done, Edit, Named, Overridden, Override, Schedules};
 use crate::status::{ServiceStatus, Status};
 
@@ -70,6 +70,11 @@ impl Client {
     /// Has the daemon become another binary; returns when that one was found good, before it has.
     pub async fn upgrade(&self, upgrade: &Upgrade) -> Result<UpgradeAnswer, Problem> {
         self.request(Method::POST, "/api/v1/upgrade", Some(upgrade)).await
+    }
+
+    /// A link that lets one browser in.
+    pub async fn login(&self) -> Result<Login, Problem> {
+        self.request::<(), _>(Method::POST, "/api/v1/login", None).await
     }
 
     /// All schedules.

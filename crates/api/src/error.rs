@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::status::HolderStatus;
+
 /// What went wrong, in a word that stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -29,11 +31,27 @@ pub enum Code {
     ClaimHeld,
     /// The daemon is about to end.
     Ending,
+    /// Over TCP: no token and no session, or wrong ones.
+    Unauthorized,
+    /// Over TCP: under a foreign name, from a foreign page, or a write without its header.
+    Forbidden,
+    /// The API has no such path.
+    NoSuchPath,
+    /// The path has no such method.
+    WrongMethod,
+    /// The body did not come in time.
+    TooSlow,
+    /// The body is too long.
+    TooLarge,
+    /// The idempotency key was used for something else.
+    KeyReused,
+    /// There are too many of these already.
+    Busy,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Code; 10] = [
+    pub const ALL: [Code; 18] = [
         Code::Error,
         Code::Usage,
         Code::BadConfig,
@@ -44,6 +62,14 @@ impl Code {
         Code::NotReady,
         Code::ClaimHeld,
         Code::Ending,
+        Code::Unauthorized,
+        Code::Forbidden,
+        Code::NoSuchPath,
+        Code::WrongMethod,
+        Code::TooSlow,
+        Code::TooLarge,
+        Code::KeyReused,
+        Code::Busy,
     ];
 
     /// The word, the HTTP status, the exit code, and what it means to a person. The one table.
@@ -71,6 +97,21 @@ impl Code {
                 ("claim-held", 423, 75, "another holder runs this instance; the message names it")
             }
             Code::Ending => ("ending", 503, 1, "the daemon is about to end; ask again"),
+            Code::Unauthorized => ("unauthorized", 401, 1, "over TCP the token or a session is needed"),
+            Code::Forbidden => (
+                "forbidden",
+                403,
+                1,
+                "asked under a foreign name, from a foreign page, or without `X-Soloist: 1`",
+            ),
+            Code::NoSuchPath => ("no-such-path", 404, 2, "the API has no such path"),
+            Code::WrongMethod => {
+                ("wrong-method", 405, 2, "the path has no such method; `Allow` names its own")
+            }
+            Code::TooSlow => ("too-slow", 408, 1, "the body did not come in time"),
+            Code::TooLarge => ("too-large", 413, 2, "the body is too long"),
+            Code::KeyReused => ("key-reused", 422, 2, "the idempotency key was used for another request"),
+            Code::Busy => ("busy", 503, 1, "there are too many of these already; end one or ask later"),
         }
     }
 
@@ -105,19 +146,41 @@ pub struct Problem {
     /// What to do now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The code again, as the URI that RFC 9457 (3.1.1) asks for; nothing lies there.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// Who holds the claim, if that is what stands in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Box<HolderStatus>>,
 }
 
 impl Problem {
     /// A problem without a hint.
     pub fn new(code: Code, detail: impl Into<String>) -> Problem {
-        let (_, status, _, title) = code.row();
-        Problem { code, status, title: title.to_owned(), detail: detail.into(), hint: None }
+        let (word, status, _, title) = code.row();
+        let kind = format!("urn:soloist:problem:{word}");
+        Problem {
+            code,
+            status,
+            title: title.to_owned(),
+            detail: detail.into(),
+            hint: None,
+            kind,
+            holder: None,
+        }
     }
 
     /// With what to do now.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// With who holds the claim.
+    #[must_use]
+    pub fn holder(mut self, holder: Option<HolderStatus>) -> Problem {
+        self.holder = holder.map(Box::new);
         self
     }
 }

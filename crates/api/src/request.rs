@@ -87,3 +87,12 @@ pub struct DownAnswer {
     /// Whether the daemon ends now.
     pub daemon_ends: bool,
 }
+
+/// The answer to `POST /api/v1/login`, which the Unix socket alone has: a way in for one browser.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// The page; it can be opened once.
+    pub url: String,
+    /// For so long.
+    pub seconds: u64,
+}

@@ -33,6 +33,9 @@ pub struct DaemonStatus {
     /// Where its time zone rules come from, and how new they are.
     #[serde(default)]
     pub zones: String,
+    /// Where it answers over TCP, if it does: `http://127.0.0.1:41233`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
 }
 
 /// So many of the last lines of a failed run are told.

@@ -158,6 +158,12 @@ pub enum Verb {
         #[arg(short, long)]
         force: bool,
     },
+    /// Open the page of this project in a browser, by a link that works once
+    Open {
+        /// Only print the link
+        #[arg(long)]
+        print: bool,
+    },
     /// Replace the running daemon by a new binary; no service notices
     Upgrade {
         /// The new binary [default: what lies now where the daemon's own binary lay]

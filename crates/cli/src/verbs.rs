@@ -7,6 +7,7 @@ mod free;
 mod history;
 mod instances;
 mod logs;
+mod open;
 mod run;
 mod schedule;
 mod services;
@@ -57,6 +58,7 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
             runtime()?.block_on(wait::wait(&project, printer, &names, goal, timeout))
         }
         Verb::Free { port, force } => runtime()?.block_on(free::free(&project, printer, port, force)),
+        Verb::Open { print } => runtime()?.block_on(open::open(&project, printer, print)),
         Verb::Upgrade { binary } => {
             runtime()?.block_on(upgrade::upgrade(&project, printer, binary.as_deref()))
         }

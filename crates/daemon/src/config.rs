@@ -17,6 +17,7 @@ mod fingerprint;
 mod hours;
 mod instances;
 mod limits;
+mod listen;
 mod needs;
 mod probes;
 mod program;
@@ -35,6 +36,7 @@ mod windows;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,6 +70,8 @@ pub struct Config {
     pub declared: Vec<Declared>,
     /// Who else is restarted when an instance falls.
     pub strategy: Strategy,
+    /// Where the daemon answers over TCP, port 0 being any free one; `None`: it does not.
+    pub listen: Option<SocketAddr>,
     /// The windows of the file, and each calendar that is used as one.
     pub windows: Vec<Arc<Window>>,
 }
@@ -188,7 +192,8 @@ impl Config {
         let drafts = document.drafts.into_iter();
         let declared = drafts.flat_map(|draft| draft.into_declared(&instances, &changes.schedules)).collect();
         let windows = almanac.into_windows();
-        Ok(Config { project, root, declared, strategy: document.strategy, windows })
+        let listen = document.listen.map(|(address, _)| address);
+        Ok(Config { project, root, declared, strategy: document.strategy, listen, windows })
     }
 
     /// The instances of a declared service or job: its one, or one a key; not their lanes.
@@ -204,8 +209,8 @@ impl Config {
     /// A project that declares nothing, for verbs that need no `soloist.toml`.
     pub fn empty(root: &Path) -> Config {
         let root = root.canonicalize().unwrap_or_else(|_| absolute(root));
-        let (strategy, windows) = (Strategy::default(), Vec::new());
-        Config { project: folder_name(&root), root, declared: Vec::new(), strategy, windows }
+        let (strategy, listen, windows) = (Strategy::default(), Some(listen::STANDARD), Vec::new());
+        Config { project: folder_name(&root), root, declared: Vec::new(), strategy, listen, windows }
     }
 
     fn parse_bytes(

@@ -46,6 +46,8 @@ use crate::ledger::Ledger;
 use crate::links::{GuardLink, Zygote};
 use crate::upgrade;
 
+/// So many clients are answered before the driver looks again at what happened.
+const ASKED_TOGETHER: usize = 16;
 /// How many events a slow reader may lag behind before it is told to ask anew.
 const EVENTS_KEPT: usize = 1024;
 
@@ -100,6 +102,8 @@ pub struct Driver {
     short_lived: u32,
     inbox: Inbox,
     inputs: mpsc::UnboundedReceiver<Input>,
+    /// Of these, what clients ask: their turn comes after all that happened.
+    asked: VecDeque<Input>,
     /// Answers that were there at once, given to the core before anything else.
     at_once: VecDeque<(usize, Event)>,
     ledger: Ledger,
@@ -144,6 +148,7 @@ impl Driver {
             short_lived: 0,
             inbox,
             inputs,
+            asked: VecDeque::new(),
             at_once: VecDeque::new(),
             ledger,
             waiters: Vec::new(),
@@ -176,14 +181,6 @@ impl Driver {
             alarm.get().set(self.next_deadline().map(|at| at.0))?;
             tokio::select! {
                 biased;
-                input = self.inputs.recv() => {
-                    let Some(input) = input else { break };
-                    self.take(input);
-                    // What has come meanwhile is taken together: one look at the deadlines serves all.
-                    while let Ok(input) = self.inputs.try_recv() {
-                        self.take(input);
-                    }
-                }
                 ready = alarm.readable() => {
                     alarm.get().quiet();
                     if let Ok(mut ready) = ready {
@@ -193,6 +190,20 @@ impl Driver {
                     self.project.expire(now(), &mut orders);
                     self.perform(orders);
                 }
+                // Who reports from a guard gets a turn before the next client.
+                () = tokio::task::yield_now(), if !self.asked.is_empty() => {}
+                input = self.inputs.recv() => {
+                    let Some(input) = input else { break };
+                    self.sort(input);
+                }
+            }
+            // What has come meanwhile is taken together: one look at the deadlines serves all.
+            while let Ok(input) = self.inputs.try_recv() {
+                self.sort(input);
+            }
+            for _ in 0..ASKED_TOGETHER {
+                let Some(input) = self.asked.pop_front() else { break };
+                self.take(input);
             }
             self.publish();
         }
@@ -205,6 +216,13 @@ impl Driver {
             self.is_charged = false;
         }
         Ok(self.succession.end())
+    }
+
+    fn sort(&mut self, input: Input) {
+        match input.is_asked() {
+            true => self.asked.push_back(input),
+            false => self.take(input),
+        }
     }
 
     fn is_over(&self) -> bool {

@@ -1,82 +1,91 @@
 //! The API: routes to inputs, answers to JSON, problems to problem+json. It runs on a thread of its own, so that no
 //! number of requests keeps the driver from its services.
 
+pub(crate) mod access;
+mod bounds;
+mod door;
 pub mod past;
+mod replay;
 mod schedules;
+mod services;
+
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use soloist_api::error::{Code, Problem};
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::oneshot;
 
+use crate::http::access::Access;
 use crate::http::past::Past;
-use crate::inbox::{Inbox, Input, Reply, Verb};
+use crate::inbox::{Inbox, Input, Reply};
 
-/// Answers on a listening socket until the driver has ended.
+/// Answers on the listening sockets until the driver has ended.
 pub async fn serve(
-    listener: UnixListener,
+    unix: UnixListener,
+    tcp: Option<(TcpListener, Arc<Access>)>,
     inbox: Inbox,
     past: Past,
     end: oneshot::Receiver<()>,
-) -> std::io::Result<()> {
-    let routes = Router::new()
+) {
+    let access = tcp.as_ref().map(|(_, access)| access.clone());
+    let routes = routes(inbox, past);
+    let known = Arc::default();
+    let dress = |routes: Router| {
+        let routes = routes.layer(from_fn_with_state(Arc::clone(&known), replay::replay));
+        routes.layer(from_fn(bounds::body))
+    };
+    // Who can open the socket may let a browser in; who came in over TCP may not let others in.
+    let login = Router::new().route("/api/v1/login", post(login)).with_state(access);
+    let unix_routes = dress(routes.clone().merge(login)).layer(from_fn(bounds::headers));
+    let tcp = tcp.map(|(listener, access)| {
+        let routes = dress(routes).layer(from_fn_with_state(access, access::check));
+        (listener, routes.layer(from_fn(bounds::headers)))
+    });
+    door::serve((unix, unix_routes), tcp, end).await;
+}
+
+fn routes(inbox: Inbox, past: Past) -> Router {
+    Router::new()
         .route("/livez", get(|| async { Json(serde_json::json!({ "status": "alive" })) }))
-        .route("/api/v1/services", get(list))
-        .route("/api/v1/services/{name}", get(service))
         .route("/api/v1/services/{name}/instances", post(instances))
-        .route("/api/v1/services/{name}/{verb}", post(change))
         .route("/api/v1/up", post(up))
         .route("/api/v1/down", post(down))
         .route("/api/v1/upgrade", post(upgrade))
         .merge(schedules::routes())
-        .fallback(|| async { refuse(&Problem::new(Code::Usage, "no such path; see /api/v1/services")) })
-        .with_state(inbox)
-        .merge(past::routes(past));
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(async move {
-            let _ = end.await;
+        .with_state(inbox.clone())
+        .merge(services::routes(inbox))
+        .merge(past::routes(past))
+        .fallback(|| async { refuse(&Problem::new(Code::NoSuchPath, "no such path; see /api/v1/services")) })
+        .method_not_allowed_fallback(|| async {
+            refuse(&Problem::new(Code::WrongMethod, "no such method here"))
         })
-        .await
 }
 
-type Answer = Response<Body>;
-
-async fn list(State(inbox): State<Inbox>) -> Answer {
-    ask(&inbox, |reply| Input::List { reply }).await
-}
-
-async fn service(State(inbox): State<Inbox>, Path(name): Path<String>) -> Answer {
-    ask(&inbox, |reply| Input::Get { name, reply }).await
-}
-
-async fn change(
-    State(inbox): State<Inbox>,
-    Path((name, verb)): Path<(String, String)>,
-    body: Bytes,
-) -> Answer {
-    let verb = match verb.as_str() {
-        "start" => Verb::Start,
-        "ensure" => Verb::Ensure,
-        "stop" => Verb::Stop,
-        "restart" => Verb::Restart,
-        "reload" => Verb::Reload,
-        other => {
-            let problem = Problem::new(Code::Usage, format!("no such action: {other}"));
-            return refuse(&problem.hint("start, ensure, stop, restart and reload are"));
-        }
+async fn login(State(access): State<Option<Arc<Access>>>) -> Answer {
+    let Some(access) = access else {
+        let problem = Problem::new(Code::NotRunning, "the daemon does not answer over TCP");
+        return refuse(
+            &problem.hint(
+                "`soloist status --json` says why; `[http] listen` in soloist.toml turns it on and off",
+            ),
+        );
     };
-    match read(&body) {
-        Ok(change) => ask(&inbox, |reply| Input::Change { name, verb, change, reply }).await,
+    match access.link() {
+        Ok(login) => json(StatusCode::OK, "application/json", &login),
         Err(problem) => refuse(&problem),
     }
 }
+
+type Answer = Response<Body>;
 
 async fn instances(State(inbox): State<Inbox>, Path(service): Path<String>, body: Bytes) -> Answer {
     match read(&body) {

@@ -178,6 +178,39 @@ pub enum Input {
     },
 }
 
+impl Input {
+    /// Whether a client waits for an answer; else something happened, which is not kept waiting by any number of
+    /// clients.
+    pub fn is_asked(&self) -> bool {
+        match self {
+            Input::Guard { .. }
+            | Input::GuardEnded { .. }
+            | Input::ZygoteEnded
+            | Input::ClockSet
+            | Input::ZonesChanged
+            | Input::Seen { .. }
+            | Input::Sought { .. }
+            | Input::BinarySeen { .. }
+            | Input::Answered => false,
+            Input::List { .. }
+            | Input::Get { .. }
+            | Input::Why { .. }
+            | Input::Change { .. }
+            | Input::Up { .. }
+            | Input::Instances { .. }
+            | Input::Schedules { .. }
+            | Input::Schedule { .. }
+            | Input::Reschedule { .. }
+            | Input::RunNow { .. }
+            | Input::Override { .. }
+            | Input::ClearOverrides { .. }
+            | Input::Down { .. }
+            | Input::Upgrade { .. }
+            | Input::Subscribe { .. } => true,
+        }
+    }
+}
+
 /// What can be asked of one instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {

@@ -24,6 +24,7 @@ pub mod runs;
 pub mod schedules;
 pub mod serve;
 pub mod service;
+mod tcp;
 mod upgrade;
 pub mod why;
 pub mod zones;

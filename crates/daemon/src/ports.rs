@@ -14,6 +14,7 @@ use soloist_os::ports::{Listener, Owner};
 use soloist_os::record::{Record, all};
 
 use crate::convert::{command_line, moment, short};
+use crate::serve::DAEMON_ARGUMENT;
 
 /// A listener with each of its owners classified.
 #[derive(Clone, Debug, Serialize)]
@@ -44,6 +45,11 @@ pub enum Class {
         /// Its name.
         service: String,
         /// That project's folder.
+        project: PathBuf,
+    },
+    /// The daemon of a soloist project, this one or another.
+    Daemon {
+        /// The project's folder.
         project: PathBuf,
     },
     /// Part of a systemd unit.
@@ -81,7 +87,7 @@ fn known_records(layout: &Layout) -> Vec<Record> {
 fn classify(layout: &Layout, listener: &Listener, records: &[Record]) -> Class {
     let my_uid = soloist_os::identity::my_uid();
     for owner in &listener.owners {
-        if let Some(class) = known_instance(layout, owner, records) {
+        if let Some(class) = known_instance(layout, owner, records).or_else(|| daemon(owner)) {
             return class;
         }
     }
@@ -125,6 +131,13 @@ fn known_instance(layout: &Layout, owner: &Owner, records: &[Record]) -> Option<
         return Some(Class::OtherProject { service, project });
     }
     Some(Class::Leftover { service })
+}
+
+/// By the words that it was executed with.
+fn daemon(owner: &Owner) -> Option<Class> {
+    let is_word = owner.command.get(1).is_some_and(|word| word == DAEMON_ARGUMENT);
+    let project = owner.command.get(2).filter(|_| is_word && owner.uid == soloist_os::identity::my_uid())?;
+    Some(Class::Daemon { project: project.into() })
 }
 
 fn is_below(pid: u32, guard: u32) -> bool {
@@ -178,6 +191,7 @@ fn holder(held: &Held) -> String {
         Class::OtherProject { service, project } => {
             format!("service {service} of the soloist project {}", project.display())
         }
+        Class::Daemon { project } => format!("soloist's own page of {}", project.display()),
         Class::Unit { unit } => format!("systemd unit {unit}; `systemctl stop {unit}` ends it"),
         Class::Container { by } => format!("a container ({by}); stop it with its own tool"),
         Class::Stranger => "not started by soloist".to_owned(),
@@ -271,6 +285,10 @@ pub fn end_listeners(layout: &Layout, port: u16, grace: Duration) -> io::Result<
             Class::OtherProject { project, service } => {
                 Some(format!("it is soloist's; use `soloist -C {} stop {service}`", project.display()))
             }
+            Class::Daemon { project } => Some(format!(
+                "it is soloist itself; give `[http] listen` in {} another port",
+                project.join(crate::config::FILE_NAME).display()
+            )),
             Class::Ours { service } => Some(format!("it is guarded; use `soloist stop {service}`")),
             Class::Leftover { .. } | Class::Stranger => None,
         };

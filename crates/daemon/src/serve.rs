@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener;
@@ -25,9 +26,11 @@ use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::driver::{Driver, End};
+use crate::http::access::Access;
 use crate::inbox::{Inbox, Input};
 use crate::ledger::Ledger;
 use crate::service::RUN_VARIABLES;
+use crate::tcp::{self, Tcp};
 use crate::upgrade::{Left, Legacy, become_daemon};
 use crate::{changes, convert, http, zones};
 
@@ -91,9 +94,11 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
     let layout = Layout::new(root)?;
     layout.make()?;
     let log = Log::open(&layout.daemon_log());
-    let (lock, listener, links) = match left {
-        Some(left) => (Claim::received(left.lock, &layout.daemon_lock()), Some(left.listener), left.links),
-        None => (lock(&layout)?, None, Vec::new()),
+    let (lock, listener, left_tcp, links) = match left {
+        Some(left) => {
+            (Claim::received(left.lock, &layout.daemon_lock()), Some(left.listener), left.tcp, left.links)
+        }
+        None => (lock(&layout)?, None, None, Vec::new()),
     };
     // A claim and a link for each service; they themselves get the limit we were given.
     let given = soloist_os::raise_descriptor_limit();
@@ -105,9 +110,13 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
             if !e.is_missing() {
                 log.say(&e.to_string());
             }
-            Config::empty(&layout.root)
+            let listen = if e.is_missing() { None } else { tcp::last(&layout) };
+            Config { listen, ..Config::empty(&layout.root) }
         }
     };
+    let (tcp, said_of_tcp) = listen_over_tcp(&layout, &config, left_tcp);
+    let said = Some([said, said_of_tcp].into_iter().flatten().collect::<Vec<_>>().join("; "));
+    let said = said.filter(|said| !said.is_empty());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let since = convert::moment(soloist_os::clock::wall_ms()).unwrap_or_default();
@@ -119,6 +128,7 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
             taken_over: 0,
             note: said.clone(),
             zones: zones::source(),
+            http: tcp.as_ref().map(Tcp::url),
         };
         let mut driver = Driver::new(layout.clone(), daemon, ledger, log.clone(), given);
         log.say(&format!("daemon {} for {}", std::process::id(), layout.root.display()));
@@ -135,7 +145,7 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
         let history = driver.history();
         let past =
             http::past::Past { inbox: driver.inbox(), history: history.clone(), layout: layout.clone() };
-        let mut api = Api::start(&listener, &past, &mut driver)?;
+        let mut api = Api::start(&listener, tcp.as_ref(), &past, &mut driver)?;
         if let Some(said) = said {
             log.say(&said);
             tell_starter(&format!("warning: {said}\n{READY}"));
@@ -150,19 +160,23 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
                     let legacy = Legacy {
                         lock: lock.as_fd(),
                         listener: listener.as_fd(),
+                        tcp: tcp.as_ref().map(|tcp| tcp.listener.as_fd()),
                         links: driver.links(),
                         descriptor_limit: given,
                     };
                     let e = become_daemon(&binary, &layout.root, &legacy);
                     driver
                         .stays(format!("{} cannot be executed ({e}); this daemon goes on", binary.display()));
-                    api = Api::start(&listener, &past, &mut driver)?;
+                    api = Api::start(&listener, tcp.as_ref(), &past, &mut driver)?;
                 }
                 ended => {
                     // With the driver every event stream is gone; answers under way are still given.
                     drop(driver);
                     api.join();
                     history.end().await;
+                    if let Some(tcp) = tcp {
+                        tcp.close(&layout);
+                    }
                     break ended.map(drop);
                 }
             }
@@ -194,13 +208,20 @@ struct Api(std::thread::JoinHandle<()>);
 
 impl Api {
     /// Takes in requests until the driver hushes it, or is gone.
-    fn start(listener: &UnixListener, past: &http::past::Past, driver: &mut Driver) -> io::Result<Api> {
+    fn start(
+        unix: &UnixListener,
+        tcp: Option<&Tcp>,
+        past: &http::past::Past,
+        driver: &mut Driver,
+    ) -> io::Result<Api> {
         let (hush, hushed) = oneshot::channel();
         driver.hushes(hush);
-        let (listener, inbox, past) = (listener.try_clone()?, driver.inbox(), past.clone());
+        let (unix, inbox, past) = (unix.try_clone()?, driver.inbox(), past.clone());
+        let tcp = tcp.map(|tcp| Ok::<_, io::Error>((tcp.listener.try_clone()?, tcp.access.clone())));
+        let tcp = tcp.transpose()?;
         let thread = std::thread::Builder::new().name("api".to_owned());
         Ok(Api(thread.spawn(move || {
-            answer(listener, inbox.clone(), past, hushed);
+            answer(unix, tcp, inbox.clone(), past, hushed);
             let _ = inbox.send(Input::Answered);
         })?))
     }
@@ -210,10 +231,19 @@ impl Api {
     }
 }
 
-fn answer(listener: UnixListener, inbox: Inbox, past: http::past::Past, ended: oneshot::Receiver<()>) {
+fn answer(
+    unix: UnixListener,
+    tcp: Option<(TcpListener, Arc<Access>)>,
+    inbox: Inbox,
+    past: http::past::Past,
+    ended: oneshot::Receiver<()>,
+) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     let _ = runtime.block_on(async {
-        let listener = tokio::net::UnixListener::from_std(listener)?;
+        let unix = tokio::net::UnixListener::from_std(unix)?;
+        let tcp =
+            tcp.map(|(tcp, access)| Ok::<_, io::Error>((tokio::net::TcpListener::from_std(tcp)?, access)));
+        let tcp = tcp.transpose()?;
         let (stop, stopped) = oneshot::channel();
         let patience = async {
             let _ = ended.await;
@@ -222,9 +252,10 @@ fn answer(listener: UnixListener, inbox: Inbox, past: http::past::Past, ended: o
         };
         // A client that does not read its answer must not keep the daemon from ending.
         tokio::select! {
-            served = http::serve(listener, inbox, past, stopped) => served,
-            () = patience => Ok(()),
+            () = http::serve(unix, tcp, inbox, past, stopped) => {}
+            () = patience => {}
         }
+        Ok::<_, io::Error>(())
     });
 }
 
@@ -249,6 +280,26 @@ fn lock(layout: &Layout) -> Result<Claim, Problem> {
             );
         }
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Answers over TCP as the file says; with what there is to say about it. Services run whether that can be or not.
+fn listen_over_tcp(
+    layout: &Layout,
+    config: &Config,
+    left: Option<TcpListener>,
+) -> (Option<Tcp>, Option<String>) {
+    let Some(wanted) = config.listen else {
+        tcp::withdraw(layout);
+        return (None, None);
+    };
+    let needed: Vec<u16> = config.declared.iter().flat_map(|declared| declared.plan.ports.clone()).collect();
+    match Tcp::open(layout, wanted, left, &needed) {
+        Ok(tcp) => {
+            let warning = tcp.warning();
+            (Some(tcp), warning)
+        }
+        Err(why) => (None, Some(why)),
     }
 }
 

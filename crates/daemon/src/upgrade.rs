@@ -2,6 +2,7 @@
 //! leaves it its lock, its socket and its links. Also how guards are to bring a dead one back.
 
 use std::io::{self, Read};
+use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use soloist_api::error::{Code, Problem};
 use soloist_os::guard::Revival;
 use soloist_os::layout::Layout;
-use soloist_os::link::{inherited, keep_over_exec};
+use soloist_os::link::{inherited, is_tcp, keep_over_exec};
 
 use crate::serve::DAEMON_ARGUMENT;
 use crate::service::RUN_VARIABLES;
@@ -43,6 +44,8 @@ pub struct Left {
     pub lock: OwnedFd,
     /// The socket on which clients wait already.
     pub listener: UnixListener,
+    /// Where it answers over TCP.
+    pub tcp: Option<TcpListener>,
     /// Links to guards: open until each guard was taken over, so that none misses its daemon.
     pub links: Vec<OwnedFd>,
 }
@@ -64,7 +67,10 @@ impl Left {
         }
         let mut left = left.into_iter();
         let (Some(lock), Some(listener)) = (left.next(), left.next()) else { return Err(missing()) };
-        Ok(Some(Left { lock, listener: listener.into(), links: left.collect() }))
+        // Among the links: a binary that knows no TCP lets go of it with them.
+        let (tcp, links): (Vec<_>, _) = left.partition(is_tcp);
+        let tcp = tcp.into_iter().next().map(TcpListener::from);
+        Ok(Some(Left { lock, listener: listener.into(), tcp, links }))
     }
 }
 
@@ -110,6 +116,8 @@ pub struct Legacy<'a> {
     pub lock: BorrowedFd<'a>,
     /// The socket on which clients wait.
     pub listener: BorrowedFd<'a>,
+    /// Where it answers over TCP.
+    pub tcp: Option<BorrowedFd<'a>>,
     /// The links to guards.
     pub links: Vec<BorrowedFd<'a>>,
     /// The soft limit of descriptors that services get.
@@ -118,8 +126,8 @@ pub struct Legacy<'a> {
 
 /// Becomes the new binary. It only comes back with the reason why not; all is as it was then.
 pub fn become_daemon(binary: &Path, root: &Path, legacy: &Legacy<'_>) -> io::Error {
-    let all: Vec<BorrowedFd<'_>> =
-        [legacy.lock, legacy.listener].into_iter().chain(legacy.links.iter().copied()).collect();
+    let named = [legacy.lock, legacy.listener].into_iter().chain(legacy.tcp);
+    let all: Vec<BorrowedFd<'_>> = named.chain(legacy.links.iter().copied()).collect();
     for fd in &all {
         if let Err(e) = keep_over_exec(*fd, true) {
             return e;

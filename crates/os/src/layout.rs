@@ -57,6 +57,21 @@ impl Layout {
         self.state().join("daemon.sock")
     }
 
+    /// Where the daemon answers over TCP, for programs.
+    pub fn http(&self) -> PathBuf {
+        self.state().join("http.json")
+    }
+
+    /// What lets a program in over TCP.
+    pub fn token(&self) -> PathBuf {
+        self.state().join("token")
+    }
+
+    /// What lets the page in.
+    pub fn session(&self) -> PathBuf {
+        self.state().join("session")
+    }
+
     /// What the daemon itself has to say.
     pub fn daemon_log(&self) -> PathBuf {
         self.state().join("daemon.log")

@@ -11,6 +11,7 @@ pub mod link;
 pub mod ports;
 mod program;
 pub mod record;
+pub mod secret;
 mod stat;
 mod survivor;
 pub mod watched;

@@ -232,6 +232,12 @@ pub fn is_listening(path: &Path) -> bool {
     connected.map_or_else(|e| e.kind() == io::ErrorKind::WouldBlock, |()| true)
 }
 
+/// Whether a descriptor is a TCP socket of either family; a link and a Unix socket are none.
+pub fn is_tcp(fd: &OwnedFd) -> bool {
+    let family = rustix::net::sockopt::socket_domain(fd);
+    matches!(family, Ok(AddressFamily::INET | AddressFamily::INET6))
+}
+
 /// Whether a descriptor stays open in the program that this process executes next.
 pub fn keep_over_exec(fd: BorrowedFd<'_>, is_kept: bool) -> io::Result<()> {
     let flags = if is_kept { rustix::io::FdFlags::empty() } else { rustix::io::FdFlags::CLOEXEC };

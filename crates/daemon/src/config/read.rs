@@ -9,11 +9,12 @@ use toml::de::DeTable;
 use super::diagnostic::{Problems, plain, quoted};
 use super::draft::{self, Draft, Section};
 use super::instances::{self, Site};
+use super::listen::{self, Listen};
 use super::settings::{self, choice, set};
 use super::tree::{Field, Value, fields};
 use super::{KeyChanges, suggest};
 
-const TOP_KEYS: &[&str] = &["project", "services", "jobs", "windows", "calendars"];
+const TOP_KEYS: &[&str] = &["project", "services", "jobs", "windows", "calendars", "http"];
 pub(super) const PROJECT_KEYS: &[&str] = &["name", "strategy"];
 const STRATEGIES: &[(&str, Strategy)] = &[
     ("one-for-one", Strategy::OneForOne),
@@ -22,10 +23,10 @@ const STRATEGIES: &[(&str, Strategy)] = &[
 ];
 
 /// What the file says, before it is known whether its parts fit together.
-#[derive(Default)]
 pub(super) struct Document {
     pub(super) project: Option<String>,
     pub(super) strategy: Strategy,
+    pub(super) listen: Listen,
     pub(super) drafts: Vec<Draft>,
     /// Keyed declarations that have no key at present.
     pub(super) without_keys: Vec<String>,
@@ -49,10 +50,17 @@ pub(super) fn document(
     changes: &BTreeMap<String, KeyChanges>,
     problems: &mut Problems<'_>,
 ) -> Document {
-    let mut document = Document::default();
+    let mut document = Document {
+        project: None,
+        strategy: Strategy::default(),
+        listen: Some((listen::STANDARD, 0..0)),
+        drafts: Vec::new(),
+        without_keys: Vec::new(),
+    };
     for field in fields(tree) {
         match field.key {
             "project" => project(&field.value.example("[project]"), &mut document, problems),
+            "http" => set(&mut document.listen, listen::read(&field.value.example("[http]"), problems)),
             "services" => {
                 let value = field.value.example("[services.NAME]");
                 declarations(Section::Services, &value, site, changes, &mut document, problems);

@@ -133,6 +133,10 @@ impl Driver {
         if self.is_ending || self.is_leaving() {
             return Err(ending());
         }
+        // A name is part of paths from here on.
+        if name.contains('/') {
+            return self.status_by_name(name).map(|status| Begun::Is(Box::new(status)));
+        }
         let run = runs::place_of(&self.layout, name);
         let left = leftovers::abandoned(&self.layout, name);
         if !matches!(verb, Verb::Stop | Verb::Reload) {
@@ -396,7 +400,8 @@ impl Driver {
                 _ => format!("`soloist status {}` tells more", status.name),
             };
             let said = Problem::new(refusal.code, format!("{}: {}", status.name, refusal.detail)).hint(hint);
-            return Some(Err(said));
+            let holder = held_by(&self.services[at].place).filter(|_| refusal.code == Code::ClaimHeld);
+            return Some(Err(said.holder(holder.as_ref().map(convert::holder_to_api))));
         }
         match self.project.status(at).state {
             Word::Ready | Word::Running | Word::Scheduled | Word::Completed => Some(Ok(status)),

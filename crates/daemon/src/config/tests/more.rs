@@ -376,3 +376,17 @@ fn the_print_of_a_declaration_is_the_same_in_every_version() {
         assert_eq!(print(lines), print(""), "{lines}");
     }
 }
+
+#[test]
+fn the_place_over_tcp_is_any_free_port_another_or_none() {
+    let folder = folder();
+    for (text, expected) in [
+        ("", Some("127.0.0.1:0")),
+        ("[http]\n", Some("127.0.0.1:0")),
+        ("[http]\nlisten = '[::1]:8700'\n", Some("[::1]:8700")),
+        ("[http]\nlisten = false\n", None),
+    ] {
+        let config = Config::parse(text, folder.path(), FILE_NAME).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.listen.map(|address| address.to_string()).as_deref(), expected, "{text}");
+    }
+}

@@ -22,7 +22,8 @@ fn every_key_is_on_its_page() {
     let page = page();
     let keys = Section::Services.keys(true).into_iter().chain(Section::Jobs.keys(false));
     let probes = [Which::Startup, Which::Readiness, Which::Liveness].into_iter().flat_map(Which::keys);
-    let tables = [read::PROJECT_KEYS, settings::BACKOFF_KEYS, settings::LIMIT_KEYS];
+    let tables =
+        [read::PROJECT_KEYS, listen::HTTP_SECTION_KEYS, settings::BACKOFF_KEYS, settings::LIMIT_KEYS];
     let tables = tables.into_iter().chain([question::HTTP_KEYS, limits::RLIMITS]).flatten().copied();
     let times = [almanac::CALENDAR_KEYS, windows::REGIME_KEYS].into_iter().flatten().copied();
     for key in keys.chain(probes).chain(tables).chain(times).chain(windows::keys()) {

@@ -31,6 +31,7 @@ fn driver(check: Check) -> (Driver, tempfile::TempDir) {
         taken_over: 0,
         note: None,
         zones: String::new(),
+        http: None,
     };
     let (ledger, _) = Ledger::open(&folder.path().join("ledger"));
     let log = Log::open(&folder.path().join("daemon.log"));

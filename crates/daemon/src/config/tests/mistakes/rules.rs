@@ -111,3 +111,25 @@ fn durations() {
         ],
     );
 }
+
+#[test]
+fn the_place_over_tcp() {
+    check(
+        "[services.api]\ncommand = 'a'\nport = 8700\n",
+        &[
+            ("[http]\nlisten = 'localhost:80'\n", (5, 10), "no address with a port", "\"127.0.0.1:8700\""),
+            ("[http]\nlisten = '127.0.0.1'\n", (5, 10), "no address with a port", "port 0 is any free one"),
+            ("[http]\nlisten = '127.0.0.1:70000'\n", (5, 10), "no address with a port", ""),
+            ("[http]\nlisten = true\n", (5, 10), "an address with its port, or `false`", "listen ="),
+            ("[http]\nlisten = 8701\n", (5, 10), "an address with its port, or `false`", "listen ="),
+            ("[http]\nport = 8701\n", (5, 1), "[http] has no key `port`", "listen"),
+            ("[[http]]\n", (4, 1), "a table", "`[http]`"),
+            (
+                "[http]\nlisten = '127.0.0.1:8700'\n",
+                (5, 10),
+                "port 8700 is declared by `api` and by [http]",
+                "another port",
+            ),
+        ],
+    );
+}

@@ -1,0 +1,164 @@
+//! The API's routes about services: what they are, with an ETag, and how they are changed. However many ask what is, the
+//! driver is asked once at a time.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use soloist_api::error::{Code, Problem};
+use soloist_api::status::Status;
+use tokio::sync::{Mutex, oneshot};
+
+use super::{Answer, ended, json, misunderstood, read, refuse};
+use crate::inbox::{Inbox, Input, Verb};
+use crate::runs::unknown_among;
+
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(inbox: Inbox) -> Router<S> {
+    let glance = Glance { inbox: inbox.clone(), came: AtomicU64::new(0), last: Mutex::default() };
+    Router::new()
+        .route("/api/v1/services", get(list))
+        .route("/api/v1/services/{name}", get(one))
+        .with_state(Arc::new(glance))
+        .merge(Router::new().route("/api/v1/services/{name}/{verb}", post(change)).with_state(inbox))
+}
+
+/// One answer of the driver serves all who asked before it was asked.
+struct Glance {
+    inbox: Inbox,
+    /// So many have come.
+    came: AtomicU64,
+    last: Mutex<Option<(u64, Seen)>>,
+}
+
+#[derive(Clone)]
+struct Seen {
+    status: Arc<Status>,
+    bytes: Bytes,
+    tag: HeaderValue,
+}
+
+impl Glance {
+    async fn look(&self) -> Result<Seen, Problem> {
+        let number = self.came.fetch_add(1, Ordering::Relaxed);
+        let mut last = self.last.lock().await;
+        if let Some((asked, seen)) = &*last
+            && number < *asked
+        {
+            return Ok(seen.clone());
+        }
+        let asked = self.came.load(Ordering::Relaxed);
+        let (reply, answer) = oneshot::channel();
+        let _ = self.inbox.send(Input::List { reply });
+        let status = answer.await.map_err(|_| ended())??;
+        let bytes = Bytes::from(serde_json::to_vec(&status).unwrap_or_default());
+        let seen = Seen { status: Arc::new(status), tag: tag(&bytes), bytes };
+        *last = Some((asked, seen.clone()));
+        Ok(seen)
+    }
+}
+
+/// Weak: it stands for what is said, not for how (RFC 9110, 8.8.1).
+fn tag(bytes: &[u8]) -> HeaderValue {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    let tag = format!("W/\"{:016x}\"", hasher.finish());
+    HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\""))
+}
+
+async fn list(State(glance): State<Arc<Glance>>, headers: HeaderMap) -> Answer {
+    match glance.look().await {
+        Ok(seen) => tagged(&headers, seen.tag, seen.bytes),
+        Err(problem) => refuse(&problem),
+    }
+}
+
+async fn one(State(glance): State<Arc<Glance>>, Path(name): Path<String>, headers: HeaderMap) -> Answer {
+    let seen = match glance.look().await {
+        Ok(seen) => seen,
+        Err(problem) => return refuse(&problem),
+    };
+    match seen.status.services.iter().find(|service| service.name == name) {
+        Some(found) => {
+            let bytes = Bytes::from(serde_json::to_vec(found).unwrap_or_default());
+            tagged(&headers, tag(&bytes), bytes)
+        }
+        None => refuse(&unknown_among(&name, seen.status.services.iter().map(|s| s.name.as_str()))),
+    }
+}
+
+/// The answer, or that it is the one that the client has.
+fn tagged(headers: &HeaderMap, tag: HeaderValue, bytes: Bytes) -> Answer {
+    let known = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+    let is_known = known.flat_map(|value| value.split(',')).any(|known| {
+        let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        known.trim() == "*" || tag.to_str().is_ok_and(|tag| strong(tag) == strong(known))
+    });
+    let mut answer = Answer::new(if is_known { Body::empty() } else { Body::from(bytes) });
+    if is_known {
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    answer.headers_mut().insert(header::ETAG, tag);
+    answer
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct Patience {
+    /// 0: the answer tells what was set in motion, and where to look.
+    wait: Option<u8>,
+}
+
+async fn change(
+    State(inbox): State<Inbox>,
+    Path((name, verb)): Path<(String, String)>,
+    query: Result<Query<Patience>, QueryRejection>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let verb = match verb.as_str() {
+        "start" => Verb::Start,
+        "ensure" => Verb::Ensure,
+        "stop" => Verb::Stop,
+        "restart" => Verb::Restart,
+        "reload" => Verb::Reload,
+        other => {
+            let problem = Problem::new(Code::NoSuchPath, format!("no such action: {other}"));
+            return refuse(&problem.hint("start, ensure, stop, restart and reload are"));
+        }
+    };
+    let (query, change) = match (query, read(&body)) {
+        (Ok(Query(query)), Ok(change)) => (query, change),
+        (Err(e), _) => return refuse(&misunderstood(&e).hint("it may say wait=0")),
+        (_, Err(problem)) => return refuse(&problem),
+    };
+    let prefers = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+    let is_hasty = query.wait == Some(0)
+        || prefers.flat_map(|value| value.split(',')).any(|word| word.trim() == "respond-async");
+    let (reply, mut answer) = oneshot::channel();
+    let _ = inbox.send(Input::Change { name: name.clone(), verb, change, reply });
+    if is_hasty {
+        // One question after the other: when the second is answered, the first was taken, and refused if it had to be.
+        let (reply, status) = oneshot::channel();
+        let _ = inbox.send(Input::Get { name: name.clone(), reply });
+        let status = status.await;
+        if let (Err(oneshot::error::TryRecvError::Empty), Ok(Ok(status))) = (answer.try_recv(), &status) {
+            let mut answer = json(StatusCode::ACCEPTED, "application/json", status);
+            let place = HeaderValue::try_from(format!("/api/v1/services/{name}"));
+            answer.headers_mut().extend(place.map(|place| (header::LOCATION, place)));
+            return answer;
+        }
+    }
+    match answer.await {
+        Ok(Ok(status)) => json(StatusCode::OK, "application/json", &status),
+        Ok(Err(problem)) => refuse(&problem),
+        Err(_) => refuse(&ended()),
+    }
+}

@@ -7,6 +7,7 @@
 pub mod background;
 pub mod binaries;
 pub mod clock;
+pub mod caller;
 pub mod daemon;
 pub mod identity;
 pub mod namespace;
@@ -23,6 +24,7 @@ pub mod wait;
 
 pub use background::Background;
 pub use binaries::binaries;
+pub use caller::Caller;
 pub use identity::{Identity, alive};
 pub use namespace::in_namespace;
 pub use output::Output;

@@ -13,7 +13,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use soloist_api::error::{Code, Problem};
-use soloist_api::status::Status;
+use soloist_api::status::{ServiceStatus, Status};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Mutex, oneshot};
 
 use super::{Answer, ended, json, misunderstood, read, refuse};
@@ -149,16 +150,24 @@ async fn change(
         let (reply, status) = oneshot::channel();
         let _ = inbox.send(Input::Get { name: name.clone(), reply });
         let status = status.await;
-        if let (Err(oneshot::error::TryRecvError::Empty), Ok(Ok(status))) = (answer.try_recv(), &status) {
-            let mut answer = json(StatusCode::ACCEPTED, "application/json", status);
-            let place = HeaderValue::try_from(format!("/api/v1/services/{name}"));
-            answer.headers_mut().extend(place.map(|place| (header::LOCATION, place)));
-            return answer;
+        match (answer.try_recv(), status) {
+            (Ok(done), _) => return told(done),
+            (Err(TryRecvError::Empty), Ok(Ok(status))) => {
+                let mut answer = json(StatusCode::ACCEPTED, "application/json", &status);
+                let place = HeaderValue::try_from(format!("/api/v1/services/{name}"));
+                answer.headers_mut().extend(place.map(|place| (header::LOCATION, place)));
+                return answer;
+            }
+            (Err(TryRecvError::Closed), _) => return refuse(&ended()),
+            (Err(TryRecvError::Empty), _) => {}
         }
     }
-    match answer.await {
-        Ok(Ok(status)) => json(StatusCode::OK, "application/json", &status),
-        Ok(Err(problem)) => refuse(&problem),
-        Err(_) => refuse(&ended()),
+    answer.await.map_or_else(|_| refuse(&ended()), told)
+}
+
+fn told(done: Result<ServiceStatus, Problem>) -> Answer {
+    match done {
+        Ok(status) => json(StatusCode::OK, "application/json", &status),
+        Err(problem) => refuse(&problem),
     }
 }

@@ -6,8 +6,8 @@
 
 pub mod background;
 pub mod binaries;
-pub mod clock;
 pub mod caller;
+pub mod clock;
 pub mod daemon;
 pub mod identity;
 pub mod namespace;

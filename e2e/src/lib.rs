@@ -9,6 +9,7 @@ pub mod binaries;
 pub mod caller;
 pub mod clock;
 pub mod daemon;
+pub mod face;
 pub mod identity;
 pub mod namespace;
 pub mod output;

@@ -1,11 +1,13 @@
 //! A client of the daemon's API over its Unix socket. One connection a request: a daemon that ends in between is
 //! noticed at once, and there is no pool to think about.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
+use hyper::header::HeaderValue;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -14,10 +16,11 @@ use tokio::net::UnixStream;
 
 use crate::error::{Code, Problem};
 use crate::event::{Cutter, Event};
-use crate::history::{History, HistoryQuery, Why};
+use crate::history::{EventsQuery, History, HistoryQuery, Why};
 use crate::request::{Change, Down, DownAnswer, Instances, Login, Up, UpAnswer, Upgrade, UpgradeAnswer};
 use crate::schedule::{Clear, Done, Edit, Named, Overridden, Override, Schedules};
 use crate::status::{ServiceStatus, Status};
+use crate::watch::{Config, LogEvent, LogsQuery, Ports, Runs, RunsQuery, Signal, Tree};
 
 /// Speaks to one daemon.
 #[derive(Clone, Debug)]
@@ -128,18 +131,72 @@ impl Client {
 
     /// What changes from now on.
     pub async fn events(&self) -> Result<Events, Problem> {
-        self.follow("/api/v1/events?history=false").await
+        self.watch(EventsQuery { history: false, samples: false }, None).await
     }
 
     /// What changes and what happens from now on: with the lines of the history.
     pub async fn events_and_history(&self) -> Result<Events, Problem> {
-        self.follow("/api/v1/events").await
+        self.watch(EventsQuery::default(), None).await
     }
 
-    async fn follow(&self, path: &str) -> Result<Events, Problem> {
-        let request = build::<()>(Method::GET, path, None)?;
+    /// What happens from now on, or from the event of this id on: [`Stream::last_id`].
+    pub async fn watch(&self, query: EventsQuery, after: Option<&str>) -> Result<Events, Problem> {
+        let path = format!("/api/v1/events?history={}&samples={}", query.history, query.samples);
+        self.follow(&path, after).await
+    }
+
+    /// What an instance writes, or wrote since the event of this id.
+    pub async fn follow_log(
+        &self,
+        name: &str,
+        query: &LogsQuery,
+        after: Option<&str>,
+    ) -> Result<Stream<LogEvent>, Problem> {
+        let lines = query.lines.map_or(String::new(), |lines| format!("&lines={lines}"));
+        let since = query.since.as_ref().map_or(String::new(), |since| format!("&since={}", escape(since)));
+        let path = format!("/api/v1/services/{}/logs?follow=1{lines}{since}", escape(name));
+        self.follow(&path, after).await
+    }
+
+    /// The processes of an instance.
+    pub async fn tree(&self, name: &str) -> Result<Tree, Problem> {
+        self.request::<(), _>(Method::GET, &format!("/api/v1/services/{}/tree", escape(name)), None).await
+    }
+
+    /// How an instance is declared.
+    pub async fn config(&self, name: &str) -> Result<Config, Problem> {
+        self.request::<(), _>(Method::GET, &format!("/api/v1/services/{}/config", escape(name)), None).await
+    }
+
+    /// Who listens on ports that are declared, or are a service's.
+    pub async fn ports(&self) -> Result<Ports, Problem> {
+        self.request::<(), _>(Method::GET, "/api/v1/ports", None).await
+    }
+
+    /// The runs that the history knows.
+    pub async fn runs(&self, query: &RunsQuery) -> Result<Runs, Problem> {
+        let service = query.service.as_ref().map(|name| format!("service={}", escape(name)));
+        let limit = query.limit.map(|limit| format!("limit={limit}"));
+        let given: Vec<String> = service.into_iter().chain(limit).collect();
+        self.request::<(), _>(Method::GET, &format!("/api/v1/runs?{}", given.join("&")), None).await
+    }
+
+    /// Sends a signal to the main process of an instance.
+    pub async fn signal(&self, name: &str, signal: &Signal) -> Result<ServiceStatus, Problem> {
+        self.request(Method::POST, &format!("/api/v1/services/{}/signal", escape(name)), Some(signal)).await
+    }
+
+    async fn follow<T>(&self, path: &str, after: Option<&str>) -> Result<Stream<T>, Problem> {
+        let mut request = build::<()>(Method::GET, path, None)?;
+        if let Some(id) = after.and_then(|id| HeaderValue::from_str(id).ok()) {
+            request.headers_mut().insert("last-event-id", id);
+        }
         let response = self.send(request).await?;
-        Ok(Events { body: response.into_body(), cutter: Cutter::default(), ready: Vec::new() })
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
+        let (ready, last_id) = (VecDeque::new(), after.map(str::to_owned));
+        Ok(Stream { body: response.into_body(), cutter: Cutter::default(), ready, last_id })
     }
 
     async fn request<B: Serialize, A: DeserializeOwned>(
@@ -149,15 +206,12 @@ impl Client {
         body: Option<&B>,
     ) -> Result<A, Problem> {
         let response = self.send(build(method, path, body)?).await?;
-        let status = response.status();
-        let bytes = response.into_body().collect().await.map_err(|e| broken(&e))?.to_bytes();
-        if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|e| {
-                Problem::new(Code::Error, format!("the daemon's answer is not understood: {e}"))
-            });
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
         }
-        Err(serde_json::from_slice(&bytes)
-            .unwrap_or_else(|_| Problem::new(Code::Error, format!("the daemon answered {status}"))))
+        let bytes = response.into_body().collect().await.map_err(|e| broken(&e))?.to_bytes();
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Problem::new(Code::Error, format!("the daemon's answer is not understood: {e}")))
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Problem> {
@@ -184,27 +238,48 @@ impl Client {
     }
 }
 
-/// A running stream of events.
+/// A running stream of what happens.
+pub type Events = Stream<Event>;
+
+/// A running stream of events of one kind.
 #[derive(Debug)]
-pub struct Events {
+pub struct Stream<T> {
     body: Incoming,
     cutter: Cutter,
-    ready: Vec<Event>,
+    ready: VecDeque<(T, Option<String>)>,
+    last_id: Option<String>,
 }
 
-impl Events {
+impl<T: DeserializeOwned> Stream<T> {
     /// The next event; `None` when the daemon has ended the stream.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&mut self) -> Option<T> {
         loop {
-            if !self.ready.is_empty() {
-                return Some(self.ready.remove(0));
+            if let Some((event, id)) = self.ready.pop_front() {
+                self.last_id = id.or(self.last_id.take());
+                return Some(event);
             }
             let frame = self.body.frame().await?.ok()?;
             if let Ok(bytes) = frame.into_data() {
-                self.ready = self.cutter.take(&bytes);
+                self.ready = self.cutter.take(&bytes).into();
+            }
+            if self.ready.is_empty() {
+                // An id may come alone: from there on nothing has happened yet.
+                self.last_id = self.cutter.last_id().or(self.last_id.as_deref()).map(str::to_owned);
             }
         }
     }
+
+    /// From where a new stream goes on where this one ended.
+    pub fn last_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+}
+
+async fn refusal(response: Response<Incoming>) -> Problem {
+    let status = response.status();
+    let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    serde_json::from_slice(&body)
+        .unwrap_or_else(|_| Problem::new(Code::Error, format!("the daemon answered {status}")))
 }
 
 fn build<B: Serialize>(

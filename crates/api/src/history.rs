@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::status::ExitStatus;
+use crate::watch::flag;
 
 /// Lines of the history, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,12 +66,16 @@ pub struct HistoryQuery {
 #[serde(default, deny_unknown_fields)]
 pub struct EventsQuery {
     /// Also the lines of the history.
+    #[serde(deserialize_with = "flag")]
     pub history: bool,
+    /// Also what living instances use, every two seconds. Costs a look at their processes each time.
+    #[serde(deserialize_with = "flag")]
+    pub samples: bool,
 }
 
 impl Default for EventsQuery {
     fn default() -> Self {
-        EventsQuery { history: true }
+        EventsQuery { history: true, samples: false }
     }
 }
 

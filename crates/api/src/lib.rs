@@ -8,3 +8,4 @@ pub mod history;
 pub mod request;
 pub mod schedule;
 pub mod status;
+pub mod watch;

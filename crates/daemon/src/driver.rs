@@ -2,7 +2,7 @@
 //! listens what changed. Performing is `driver/perform.rs`, answering clients `driver/answer.rs`, their questions about
 //! schedules `driver/schedules.rs`, taking over what an
 //! earlier daemon left `driver/adopt.rs`, leaving for another binary `driver/successor.rs`, telling the history
-//! `driver/past.rs`, the time around schedules `driver/clock.rs`.
+//! `driver/past.rs`, signals by hand `driver/signal.rs`, the time around schedules `driver/clock.rs`.
 
 mod adopt;
 mod answer;
@@ -14,6 +14,7 @@ mod perform;
 mod probe;
 mod report;
 mod schedules;
+mod signal;
 mod successor;
 
 use std::collections::{HashMap, VecDeque};
@@ -246,6 +247,8 @@ impl Driver {
             Input::List { reply } => drop(reply.send(Ok(self.status_of_all()))),
             Input::Get { name, reply } => drop(reply.send(self.status_by_name(&name))),
             Input::Why { name, reply } => drop(reply.send(self.account_of(&name))),
+            Input::Declared { name, reply } => drop(reply.send(self.declaration(&name))),
+            Input::Signal { name, signal, reply } => drop(reply.send(self.signal(&name, signal))),
             Input::Change { name, verb, change, reply } => self.change(name, verb, change, reply),
             Input::Up { up, reply } => drop(reply.send(self.up(up))),
             Input::Instances { service, change, reply } => {

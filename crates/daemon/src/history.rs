@@ -1,9 +1,10 @@
 //! The history: what happened, in `.soloist/history.db`. One thread writes it; whoever tells it something never waits
 //! for a disk. How rows lie on disk is `history/store.rs`, when they are written `history/writer.rs`, reading (with or
-//! without a daemon) `history/read.rs`, what guards and records tell of the past `history/learn.rs`.
+//! without a daemon) `history/read.rs`, the same run by run `history/runs.rs`, what guards and records tell of the past `history/learn.rs`.
 
 mod learn;
 pub mod read;
+pub mod runs;
 mod store;
 mod writer;
 

@@ -4,8 +4,13 @@
 pub(crate) mod access;
 mod bounds;
 mod door;
+mod events;
+mod feed;
+mod logs;
+mod looks;
 pub mod past;
 mod replay;
+mod samples;
 mod schedules;
 mod services;
 
@@ -22,7 +27,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use soloist_api::error::{Code, Problem};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::http::access::Access;
 use crate::http::past::Past;
@@ -37,7 +42,9 @@ pub async fn serve(
     end: oneshot::Receiver<()>,
 ) {
     let access = tcp.as_ref().map(|(_, access)| access.clone());
-    let routes = routes(inbox, past);
+    // Streams end with the taking in of requests.
+    let (open, over) = watch::channel(());
+    let routes = routes(inbox, past, over);
     let known = Arc::default();
     let dress = |routes: Router| {
         let routes = routes.layer(from_fn_with_state(Arc::clone(&known), replay::replay));
@@ -50,10 +57,10 @@ pub async fn serve(
         let routes = dress(routes).layer(from_fn_with_state(access, access::check));
         (listener, routes.layer(from_fn(bounds::headers)))
     });
-    door::serve((unix, unix_routes), tcp, end).await;
+    door::serve((unix, unix_routes), tcp, (end, open)).await;
 }
 
-fn routes(inbox: Inbox, past: Past) -> Router {
+fn routes(inbox: Inbox, past: Past, over: watch::Receiver<()>) -> Router {
     Router::new()
         .route("/livez", get(|| async { Json(serde_json::json!({ "status": "alive" })) }))
         .route("/api/v1/services/{name}/instances", post(instances))
@@ -63,6 +70,9 @@ fn routes(inbox: Inbox, past: Past) -> Router {
         .merge(schedules::routes())
         .with_state(inbox.clone())
         .merge(services::routes(inbox))
+        .merge(events::routes(past.clone()))
+        .merge(logs::routes(past.clone(), over))
+        .merge(looks::routes(past.clone()))
         .merge(past::routes(past))
         .fallback(|| async { refuse(&Problem::new(Code::NoSuchPath, "no such path; see /api/v1/services")) })
         .method_not_allowed_fallback(|| async {

@@ -7,6 +7,7 @@ use soloist_api::event::Event as ApiEvent;
 use soloist_api::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer, Upgrade, UpgradeAnswer};
 use soloist_api::schedule::{Clear, Done, Edit, Named, Overridden, Override, Schedules};
 use soloist_api::status::{ServiceStatus, Status};
+use soloist_api::watch::{Config, Signal};
 use soloist_core::event::Event;
 use soloist_core::id::ClaimId;
 use soloist_core::plan::Plan;
@@ -74,6 +75,22 @@ pub enum Input {
         name: String,
         /// Where the answer goes.
         reply: Reply<(ServiceStatus, Option<Plan>)>,
+    },
+    /// A client asks how one is declared.
+    Declared {
+        /// Its name.
+        name: String,
+        /// Where the answer goes.
+        reply: Reply<Config>,
+    },
+    /// A client sends a signal to the main process of one.
+    Signal {
+        /// Its name.
+        name: String,
+        /// Which.
+        signal: Signal,
+        /// Where the answer goes.
+        reply: Reply<ServiceStatus>,
     },
     /// A client wants one changed.
     Change {
@@ -195,6 +212,8 @@ impl Input {
             Input::List { .. }
             | Input::Get { .. }
             | Input::Why { .. }
+            | Input::Declared { .. }
+            | Input::Signal { .. }
             | Input::Change { .. }
             | Input::Up { .. }
             | Input::Instances { .. }

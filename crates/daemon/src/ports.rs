@@ -1,12 +1,14 @@
 //! Who is on a port, in the words of this project: ours, our leftover, another soloist's, a unit's, a stranger's. Also
 //! the end of those who may be ended.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
+use soloist_api::status::ServiceStatus;
+use soloist_api::watch::{Port, PortListener, Ports};
 use soloist_core::event::Listening;
 use soloist_os::identity::Identity;
 use soloist_os::layout::{Layout, machine_state};
@@ -78,6 +80,46 @@ pub fn who(layout: &Layout, port: u16) -> io::Result<Vec<Held>> {
         .collect())
 }
 
+/// Ports that services declare, and ports that they listen on, with everybody who does.
+pub fn overview(layout: &Layout, services: &[ServiceStatus]) -> io::Result<Ports> {
+    let mut found: BTreeMap<u16, Port> = BTreeMap::new();
+    for service in services {
+        for port in &service.ports {
+            found.entry(*port).or_default().declared.push(service.name.clone());
+        }
+    }
+    let records = known_records(layout);
+    for listener in soloist_os::all_listeners()? {
+        let class = classify(layout, &listener, &records);
+        let is_own = matches!(class, Class::Ours { .. } | Class::Leftover { .. });
+        if is_own || found.contains_key(&listener.port) {
+            let held = Held { class, listener };
+            found.entry(held.listener.port).or_default().listeners.push(listener_to_api(&held));
+        }
+    }
+    Ok(Ports { ports: found.into_iter().map(|(port, found)| Port { port, ..found }).collect() })
+}
+
+fn listener_to_api(held: &Held) -> PortListener {
+    let (class, service) = match &held.class {
+        Class::Ours { service } => ("ours", Some(service)),
+        Class::Leftover { service } => ("leftover", Some(service)),
+        Class::OtherProject { service, .. } => ("other-project", Some(service)),
+        Class::Daemon { .. } => ("daemon", None),
+        Class::Unit { .. } => ("unit", None),
+        Class::Container { .. } => ("container", None),
+        Class::Stranger => ("stranger", None),
+        Class::OtherUser => ("other-user", None),
+    };
+    PortListener {
+        address: held.listener.address.to_string(),
+        class: class.to_owned(),
+        service: service.cloned(),
+        pids: held.listener.owners.iter().map(|owner| owner.pid).collect(),
+        text: holder(held),
+    }
+}
+
 /// Records of this project and of the machine's shared claims.
 fn known_records(layout: &Layout) -> Vec<Record> {
     let bases = [Some(layout.state()), machine_state().ok()];
@@ -112,8 +154,9 @@ fn classify(layout: &Layout, listener: &Listener, records: &[Record]) -> Class {
 
 /// By the tree it lives in, else by its cookie: the path of a claim says which instance of which project it is.
 fn known_instance(layout: &Layout, owner: &Owner, records: &[Record]) -> Option<Class> {
+    let above = ancestors(owner.pid);
     for record in records {
-        if record.guard.is_alive() && is_below(owner.pid, record.guard.pid) {
+        if above.contains(&record.guard.pid) && record.guard.is_alive() {
             return Some(if record.project == layout.root {
                 Class::Ours { service: record.instance.clone() }
             } else {
@@ -138,10 +181,6 @@ fn daemon(owner: &Owner) -> Option<Class> {
     let is_word = owner.command.get(1).is_some_and(|word| word == DAEMON_ARGUMENT);
     let project = owner.command.get(2).filter(|_| is_word && owner.uid == soloist_os::identity::my_uid())?;
     Some(Class::Daemon { project: project.into() })
-}
-
-fn is_below(pid: u32, guard: u32) -> bool {
-    soloist_os::descendants(guard).contains(&pid)
 }
 
 /// `system.slice/nginx.service`: the innermost unit that systemd would start again. A terminal's or a session's scope
@@ -271,7 +310,8 @@ pub struct Freed {
 /// before it is signalled. Units, containers, other users, PID 1, ourselves and our ancestors are refused.
 pub fn end_listeners(layout: &Layout, port: u16, grace: Duration) -> io::Result<Freed> {
     let mut freed = Freed::default();
-    let ancestors = ancestors();
+    let mut ancestors = ancestors(std::process::id());
+    ancestors.extend([0, 1]);
     let mut pinned = Vec::new();
     for held in who(layout, port)? {
         let refusal = match &held.class {
@@ -326,9 +366,10 @@ pub fn end_listeners(layout: &Layout, port: u16, grace: Duration) -> io::Result<
     Ok(freed)
 }
 
-fn ancestors() -> HashSet<u32> {
-    let mut found = HashSet::from([0, 1]);
-    let mut at = std::process::id();
+/// A process, its parent, that one's parent, and so on.
+fn ancestors(of: u32) -> HashSet<u32> {
+    let mut found = HashSet::new();
+    let mut at = of;
     while found.insert(at) {
         match soloist_os::parent_of(at) {
             Some(parent) => at = parent,

@@ -1,6 +1,7 @@
 //! Instances that a `soloist run` holds: found by their records, told in status, stopped over their guard's link. No
 //! daemon is needed for any of it.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use soloist_api::error::{Code, Problem};
@@ -21,30 +22,30 @@ use crate::schedules;
 
 /// Every instance of this project that a living `run` holds.
 pub fn living(layout: &Layout) -> Vec<ServiceStatus> {
-    let machine = machine_state().ok().map(|base| all(&base)).unwrap_or_default();
-    all(&layout.state())
-        .into_iter()
-        .map(|record| (layout.state(), record))
-        .chain(machine.into_iter().filter_map(|record| Some((machine_state().ok()?, record))))
-        .filter(|(_, record)| {
-            record.holder == Holder::Run && record.project == layout.root && record.is_guarded()
-        })
-        .filter(|(_, record)| !record.ended)
+    guarded(layout)
+        .filter(|(_, record)| record.holder == Holder::Run)
         .map(|(base, record)| tell(&record, &Place { base, instance: record.instance.clone() }))
         .collect()
 }
 
+/// The records of all instances of this project that live under a guard, each with the state folder it is in.
+pub fn guarded(layout: &Layout) -> impl Iterator<Item = (PathBuf, Record)> {
+    let bases = [Some(layout.state()), machine_state().ok()].into_iter().flatten();
+    let records = bases.flat_map(|base| all(&base).into_iter().map(move |record| (base.clone(), record)));
+    records.filter(|(_, record)| !record.ended && record.project == layout.root && record.is_guarded())
+}
+
+/// Where the instance of this name lives under a guard: in the project, or machine-wide.
+pub fn guarded_of(layout: &Layout, name: &str) -> impl Iterator<Item = (Place, Record)> {
+    let root = layout.root.clone();
+    let places = [Some(layout.place(name)), Place::machine(name).ok()].into_iter().flatten();
+    let found = places.filter_map(|place| Record::read(&place.record()).map(|record| (place, record)));
+    found.filter(move |(_, record)| !record.ended && record.project == root && record.is_guarded())
+}
+
 /// Where the run of this name holds its claim, if one lives.
 pub fn place_of(layout: &Layout, name: &str) -> Option<Place> {
-    let machine = Place::machine(name).ok();
-    [Some(layout.place(name)), machine].into_iter().flatten().find(|place| {
-        Record::read(&place.record()).is_some_and(|record| {
-            record.holder == Holder::Run
-                && record.project == layout.root
-                && record.is_guarded()
-                && !record.ended
-        })
-    })
+    guarded_of(layout, name).find(|(_, record)| record.holder == Holder::Run).map(|(place, _)| place)
 }
 
 fn tell(record: &Record, place: &Place) -> ServiceStatus {

@@ -14,6 +14,7 @@ pub mod record;
 pub mod secret;
 mod stat;
 mod survivor;
+pub mod usage;
 pub mod watched;
 
 // The seam: siblings of one shape, of which the portable files see one, as `platform`. Tests compile all of them.
@@ -38,7 +39,7 @@ use windows as platform;
 compile_error!("soloist has a platform for Linux, macOS and Windows; this target is none of them");
 
 pub use platform::changes::{ClockWatch, FolderWatch};
-pub use platform::ports::{listeners, owners_among, sockets};
+pub use platform::ports::{all_listeners, listeners, owners_among, sockets};
 pub use platform::sweep::{end as end_survivors, survivors};
 pub use platform::tree::descendants;
 pub use platform::{boot_id, cookie_of, parent_of};

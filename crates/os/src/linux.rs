@@ -15,6 +15,7 @@ mod sock_diag;
 pub mod spawn;
 pub mod sweep;
 pub mod tree;
+pub mod usage;
 
 pub use handle::Handle;
 pub use process::{boot_id, command, cookie_of, parent_of, pid_namespace, stat, zombie_exit};

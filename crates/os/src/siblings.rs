@@ -16,6 +16,7 @@ use crate::ports::{Listener, Socket};
 use crate::program::{Program, SpawnError, Step};
 use crate::stat::{Reaped, Stat};
 use crate::survivor::{Stuck, Survivor, Swept, Traces};
+use crate::usage::{Process, Used};
 
 type Holders = HashMap<u64, Vec<u32>>;
 
@@ -32,7 +33,7 @@ macro_rules! has_the_shape {
         use crate::$platform::notify::Receiver;
         use crate::$platform::signals::Signals;
         use crate::$platform::spawn::{Surroundings, close_all_but, spawn};
-        use crate::$platform::{self as platform, beside, bounds, ports, sweep, tree};
+        use crate::$platform::{self as platform, beside, bounds, ports, sweep, tree, usage};
 
         let _: fn(&[&Path], &[String], BorrowedFd<'_>) -> io::Result<()> = beside::start_beside;
         let _: fn(u32) -> io::Result<Stat> = platform::stat;
@@ -111,7 +112,11 @@ macro_rules! has_the_shape {
 
         let _: fn(u16) -> io::Result<Vec<Socket>> = ports::sockets;
         let _: fn(u16) -> io::Result<Vec<Listener>> = ports::listeners;
+        let _: fn() -> io::Result<Vec<Listener>> = ports::all_listeners;
         let _: fn(&[u64], &[u32]) -> io::Result<Holders> = ports::owners_among;
+
+        let _: fn(u32) -> Vec<Process> = usage::processes;
+        let _: fn(u32) -> Used = usage::used;
     }};
 }
 
@@ -127,13 +132,13 @@ macro_rules! refuses {
     ($platform:ident, $system:literal) => {{
         use crate::$platform::spawn::{Surroundings, spawn};
         use crate::$platform::{
-            self as platform, beside, bounds, cgroup, changes, notify, ports, signals, sweep, tree,
+            self as platform, beside, bounds, cgroup, changes, notify, ports, signals, sweep, tree, usage,
         };
 
         let me = std::process::id();
         let traces = Traces { claim: "claim".into(), record: None, zygote: Some(me), spare: vec![] };
         let begins = concat!("soloist is not built for ", $system, " yet: ");
-        let refusals: [Option<io::Error>; 18] = [
+        let refusals: [Option<io::Error>; 19] = [
             beside::start_beside(&[Path::new("/bin/true")], &[], rustix::stdio::stdin()).err(),
             platform::stat(me).err(),
             platform::boot_id().err(),
@@ -151,6 +156,7 @@ macro_rules! refuses {
             tree::hear_parent_end(libc::SIGTERM).err(),
             ports::sockets(1).err(),
             ports::listeners(1).err(),
+            ports::all_listeners().err(),
             ports::owners_among(&[1], &[me]).err(),
         ];
         for refusal in refusals {
@@ -182,6 +188,7 @@ macro_rules! refuses {
         assert!(!tree::reap(&mut reaped) && reaped.is_empty());
         assert_eq!(bounds::memory_kib(&[me], 0), 0);
         assert!(tree::descendants(1).is_empty());
+        assert_eq!((usage::processes(1), usage::used(1)), (vec![], Used::default()));
         assert_eq!(tree::signal_descendants(1, &[], libc::SIGTERM, None), 0);
         assert_eq!(tree::signal_group(1, &[], libc::SIGTERM, 1), 0);
         assert!(!tree::is_descendant(me, 1, &[]));

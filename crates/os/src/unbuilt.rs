@@ -456,6 +456,20 @@ macro_rules! unbuilt {
             }
         }
 
+        pub mod usage {
+            use crate::usage::{Process, Used};
+
+            /// All living descendants of a guard: none are to be seen.
+            pub fn processes(_guard: u32) -> Vec<Process> {
+                Vec::new()
+            }
+
+            /// What the tree of a guard uses: nothing is to be seen.
+            pub fn used(_guard: u32) -> Used {
+                Used::default()
+            }
+        }
+
         pub mod ports {
             use std::collections::HashMap;
             use std::io;
@@ -469,6 +483,11 @@ macro_rules! unbuilt {
 
             /// The sockets listening on `port`, each with every process that holds it.
             pub fn listeners(_port: u16) -> io::Result<Vec<Listener>> {
+                Err(super::lacking($ports))
+            }
+
+            /// All listening sockets.
+            pub fn all_listeners() -> io::Result<Vec<Listener>> {
                 Err(super::lacking($ports))
             }
 

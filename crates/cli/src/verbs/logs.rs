@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use soloist_api::error::{Code, Problem};
+use soloist_daemon::logs::last_lines;
 use soloist_daemon::runs;
 
 use crate::printer::Printer;
@@ -96,31 +97,4 @@ fn copy(log: &mut Log, at: usize, shown: &mut usize, printer: &Printer) -> std::
         }
         printer.bytes(&bytes[..length])?;
     }
-}
-
-/// Where the last so many lines begin, read from the end: the file may be large.
-fn last_lines(file: &mut File, lines: usize) -> std::io::Result<u64> {
-    const BLOCK: u64 = 64 * 1024;
-    let length = file.seek(SeekFrom::End(0))?;
-    let (mut at, mut found) = (length, 0);
-    if lines == 0 {
-        return Ok(length);
-    }
-    while at > 0 {
-        let begin = at.saturating_sub(BLOCK);
-        let mut block = vec![0u8; (at - begin) as usize];
-        file.seek(SeekFrom::Start(begin))?;
-        file.read_exact(&mut block)?;
-        for (i, byte) in block.iter().enumerate().rev() {
-            // The line feed at the very end ends the last line; it begins none.
-            if *byte == b'\n' && begin + i as u64 + 1 != length {
-                found += 1;
-                if found == lines {
-                    return Ok(begin + i as u64 + 1);
-                }
-            }
-        }
-        at = begin;
-    }
-    Ok(0)
 }

@@ -77,7 +77,7 @@ pub async fn wait(
                         *known = *status;
                     }
                 }
-                Ok(Some(Event::History(_))) => {}
+                Ok(Some(Event::History(_) | Event::Samples(_))) => {}
                 // Missed some, or the daemon ended, or there was none: everything is looked at anew.
                 Ok(Some(Event::Resync) | None) => break,
                 Err(_) => return Err(too_late(goal, timeout, &latest)),

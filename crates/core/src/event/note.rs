@@ -40,6 +40,8 @@ pub enum What {
     Unhealthy,
     /// It was told to read its configuration again.
     Reloaded,
+    /// Somebody sent its main process a signal: which, in words.
+    Signalled,
     /// Its tree is told to end.
     Stopping,
     /// Its main process ended.
@@ -83,6 +85,7 @@ impl fmt::Display for What {
             What::Ready => "ready",
             What::Unhealthy => "unhealthy",
             What::Reloaded => "reloaded",
+            What::Signalled => "signalled",
             What::Stopping => "stopping",
             What::Exited => "exited",
             What::Ended => "ended",

@@ -213,7 +213,7 @@ impl Driver {
         Ok(())
     }
 
-    fn order(&mut self, claim: ClaimId, order: &Order) {
+    pub(super) fn order(&mut self, claim: ClaimId, order: &Order) {
         if let Some(guard) = self.held.get(&claim).and_then(|held| held.guard.as_ref())
             && let Err(e) = guard.order(order)
         {

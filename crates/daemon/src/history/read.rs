@@ -20,20 +20,27 @@ const BUSY_LIMIT: Duration = Duration::from_secs(1);
 /// # Errors
 /// If the file cannot be read as a history.
 pub fn read(path: &Path, query: &HistoryQuery) -> Result<History, Problem> {
+    Ok(History { entries: found(path, |connection| rows(connection, query))? })
+}
+
+/// What is found in the history at a path; nothing where there is none.
+pub(super) fn found<T>(
+    path: &Path,
+    look: impl FnOnce(&Connection) -> rusqlite::Result<Vec<T>>,
+) -> Result<Vec<T>, Problem> {
     if std::fs::symlink_metadata(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
-        return Ok(History::default());
+        return Ok(Vec::new());
     }
-    let entries = match rows(path, query) {
-        Ok(entries) => entries,
+    match open(path).and_then(|connection| look(&connection)) {
+        Ok(found) => Ok(found),
         // The file was made and not filled yet.
-        Err(e) if e.to_string().contains("no such table") => Vec::new(),
+        Err(e) if e.to_string().contains("no such table") => Ok(Vec::new()),
         Err(e) => {
             let said = format!("the history {} cannot be read: {e}", path.display());
-            return Err(Problem::new(Code::Error, said)
-                .hint("a daemon moves a corrupt one aside and begins a new one: `soloist up` starts one"));
+            Err(Problem::new(Code::Error, said)
+                .hint("a daemon moves a corrupt one aside and begins a new one: `soloist up` starts one"))
         }
-    };
-    Ok(History { entries })
+    }
 }
 
 /// When runs were last begun, given as ticks, or left out; of a history that cannot be read nothing is known.
@@ -66,13 +73,15 @@ impl Turns {
     }
 }
 
-fn rows(path: &Path, query: &HistoryQuery) -> rusqlite::Result<Vec<Entry>> {
-    let connection = open(path)?;
-    let count = if has_count(&connection)? { "count" } else { "NULL" };
+/// Of an instance, or of all instances and lanes of a service.
+pub(super) const OF_SERVICE: &str = "(:service IS NULL OR service = :service
+    OR substr(service, 1, length(:service) + 1) IN (:service || '@', :service || '~'))";
+
+fn rows(connection: &Connection, query: &HistoryQuery) -> rusqlite::Result<Vec<Entry>> {
+    let count = if has_count(connection)? { "count" } else { "NULL" };
     let mut found = connection.prepare(&format!(
         "SELECT {COLUMNS}, {count} FROM entries
-         WHERE (:service IS NULL OR service = :service
-                OR substr(service, 1, length(:service) + 1) IN (:service || '@', :service || '~'))
+         WHERE {OF_SERVICE}
            AND at >= :since AND id > :after
          ORDER BY at DESC, id DESC LIMIT :limit"
     ))?;

@@ -19,7 +19,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use soloist_api::error::{Code, Problem};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::refuse;
 
@@ -42,7 +42,7 @@ pub(super) struct CameTo(pub(super) SocketAddr);
 pub(super) async fn serve(
     unix: (UnixListener, Router),
     tcp: Option<(TcpListener, Router)>,
-    mut end: oneshot::Receiver<()>,
+    (mut end, open): (oneshot::Receiver<()>, watch::Sender<()>),
 ) {
     let farewell = GracefulShutdown::new();
     let (tcp, tcp_routes) = tcp.unzip();
@@ -70,7 +70,7 @@ pub(super) async fn serve(
             tokio::time::sleep(PAUSE).await;
         }
     }
-    drop((unix, tcp));
+    drop((unix, tcp, open));
     farewell.shutdown().await;
 }
 

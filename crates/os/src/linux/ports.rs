@@ -65,6 +65,18 @@ pub fn listeners(port: u16) -> io::Result<Vec<Listener>> {
     Ok(seen.into_iter().map(owned).collect())
 }
 
+/// All listening sockets, each with the processes that hold it, as they are at one look.
+pub fn all_listeners() -> io::Result<Vec<Listener>> {
+    let seen = sock_diag::listening(0).map_err(during("cannot ask the kernel who listens (sock_diag)"))?;
+    let mut owners =
+        owners_of(&seen).map_err(during("cannot look in /proc for the processes that listen"))?;
+    let owned = |socket: Socket| {
+        let owners = owners.remove(&socket.inode).unwrap_or_default();
+        socket.with_owners(owners)
+    };
+    Ok(seen.into_iter().map(owned).collect())
+}
+
 /// Which of `pids` hold which of the sockets `inodes`: per inode that is held at all, the pids in ascending order.
 /// Reads the descriptors of these pids only (proc_pid_fd(5)); one that is gone or unreadable holds nothing.
 pub fn owners_among(inodes: &[u64], pids: &[u32]) -> io::Result<HashMap<u64, Vec<u32>>> {
@@ -301,14 +313,14 @@ fn cgroup_path(text: &[u8]) -> Option<String> {
 }
 
 /// The unix time of the boot in milliseconds, by the clock as it is set now. /proc/stat has it in whole seconds only.
-fn boot_ms() -> Option<i64> {
+pub(super) fn boot_ms() -> Option<i64> {
     let now = clock_gettime(ClockId::Realtime);
     let up = clock_gettime(ClockId::Boottime);
     let seconds = now.tv_sec.checked_sub(up.tv_sec)?;
     seconds.checked_mul(1000)?.checked_add((now.tv_nsec - up.tv_nsec) / 1_000_000)
 }
 
-fn started_ms(boot: i64, start_ticks: u64) -> Option<u64> {
+pub(super) fn started_ms(boot: i64, start_ticks: u64) -> Option<u64> {
     let since_boot = start_ticks.checked_mul(1000)? / clock_ticks_per_second();
     u64::try_from(boot).ok()?.checked_add(since_boot)
 }

@@ -1,0 +1,79 @@
+//! The API's looks at what runs: the processes of an instance, its declaration, the ports; and a signal to it. What the
+//! kernel has to tell is asked on a thread beside the API's own.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use soloist_api::error::Problem;
+use soloist_api::status::{ServiceStatus, Status};
+use soloist_api::watch::{Process, Tree};
+use soloist_os::layout::Layout;
+use tokio::sync::oneshot;
+
+use super::past::{Past, aside};
+use super::{Answer, ask, ended, read, refuse};
+use crate::convert::moment;
+use crate::inbox::{Input, Reply};
+use crate::{ports, runs};
+
+/// Their routes.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(past: Past) -> Router<S> {
+    Router::new()
+        .route("/api/v1/services/{name}/tree", get(tree))
+        .route("/api/v1/services/{name}/config", get(config))
+        .route("/api/v1/services/{name}/signal", post(signal))
+        .route("/api/v1/ports", get(ports))
+        .with_state(past)
+}
+
+async fn config(State(past): State<Past>, Path(name): Path<String>) -> Answer {
+    ask(&past.inbox, |reply| Input::Declared { name, reply }).await
+}
+
+async fn signal(State(past): State<Past>, Path(name): Path<String>, body: Bytes) -> Answer {
+    match read(&body) {
+        Ok(signal) => ask(&past.inbox, |reply| Input::Signal { name, signal, reply }).await,
+        Err(problem) => refuse(&problem),
+    }
+}
+
+async fn tree(State(past): State<Past>, Path(name): Path<String>) -> Answer {
+    // A name that the driver does not know leads to no file.
+    let known: Result<ServiceStatus, Problem> = told(&past, |reply| Input::Get { name, reply }).await;
+    match known {
+        Ok(status) => aside(move || Ok(tree_of(&past.layout, status.name))).await,
+        Err(problem) => refuse(&problem),
+    }
+}
+
+async fn ports(State(past): State<Past>) -> Answer {
+    let known: Result<Status, Problem> = told(&past, |reply| Input::List { reply }).await;
+    match known {
+        Ok(status) => aside(move || Ok(ports::overview(&past.layout, &status.services)?)).await,
+        Err(problem) => refuse(&problem),
+    }
+}
+
+async fn told<T>(past: &Past, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Problem> {
+    let (reply, answer) = oneshot::channel();
+    let _ = past.inbox.send(input(reply));
+    answer.await.unwrap_or_else(|_| Err(ended()))
+}
+
+fn tree_of(layout: &Layout, service: String) -> Tree {
+    let record = runs::guarded_of(layout, &service).next().map(|(_, record)| record);
+    let guard = record.as_ref().map(|record| record.guard.pid);
+    let main = record.and_then(|record| record.main).map(|main| main.pid);
+    let found = guard.map(soloist_os::usage::processes).unwrap_or_default();
+    let told = |process: soloist_os::usage::Process| Process {
+        pid: process.pid,
+        ppid: process.parent,
+        main: main == Some(process.pid),
+        command: process.command,
+        cpu_ms: u64::try_from(process.cpu.as_millis()).unwrap_or(u64::MAX),
+        rss_kib: process.rss_kib,
+        since: process.started_ms.and_then(moment),
+    };
+    Tree { processes: found.into_iter().map(told).collect(), service, guard }
+}

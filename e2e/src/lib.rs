@@ -20,6 +20,7 @@ pub mod real;
 pub mod skip;
 pub mod status;
 pub mod talker;
+pub mod terminal;
 pub mod tree;
 pub mod wait;
 
@@ -37,4 +38,5 @@ pub use real::Real;
 pub use real::stage::Stage;
 pub use skip::{program, skip_loudly};
 pub use status::{Said, Service, Status};
+pub use terminal::Terminal;
 pub use wait::wait_until;

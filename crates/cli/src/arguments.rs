@@ -78,6 +78,9 @@ pub enum Verb {
     Status {
         /// Only this one; the exit code then tells its state
         name: Option<String>,
+        /// Go on as it changes, until Ctrl+C
+        #[arg(short, long)]
+        watch: bool,
         /// As JSON
         #[arg(long)]
         json: bool,

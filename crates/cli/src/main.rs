@@ -2,8 +2,11 @@
 //! code. The same binary is the daemon and the zygote, when executed as such.
 
 mod arguments;
+mod feed;
+mod interrupts;
 mod printer;
 mod project;
+mod text;
 mod verbs;
 
 use std::ffi::{OsStr, OsString};

@@ -1,14 +1,21 @@
 //! The one place that writes to the terminal. Results go to standard output, everything said about them to standard
 //! error; colour only where somebody looks and NO_COLOR is not set.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Stdout, Write};
 
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use soloist_api::error::Problem;
+
+use crate::text::cut;
+
+/// Tables fit into so many columns, and text is wrapped to them.
+pub const WIDTH: usize = 80;
 
 /// Writes to the terminal. A closed pipe ends nothing: there is just nobody left to tell.
 #[derive(Clone, Copy, Debug)]
 pub struct Printer {
+    is_terminal: bool,
     is_coloured: bool,
 }
 
@@ -26,20 +33,50 @@ pub enum Tone {
 }
 
 impl Printer {
-    /// For this process's terminal.
+    /// For this process's terminal. Continuous integration (`CI`) may lend one, but nobody looks at it.
     pub fn new() -> Printer {
-        let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Printer { is_coloured: std::io::stdout().is_terminal() && !is_refused }
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_terminal = output().is_terminal() && !is_set("CI");
+        Printer { is_terminal, is_coloured: is_terminal && !is_set("NO_COLOR") }
+    }
+
+    /// Whether somebody looks, so that what was written can be written over.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// The columns and rows of the terminal; none where there is no terminal, or one that does not say.
+    pub fn size(&self) -> Option<(usize, usize)> {
+        let size = tcgetwinsize(output()).ok().filter(|_| self.is_terminal)?;
+        (size.ws_col > 0 && size.ws_row > 0).then(|| (size.ws_col.into(), size.ws_row.into()))
+    }
+
+    /// How wide text is wrapped: the terminal, or what every terminal has, but no wider than is read with ease.
+    pub fn columns(&self) -> usize {
+        self.size().map_or(WIDTH, |(columns, _)| columns).min(WIDTH)
+    }
+
+    /// A line as far as it fits the terminal; whole where there is none.
+    pub fn cut(&self, line: &str) -> String {
+        self.size().map_or_else(|| line.to_owned(), |(columns, _)| cut(line, columns))
     }
 
     /// A line of the result.
     pub fn line(&self, text: &str) {
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
+        let _ = writeln!(output().lock(), "{text}");
+    }
+
+    /// Lines in the place of so many that were written before. They are not wrapped (DECAWM, ECMA-48 private mode 7): each
+    /// stays one row, whatever it is made of.
+    pub fn lines_again(&self, before: usize, lines: &[String]) -> std::io::Result<()> {
+        let up = if before == 0 { String::new() } else { format!("\x1b[{before}A") };
+        let rows: String = lines.iter().map(|line| format!("\r\x1b[K{line}\n")).collect();
+        self.bytes(format!("\x1b[?7l{up}{rows}\x1b[J\x1b[?7h").as_bytes())
     }
 
     /// Bytes of the result, as they are.
     pub fn bytes(&self, bytes: &[u8]) -> std::io::Result<()> {
-        let mut out = std::io::stdout().lock();
+        let mut out = output().lock();
         out.write_all(bytes)?;
         out.flush()
     }
@@ -90,4 +127,9 @@ impl Printer {
         };
         self.tone(&format!("{state:<width$}"), tone)
     }
+}
+
+/// Everything but remarks goes there.
+fn output() -> Stdout {
+    std::io::stdout()
 }

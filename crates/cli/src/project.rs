@@ -64,6 +64,11 @@ impl Project {
         if let Some(status) = asked.await? {
             return Ok(status);
         }
+        self.recorded()
+    }
+
+    /// What is true without a daemon: told from the configuration and the records.
+    pub fn recorded(&self) -> Result<Status, Problem> {
         let config = self.config_or_empty()?;
         let living = if self.layout.exists() { runs::living(&self.layout) } else { Vec::new() };
         let mut services = runs::declared(&self.layout, &config);

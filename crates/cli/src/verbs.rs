@@ -41,8 +41,9 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
         }
         Verb::Ensure { names } => runtime()?.block_on(services::change(&project, printer, "ensure", &names)),
         Verb::Reload { names } => runtime()?.block_on(services::change(&project, printer, "reload", &names)),
-        Verb::Status { name, json } => {
-            runtime()?.block_on(status::status(&project, printer, name.as_deref(), json))
+        Verb::Status { name, watch, json } => {
+            let wish = status::Wish { name, is_watched: watch, is_json: json };
+            runtime()?.block_on(status::status(&project, printer, wish))
         }
         Verb::Instances { service, add, remove } => {
             runtime()?.block_on(instances::instances(&project, printer, &service, add, remove))

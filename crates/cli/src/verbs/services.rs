@@ -8,7 +8,7 @@ use soloist_daemon::{leftovers, runs};
 
 use crate::printer::Printer;
 use crate::project::{Project, who, with_daemon, with_living_daemon};
-use crate::verbs::status::next;
+use crate::verbs::status::{moment, next};
 
 /// Starts, restarts or ensures each; all are tried, the first problem's code is the exit code.
 pub async fn change(
@@ -105,7 +105,7 @@ pub fn one_line(status: &ServiceStatus) -> String {
     if status.state == "scheduled"
         && let Some(next) = next(status)
     {
-        line.push_str(&format!(", next run at {}", runs::short(next)));
+        line.push_str(&format!(", next run at {}", moment(status, next)));
     }
     if let Some(holder) = status.holder.as_ref().filter(|h| h.kind == "run") {
         line.push_str(&format!(" (held by `soloist run`, pid {})", holder.guard));

@@ -11,8 +11,8 @@ use soloist_api::error::{Code, Problem};
 use soloist_api::event::Event;
 use soloist_api::request::{Down, Up, UpAnswer};
 use soloist_api::status::ServiceStatus;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::interrupts::Interrupts;
 use crate::printer::Printer;
 use crate::project::{Project, take_down, who, with_daemon, with_living_daemon};
 use crate::verbs::services::{code_of, one_line};
@@ -232,29 +232,4 @@ fn is_done(latest: &BTreeMap<String, ServiceStatus>) -> bool {
     let waits_for_it = |s: &ServiceStatus| s.state == "starting" && s.run_id.is_none();
     let is_any_fallen = latest.values().any(has_fallen);
     latest.values().all(|s| s.is_settled() || has_fallen(s) || is_any_fallen && waits_for_it(s))
-}
-
-/// The signals by which a terminal, a person or a machine asks us to end.
-struct Interrupts {
-    int: Signal,
-    term: Signal,
-    hup: Signal,
-}
-
-impl Interrupts {
-    fn new() -> Result<Interrupts, Problem> {
-        Ok(Interrupts {
-            int: signal(SignalKind::interrupt())?,
-            term: signal(SignalKind::terminate())?,
-            hup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.int.recv() => {}
-            _ = self.term.recv() => {}
-            _ = self.hup.recv() => {}
-        }
-    }
 }

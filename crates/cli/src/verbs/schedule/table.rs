@@ -6,11 +6,9 @@ use soloist_api::schedule::{Named, Override, Schedules};
 use soloist_daemon::schedules;
 use soloist_daemon::why::local;
 
-use crate::printer::{Printer, Tone};
+use crate::printer::{Printer, Tone, WIDTH};
+use crate::text::{cut, wrap};
 use crate::verbs::status::{exit_word, until};
-
-/// The table is no wider.
-const WIDTH: usize = 80;
 
 /// Shows all of it.
 pub fn show(printer: &Printer, all: &Schedules) {
@@ -29,7 +27,9 @@ pub fn show(printer: &Printer, all: &Schedules) {
         faint(&format!("time zones: {}", all.zones));
     }
     for warning in &all.warnings {
-        printer.line(&printer.tone(&format!("warning: {warning}"), Tone::Bad));
+        for line in wrap(&format!("warning: {warning}"), printer.columns()) {
+            printer.line(&printer.tone(&line, Tone::Bad));
+        }
     }
 }
 
@@ -98,11 +98,4 @@ fn overridden(hours: &Override, zone: &TimeZone) -> String {
     let how = if hours.open { "open" } else { "closed" };
     let by = hours.who.as_ref().map_or(String::new(), |who| format!(", ordered by {who}"));
     format!("{} is {how}{begin} until {}{by}", hours.of, moment(hours.until))
-}
-
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }

@@ -16,36 +16,30 @@ const TWO: &str = "[services.steady]\ncommand = [\"sleep\", \"1000\"]\n\
      [services.frail]\ncommand = [\"/bin/sh\", \"-c\", \"until [ -e fall ]; do sleep 0.02; done; exit 3\"]\nrestart = \"no\"\n";
 
 /// A command on a terminal, ended with the test.
-struct On<'a> {
-    child: Child,
-    terminal: &'a Terminal,
-}
+struct Ended(Child);
 
-impl<'a> On<'a> {
+impl Ended {
     #[track_caller]
-    fn start(mut command: Command, terminal: &'a Terminal) -> On<'a> {
+    fn on(terminal: &Terminal, mut command: Command) -> Ended {
         terminal.dress(&mut command);
-        On { child: command.spawn().unwrap(), terminal }
+        Ended(command.spawn().unwrap())
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
     /// Its exit code.
     #[track_caller]
-    fn wait(&mut self) -> Option<i32> {
-        wait_until("it has ended", LIMIT, || {
-            self.child.try_wait().unwrap().ok_or_else(|| self.terminal.text())
-        })
-        .code()
+    fn wait(&mut self, terminal: &Terminal) -> Option<i32> {
+        wait_until("it has ended", LIMIT, || self.0.try_wait().unwrap().ok_or_else(|| terminal.text())).code()
     }
 }
 
-impl Drop for On<'_> {
+impl Drop for Ended {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -59,7 +53,7 @@ fn a_crash_is_seen_in_the_same_place_of_the_terminal() {
     let project = Project::new(TWO);
     project.soloist(&["up", "-d"]).expect(0);
     let terminal = Terminal::new(44, 12);
-    let mut watch = On::start(project.command(&["status", "--watch"]), &terminal);
+    let mut watch = Ended::on(&terminal, project.command(&["status", "--watch"]));
     let before = terminal.wait_until("both run", LIMIT, |text| row(text, "steady").contains("ready"));
     assert!(row(&before, "frail").contains("ready"), "{before}");
     project.write("fall", "");
@@ -70,7 +64,7 @@ fn a_crash_is_seen_in_the_same_place_of_the_terminal() {
     // A row too wide for it is cut, not wrapped.
     assert!(after.lines().find(|line| line.starts_with("NAME")).unwrap().ends_with('…'), "{after}");
     watch.signal(Signal::INT);
-    assert_eq!(watch.wait(), Some(0), "{}", terminal.text());
+    assert_eq!(watch.wait(&terminal), Some(0), "{}", terminal.text());
 }
 
 #[test]
@@ -118,4 +112,73 @@ fn a_watch_begins_before_the_daemon_and_tells_json_a_line_a_change() {
     watch.signal(Signal::TERM);
     assert_eq!(watch.wait(LIMIT).code(), 0);
     project.soloist(&["status", "nobody", "--watch"]).expect(4);
+}
+
+/// Raw or not, echoing or not.
+fn modes(terminal: &Terminal) -> String {
+    let modes = terminal.modes();
+    format!("{:?} {:?} {:?}", modes.input_modes, modes.output_modes, modes.local_modes)
+}
+
+#[test]
+fn top_shows_what_lives_stops_it_after_a_yes_and_gives_the_terminal_back() {
+    let project = Project::new(TWO);
+    project.soloist(&["up", "-d"]).expect(0);
+    let mut terminal = Terminal::new(80, 24);
+    let before = modes(&terminal);
+    let mut top = Ended::on(&terminal, project.command(&["top"]));
+    terminal.wait_until("both services", LIMIT, |text| {
+        row(text, "steady").contains("ready") && row(text, "frail").contains("ready")
+    });
+    assert!(terminal.is_alternate());
+    assert_ne!(modes(&terminal), before, "raw");
+    // Live: what others do is seen.
+    project.write("fall", "");
+    terminal.wait_until("the crash", LIMIT, |text| row(text, "frail").contains("failed"));
+    terminal.type_keys("/stead\r");
+    terminal.wait_until("only one", LIMIT, |text| row(text, "frail").is_empty());
+    terminal.type_keys("x");
+    terminal.wait_for("stop steady? y/n", LIMIT);
+    terminal.type_keys("n");
+    terminal.wait_until("no question", LIMIT, |text| !text.contains("y/n"));
+    assert_eq!(project.service("steady").state, "ready");
+    terminal.type_keys("xy");
+    terminal.wait_until("it stopped", LIMIT, |text| row(text, "steady").contains("stopped"));
+    assert_eq!(project.service("steady").state, "stopped");
+    terminal.type_keys("s");
+    terminal.wait_until("it runs again", LIMIT, |text| row(text, "steady").contains("ready"));
+    // A daemon that dies is told, and its successor obeyed.
+    daemon::kill(&project);
+    terminal.wait_for("the daemon came back", LIMIT);
+    terminal.type_keys("r");
+    let history = || project.soloist(&["history", "steady", "--json"]).stdout;
+    wait_until("it was restarted", LIMIT, || {
+        if history().matches("`soloist top`").count() > 2 { Ok(()) } else { Err(terminal.text()) }
+    });
+    terminal.type_keys("q");
+    assert_eq!(top.wait(&terminal), Some(0), "{}", terminal.text());
+    assert!(!terminal.is_alternate());
+    assert_eq!(modes(&terminal), before);
+}
+
+#[test]
+fn top_follows_the_log_of_the_chosen_one_and_ends_by_a_signal_as_by_a_key() {
+    let project = Project::new(
+        "[services.talker]\ncommand = [\"/bin/sh\", \"-c\", \"echo hello; until [ -e more ]; do sleep 0.02; done; echo goodbye; sleep 1000\"]\n",
+    );
+    project.soloist(&["up", "-d"]).expect(0);
+    let mut terminal = Terminal::new(60, 16);
+    let before = modes(&terminal);
+    let mut top = Ended::on(&terminal, project.command(&["top"]));
+    terminal.wait_until("it is ready", LIMIT, |text| row(text, "talker").contains("ready"));
+    terminal.type_keys("\r");
+    let text = terminal.wait_for("hello", LIMIT);
+    assert!(text.contains("log of talker") && !text.contains("goodbye"), "{text}");
+    project.write("more", "");
+    terminal.wait_for("goodbye", LIMIT);
+    top.signal(Signal::TERM);
+    assert_eq!(top.wait(&terminal), Some(0));
+    assert!(!terminal.is_alternate());
+    assert_eq!(modes(&terminal), before);
+    project.soloist(&["top"]).expect(2).says("needs a terminal");
 }

@@ -85,6 +85,9 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Watch and steer the services on the whole terminal
+    #[cfg(feature = "tui")]
+    Top,
     /// Show what a service wrote
     Logs {
         /// Which

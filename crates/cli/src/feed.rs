@@ -140,7 +140,7 @@ async fn as_it_happens(client: &Client, said: Option<String>, news: &Sender<News
         let told = match event {
             Event::Service(status) => News::One(status),
             Event::Resync => News::All(client.status().await?, None),
-            Event::History(_) => continue,
+            Event::History(_) | Event::Samples(_) => continue,
         };
         let _ = news.send(told).await;
     }
@@ -148,10 +148,11 @@ async fn as_it_happens(client: &Client, said: Option<String>, news: &Sender<News
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn service(name: &str, state: &str, revision: u64) -> ServiceStatus {
+    /// A service as the daemon tells it.
+    pub fn service(name: &str, state: &str, revision: u64) -> ServiceStatus {
         let text = serde_json::json!({
             "name": name, "kind": "service", "state": state, "wanted": "up", "ready": false, "restarts": 0, "ports": [],
             "revision": revision, "command": []
@@ -159,7 +160,8 @@ mod tests {
         serde_json::from_value(text).unwrap()
     }
 
-    fn all(is_daemon: bool, services: Vec<ServiceStatus>) -> News {
+    /// All there is, with or without a daemon.
+    pub fn all(is_daemon: bool, services: Vec<ServiceStatus>) -> News {
         let daemon = serde_json::json!({ "pid": 7, "since": "2026-11-22T14:00:00Z", "version": "0.1.0" });
         let daemon = is_daemon.then(|| serde_json::from_value(daemon).unwrap());
         News::All(Status { daemon, services }, None)

@@ -61,6 +61,12 @@ impl Printer {
         self.size().map_or_else(|| line.to_owned(), |(columns, _)| cut(line, columns))
     }
 
+    /// The whole terminal, for whoever draws on it.
+    #[cfg(feature = "tui")]
+    pub fn screen(&self) -> Stdout {
+        output()
+    }
+
     /// A line of the result.
     pub fn line(&self, text: &str) {
         let _ = writeln!(output().lock(), "{text}");
@@ -117,15 +123,21 @@ impl Printer {
         format!("\x1b[{code}m{word}\x1b[0m")
     }
 
-    /// The tone of a state.
+    /// A state in its tone.
     pub fn state(&self, state: &str, width: usize) -> String {
-        let tone = match state {
+        self.tone(&format!("{state:<width$}"), Tone::of(state))
+    }
+}
+
+impl Tone {
+    /// The tone of a state.
+    pub fn of(state: &str) -> Tone {
+        match state {
             "ready" | "running" | "scheduled" | "completed" => Tone::Good,
             "failed" | "conflict" | "unhealthy" => Tone::Bad,
             "stopped" => Tone::Faint,
             _ => Tone::Busy,
-        };
-        self.tone(&format!("{state:<width$}"), tone)
+        }
     }
 }
 

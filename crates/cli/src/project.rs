@@ -114,7 +114,8 @@ where
     .await
 }
 
-async fn again<T, F>(act: impl Fn() -> F) -> Result<T, Problem>
+/// Asks again for a while, when the daemon ended before it answered.
+pub async fn again<T, F>(act: impl Fn() -> F) -> Result<T, Problem>
 where
     F: Future<Output = Result<T, Problem>>,
 {

@@ -12,6 +12,8 @@ mod run;
 mod schedule;
 mod services;
 mod status;
+#[cfg(feature = "tui")]
+mod top;
 mod up;
 mod upgrade;
 mod wait;
@@ -45,6 +47,8 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
             let wish = status::Wish { name, is_watched: watch, is_json: json };
             runtime()?.block_on(status::status(&project, printer, wish))
         }
+        #[cfg(feature = "tui")]
+        Verb::Top => runtime()?.block_on(top::top(&project, printer)),
         Verb::Instances { service, add, remove } => {
             runtime()?.block_on(instances::instances(&project, printer, &service, add, remove))
         }

@@ -5,6 +5,7 @@ mod detail;
 mod table;
 mod watch;
 
+use jiff::Timestamp;
 use soloist_api::error::Problem;
 use soloist_api::status::{ExitStatus, ServiceStatus, Status};
 use soloist_daemon::why::local;
@@ -13,6 +14,9 @@ use soloist_daemon::{runs, schedules};
 use crate::printer::Printer;
 use crate::project::Project;
 use crate::verbs::services::code_of;
+
+#[cfg(feature = "tui")]
+pub use table::last;
 
 /// What is asked for.
 pub struct Wish {
@@ -64,14 +68,14 @@ fn text(printer: &Printer, wish: &Wish, status: &Status, notice: Option<&str>) -
 }
 
 /// The next run by its schedule, else when it goes on by itself.
-pub fn next(service: &ServiceStatus) -> Option<jiff::Timestamp> {
+pub fn next(service: &ServiceStatus) -> Option<Timestamp> {
     service.schedule.as_ref().and_then(|schedule| schedule.next).or(service.next)
 }
 
 /// A moment of a service as people think of it: in the local time of its schedule, else of this machine.
-pub fn moment(service: &ServiceStatus, at: jiff::Timestamp) -> String {
+pub fn moment(service: &ServiceStatus, at: Timestamp) -> String {
     let zone = service.schedule.as_ref().and_then(|schedule| schedule.zone.as_deref());
-    local(at, jiff::Timestamp::now(), &schedules::edit::zone(zone.unwrap_or_default()))
+    local(at, Timestamp::now(), &schedules::edit::zone(zone.unwrap_or_default()))
 }
 
 /// How a run ended, in a few letters.
@@ -84,13 +88,13 @@ pub fn exit_word(exit: ExitStatus) -> String {
 }
 
 /// How long ago that was.
-pub fn ago(at: jiff::Timestamp) -> String {
-    span(jiff::Timestamp::now().as_millisecond() - at.as_millisecond())
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
+    span(now.as_millisecond() - at.as_millisecond())
 }
 
 /// How long it is until then.
-pub fn until(at: jiff::Timestamp) -> String {
-    span(at.as_millisecond() - jiff::Timestamp::now().as_millisecond())
+pub fn until(at: Timestamp, now: Timestamp) -> String {
+    span(at.as_millisecond() - now.as_millisecond())
 }
 
 /// Two digits and a unit tell enough: `850ms`, `12s`, `3m`, `5h`, `12d`.

@@ -48,7 +48,7 @@ fn rows(printer: &Printer, all: &[Named]) {
     for one in all {
         let schedule = &one.schedule;
         let state = if schedule.paused { "paused" } else { &one.state };
-        let next = schedule.next.map_or_else(|| "-".to_owned(), until);
+        let next = schedule.next.map_or_else(|| "-".to_owned(), |at| until(at, Timestamp::now()));
         let row = format!(
             "{:<name$}  {:<when$}  {:<window$}  {}  {next:<6}  {}",
             one.name,

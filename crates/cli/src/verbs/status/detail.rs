@@ -24,7 +24,7 @@ pub fn lines(printer: &Printer, s: &ServiceStatus) -> Vec<String> {
     row("pid", &s.pid.map(|pid| pid.to_string()).unwrap_or_default());
     row(
         "since",
-        &s.since.map(|at| format!("{} ({} ago)", local(at, now, &here), ago(at))).unwrap_or_default(),
+        &s.since.map(|at| format!("{} ({} ago)", local(at, now, &here), ago(at, now))).unwrap_or_default(),
     );
     row("says", &says(s).unwrap_or_default());
     row("cause", s.cause.as_deref().unwrap_or_default());
@@ -33,10 +33,10 @@ pub fn lines(printer: &Printer, s: &ServiceStatus) -> Vec<String> {
     let urls: Vec<String> = s.ports.iter().map(|port| format!("http://localhost:{port}")).collect();
     row("ports", &urls.join(", "));
     row("last exit", &s.exit.map(exit_word).unwrap_or_default());
-    row("next", &next(s).map(|at| format!("{} (in {})", moment(s, at), until(at))).unwrap_or_default());
+    row("next", &next(s).map(|at| format!("{} (in {})", moment(s, at), until(at, now))).unwrap_or_default());
     if let Some(schedule) = &s.schedule {
         row("schedule", &schedule.triggers.join("; "));
-        schedules::words(schedule, Timestamp::now()).iter().for_each(|line| row("", line));
+        schedules::words(schedule, now).iter().for_each(|line| row("", line));
         row("warning", schedule.warning.as_deref().unwrap_or_default());
     }
     row("note", s.note.as_deref().unwrap_or_default());

@@ -68,6 +68,31 @@ fn a_crash_is_seen_in_the_same_place_of_the_terminal() {
 }
 
 #[test]
+fn an_instance_that_is_removed_leaves_the_table_and_no_line_is_too_long() {
+    let project = Project::new(
+        "[services.feed]\ninstances = [\"antica\", \"belobra\"]\ncommand = [\"sleep\", \"1000\"]\n\
+         [jobs.opening]\ncommand = [\"true\"]\nat = \"09:15\"\nwindow = \"NSE\"\n[windows.NSE]\ncalendar = \"ends\"\n\
+         [calendars.ends]\nfile = \"ends.toml\"\n",
+    );
+    let ends = "timezone = \"Asia/Kolkata\"\nvalid-through = \"2024-12-31\"\n\
+         regimes = [{ from = \"2024-01-01\", days = \"mon-fri\", regular = \"09:15-15:30\" }]\n[holidays]\n2024 = []\n";
+    project.write("ends.toml", ends);
+    project.soloist(&["up", "-d"]).expect(0);
+    let terminal = Terminal::new(80, 24);
+    let mut watch = Ended::on(&terminal, project.command(&["status", "--watch"]));
+    terminal.wait_until("both run", LIMIT, |text| row(text, "feed@belobra").contains("ready"));
+    project.soloist(&["instances", "feed", "--remove", "belobra"]).expect(0);
+    terminal.wait_until("it is gone", LIMIT, |text| row(text, "feed@belobra").is_empty());
+    watch.signal(Signal::INT);
+    assert_eq!(watch.wait(&terminal), Some(0));
+    for words in [&["status"][..], &["schedule", "ls"]] {
+        let said = project.soloist(words).expect(0).stdout;
+        assert!(said.contains("warning: calendar ends knows no day after"), "{said}");
+        assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+    }
+}
+
+#[test]
 fn a_daemon_that_dies_and_comes_back_is_told() {
     let project = Project::new(TWO);
     project.soloist(&["up", "-d"]).expect(0);

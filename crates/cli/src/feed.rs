@@ -13,6 +13,7 @@ use soloist_api::status::{ServiceStatus, Status};
 use soloist_daemon::serve;
 use soloist_daemon::why::local;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::timeout;
 
 use crate::project::Project;
 
@@ -136,15 +137,27 @@ pub async fn follow(project: &Project, news: Sender<News>) -> Infallible {
 async fn as_it_happens(client: &Client, said: Option<String>, news: &Sender<News>) -> Result<(), Problem> {
     let mut events = client.events().await?;
     let _ = news.send(News::All(client.status().await?, said)).await;
-    while let Some(event) = events.next().await {
-        let told = match event {
-            Event::Service(status) => News::One(status),
-            Event::Resync => News::All(client.status().await?, None),
-            Event::History(_) | Event::Samples(_) => continue,
+    let mut has_stopped = false;
+    loop {
+        // What stopped may be declared no more, and nothing tells that: it is looked at anew when it has become quiet.
+        let quiet = if has_stopped { LOOK_AGAIN } else { Duration::MAX };
+        let told = match timeout(quiet, events.next()).await {
+            Ok(None) => return Ok(()),
+            Err(_) => {
+                has_stopped = false;
+                News::All(client.status().await?, None)
+            }
+            Ok(Some(event)) => match event {
+                Event::Service(status) => {
+                    has_stopped |= status.state == "stopped";
+                    News::One(status)
+                }
+                Event::Resync => News::All(client.status().await?, None),
+                Event::History(_) | Event::Samples(_) => continue,
+            },
         };
         let _ = news.send(told).await;
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -9,11 +9,16 @@ use soloist_daemon::{runs, schedules};
 use super::table::says;
 use super::{ago, exit_word, moment, next, until};
 use crate::printer::Printer;
+use crate::text::wrap;
+
+/// Labels and the blanks behind them.
+const INDENT: usize = 11;
 
 /// Everything that is told of it, a line a fact.
 pub fn lines(printer: &Printer, s: &ServiceStatus) -> Vec<String> {
     let mut lines = vec![format!("{} ({})", s.name, s.kind)];
     let (now, here) = (Timestamp::now(), TimeZone::system());
+    let room = printer.columns().saturating_sub(INDENT);
     let mut row = |label: &str, text: &str| {
         if !text.is_empty() {
             // What others wrote may hold anything; a fact is one line.
@@ -37,16 +42,21 @@ pub fn lines(printer: &Printer, s: &ServiceStatus) -> Vec<String> {
     if let Some(schedule) = &s.schedule {
         row("schedule", &schedule.triggers.join("; "));
         schedules::words(schedule, now).iter().for_each(|line| row("", line));
-        row("warning", schedule.warning.as_deref().unwrap_or_default());
+        let warning = schedule.warning.as_deref().map_or_else(Vec::new, |text| wrap(text, room));
+        labelled("warning", &warning).for_each(|(label, line)| row(label, line));
     }
-    row("note", s.note.as_deref().unwrap_or_default());
+    let note = s.note.as_deref().map_or_else(Vec::new, |text| wrap(text, room));
+    labelled("note", &note).for_each(|(label, line)| row(label, line));
     row("command", &runs::command_line(&s.command));
     if let Some(holder) = &s.holder {
         row("holder", &format!("{} (guard pid {}, project {})", holder.kind, holder.guard, holder.project));
     }
     row("log", s.log.as_deref().unwrap_or_default());
-    for (label, line) in std::iter::once("last said").chain(std::iter::repeat("")).zip(&s.tail) {
-        row(label, line);
-    }
+    labelled("last said", &s.tail).for_each(|(label, line)| row(label, line));
     lines
+}
+
+/// Lines of one fact: only the first is labelled.
+fn labelled<'a>(label: &'a str, lines: &'a [String]) -> impl Iterator<Item = (&'a str, &'a String)> {
+    std::iter::once(label).chain(std::iter::repeat("")).zip(lines)
 }

@@ -155,6 +155,7 @@ fn top_shows_what_lives_stops_it_after_a_yes_and_gives_the_terminal_back() {
     terminal.wait_until("both services", LIMIT, |text| {
         row(text, "steady").contains("ready") && row(text, "frail").contains("ready")
     });
+    terminal.wait_until("what it uses", LIMIT, |text| row(text, "steady").contains("iB"));
     assert!(terminal.is_alternate());
     assert_ne!(modes(&terminal), before, "raw");
     // Live: what others do is seen.

@@ -1,6 +1,7 @@
 //! What is true of all services, and stays true: told by the daemon's events as they come. A daemon that goes away is
 //! looked for again; until then the records tell.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use jiff::tz::TimeZone;
 use soloist_api::client::Client;
 use soloist_api::error::{Code, Problem};
 use soloist_api::event::Event;
+use soloist_api::history::EventsQuery;
 use soloist_api::status::{ServiceStatus, Status};
+use soloist_api::watch::{Sample, Samples};
 use soloist_daemon::serve;
 use soloist_daemon::why::local;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -29,6 +32,8 @@ pub enum News {
     All(Status, Option<String>),
     /// One service changed.
     One(Box<ServiceStatus>),
+    /// What living services use.
+    Usage(Samples),
     /// The daemon ended.
     Gone,
     /// It cannot be told what is true.
@@ -51,6 +56,8 @@ pub enum Change {
 pub struct View {
     /// Daemon and services.
     pub status: Status,
+    /// What each that lives uses, by name; nothing where nobody asked for it.
+    pub usage: BTreeMap<String, Sample>,
     /// What there is to say beside: that the daemon went away, or came back.
     pub notice: Option<String>,
     gone: Option<Timestamp>,
@@ -59,7 +66,12 @@ pub struct View {
 impl View {
     /// With nothing in it yet.
     pub fn new() -> View {
-        View { status: Status { daemon: None, services: Vec::new() }, notice: None, gone: None }
+        View {
+            status: Status { daemon: None, services: Vec::new() },
+            usage: BTreeMap::new(),
+            notice: None,
+            gone: None,
+        }
     }
 
     /// Takes news in.
@@ -67,10 +79,15 @@ impl View {
         let notice = self.notice.clone();
         match news {
             News::One(status) => return self.take_one(*status),
+            News::Usage(samples) => {
+                let by_name = |sample: Sample| (sample.service.clone(), sample);
+                self.usage = samples.samples.into_iter().map(by_name).collect();
+            }
             News::Gone => {
                 self.gone = Some(now);
                 self.notice = Some(format!("the daemon went away at {}", clock(now, now)));
                 self.status.daemon = None;
+                self.usage.clear();
             }
             News::Faulty(problem) => self.notice = Some(problem.to_string()),
             News::All(status, said) => {
@@ -115,12 +132,12 @@ pub fn pipe() -> (Sender<News>, Receiver<News>) {
     channel(WAITING)
 }
 
-/// Tells news for ever. It is to be polled beside whatever takes them.
-pub async fn follow(project: &Project, news: Sender<News>) -> Infallible {
+/// Tells news for ever; what services use only if that is wanted, since the daemon has to look for it. It is to be polled beside whatever takes them.
+pub async fn follow(project: &Project, news: Sender<News>, wants_usage: bool) -> Infallible {
     loop {
         // What cannot be sent has no reader left: the whole feed is about to be dropped.
         let told = match serve::existing(&project.layout).await {
-            Ok(Some((client, said))) => match as_it_happens(&client, said, &news).await {
+            Ok(Some((client, said))) => match as_it_happens(&client, said, &news, wants_usage).await {
                 // It ended between two questions, as good as before them.
                 Ok(()) | Err(Problem { code: Code::Ending, .. }) => News::Gone,
                 Err(problem) => News::Faulty(problem),
@@ -134,8 +151,13 @@ pub async fn follow(project: &Project, news: Sender<News>) -> Infallible {
 }
 
 /// Until the daemon ends. Events first, so that none is missed.
-async fn as_it_happens(client: &Client, said: Option<String>, news: &Sender<News>) -> Result<(), Problem> {
-    let mut events = client.events().await?;
+async fn as_it_happens(
+    client: &Client,
+    said: Option<String>,
+    news: &Sender<News>,
+    wants_usage: bool,
+) -> Result<(), Problem> {
+    let mut events = client.watch(EventsQuery { history: false, samples: wants_usage }, None).await?;
     let _ = news.send(News::All(client.status().await?, said)).await;
     let mut has_stopped = false;
     loop {
@@ -153,7 +175,8 @@ async fn as_it_happens(client: &Client, said: Option<String>, news: &Sender<News
                     News::One(status)
                 }
                 Event::Resync => News::All(client.status().await?, None),
-                Event::History(_) | Event::Samples(_) => continue,
+                Event::Samples(samples) => News::Usage(samples),
+                Event::History(_) => continue,
             },
         };
         let _ = news.send(told).await;

@@ -134,7 +134,7 @@ fn tone(what: &str) -> Option<Tone> {
 }
 
 /// `512 KiB`, `12.3 MiB`, `1.5 GiB`.
-fn size(kib: u64) -> String {
+pub fn size(kib: u64) -> String {
     match kib {
         0..1_024 => format!("{kib} KiB"),
         1_024..1_048_576 => format!("{:.1} MiB", kib as f64 / 1_024.0),

@@ -45,7 +45,7 @@ pub async fn top(project: &Project, printer: &Printer) -> Result<i32, Problem> {
     let mut interrupts = Interrupts::new()?;
     let mut screen = Screen::take(*printer)?;
     let (sender, mut news) = pipe();
-    let mut feed = pin!(follow(project, sender));
+    let mut feed = pin!(follow(project, sender, true));
     let (told, mut answers) = unbounded_channel();
     let (mut typed, mut looks) = (typed(), tokio::time::interval(LOOK_AGAIN));
     let (mut model, mut tail, mut left) = (Model::new(), Tail::default(), 0);

@@ -23,7 +23,7 @@ pub async fn watch(project: &Project, printer: &Printer, wish: &Wish) -> Result<
     let mut resized = signal(SignalKind::window_change())?;
     let mut ticks = tokio::time::interval(TICK);
     let (sender, mut news) = pipe();
-    let mut feed = pin!(follow(project, sender));
+    let mut feed = pin!(follow(project, sender, false));
     let (mut view, mut shown) = (View::new(), Shown::default());
     loop {
         let has_changed = tokio::select! {

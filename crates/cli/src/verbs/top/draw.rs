@@ -6,12 +6,14 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph, Row, Table, TableState};
+use soloist_api::status::ServiceStatus;
 
 use super::keys::KEYS;
 use super::model::{Mode, Model};
 use super::tail::Tail;
 use crate::printer::Tone;
 use crate::text::wrap;
+use crate::verbs::history::size;
 use crate::verbs::status::{ago, last};
 
 const HINTS: &str = "s start  x stop  r restart  n run  p pause  ⏎ log  / filter  ? help  q quit";
@@ -66,50 +68,55 @@ fn foot(model: &Model, width: usize) -> Vec<String> {
 }
 
 /// A column: its name, its width, and whether numbers stand in it.
-struct Column {
-    name: &'static str,
-    width: u16,
-    is_number: bool,
-}
+type Column = (&'static str, u16, bool);
 
 /// All but the name, the most important first.
-const COLUMNS: [Column; 6] = [
-    Column { name: "STATE", width: 9, is_number: false },
-    Column { name: "FOR", width: 5, is_number: true },
-    Column { name: "PID", width: 7, is_number: true },
-    Column { name: "PORT", width: 5, is_number: true },
-    Column { name: "RESTARTS", width: 8, is_number: true },
-    Column { name: "NEXT OR LAST", width: 15, is_number: false },
+const COLUMNS: [Column; 8] = [
+    ("STATE", 9, false),
+    ("FOR", 5, true),
+    ("PID", 7, true),
+    ("PORT", 5, true),
+    ("CPU%", 5, true),
+    ("MEMORY", 9, true),
+    ("NEXT OR LAST", 13, false),
+    ("RESTARTS", 8, true),
 ];
+/// Those that only a daemon which tells them fills.
+const USAGE: std::ops::RangeInclusive<usize> = 4..=5;
 
 fn services(model: &Model, now: Timestamp, area: Rect, frame: &mut Frame<'_>) {
     let services = model.services();
     let longest = services.iter().map(|service| service.name.chars().count()).max().unwrap_or(0);
     let name = u16::try_from(longest.clamp(4, 30)).unwrap_or(4).min(area.width);
     let mut left = area.width - name;
-    let has_room = |column: &&Column| {
-        let rest = left.checked_sub(column.width + 2);
-        left = rest.unwrap_or(0);
+    let has_usage = !model.view.usage.is_empty();
+    let mut columns: Vec<(usize, Column)> = COLUMNS.into_iter().enumerate().collect();
+    columns.retain(|(at, (_, width, _))| {
+        let rest = left.checked_sub(width + 2).filter(|_| has_usage || !USAGE.contains(at));
+        left = rest.unwrap_or(left);
         rest.is_some()
-    };
-    let columns: Vec<&Column> = COLUMNS.iter().take_while(has_room).collect();
-    let head = columns.iter().map(|column| padded(column.name, column));
+    });
+    let head = columns.iter().map(|(_, column)| padded(column.0, *column));
     let head = Row::new(std::iter::once("NAME".to_owned()).chain(head)).style(of(Tone::Faint));
+    let none = || "-".to_owned();
+    let usage = |service: &ServiceStatus| model.view.usage.get(&service.name);
     let rows = services.iter().map(|service| {
         let cells = [
             service.state.clone(),
-            service.since.map_or_else(|| "-".to_owned(), |since| ago(since, now)),
-            service.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
-            service.ports.first().map_or_else(|| "-".to_owned(), u16::to_string),
-            service.restarts.to_string(),
+            service.since.map_or_else(none, |since| ago(since, now)),
+            service.pid.map_or_else(none, |pid| pid.to_string()),
+            service.ports.first().map_or_else(none, u16::to_string),
+            usage(service).and_then(|usage| usage.cpu_percent).map_or_else(none, |cpu| format!("{cpu:.0}")),
+            usage(service).map_or_else(none, |usage| size(usage.rss_kib)),
             last(service, now),
+            service.restarts.to_string(),
         ];
-        let cells = cells.iter().zip(&columns).map(|(cell, column)| padded(cell, column));
+        let cells = columns.iter().map(|(at, column)| padded(&cells[*at], *column));
         let row = std::iter::once(service.name.clone()).chain(cells).map(Text::raw);
         let tone = of(Tone::of(&service.state));
         Row::new(row.enumerate().map(|(at, cell)| if at == 1 { cell.style(tone) } else { cell }))
     });
-    let widths = std::iter::once(name).chain(columns.iter().map(|column| column.width));
+    let widths = std::iter::once(name).chain(columns.iter().map(|(_, (_, width, _))| *width));
     let table = Table::new(rows, widths.map(Constraint::Length).collect::<Vec<_>>())
         .header(head)
         .column_spacing(2)
@@ -123,9 +130,9 @@ fn services(model: &Model, now: Timestamp, area: Rect, frame: &mut Frame<'_>) {
     }
 }
 
-fn padded(text: &str, column: &Column) -> String {
-    let width = usize::from(column.width);
-    if column.is_number { format!("{text:>width$}") } else { text.to_owned() }
+fn padded(text: &str, (_, width, is_number): Column) -> String {
+    let width = usize::from(width);
+    if is_number { format!("{text:>width$}") } else { text.to_owned() }
 }
 
 /// The end of the log, as much as there is room for.
@@ -173,6 +180,7 @@ fn of(tone: Tone) -> Style {
 mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
+    use soloist_api::watch::{Sample, Samples};
 
     use super::super::model::Action;
     use super::*;
@@ -187,13 +195,15 @@ mod tests {
     fn model() -> Model {
         let mut api = service("api", "ready", 1);
         (api.pid, api.ports, api.since) = (Some(4242), vec![9000], "2026-11-22T14:02:30Z".parse().ok());
-        let mut worker = service("background_scanner", "failed", 1);
+        let mut worker = service("scanner", "failed", 1);
         worker.restarts = 10;
         worker.exit = Some(soloist_api::status::ExitStatus { code: Some(3), signal: None });
         let mut scan = service("scan", "scheduled", 1);
         scan.next = "2026-11-22T14:05:06Z".parse().ok();
         let mut model = Model::new();
         model.take(all(true, vec![api, worker, scan]), now());
+        let sample = Sample { service: "api".to_owned(), cpu_percent: Some(12.6), rss_kib: 49_664 };
+        model.take(News::Usage(Samples { at: now(), samples: vec![sample] }), now());
         model
     }
 
@@ -217,10 +227,10 @@ mod tests {
         let seen = drawn(&model(), &Tail::default(), 80, 24);
         let expected = [
             "soloist  2 of 3 well  daemon pid 7, up 5m",
-            "NAME                STATE        FOR      PID   PORT  RESTARTS  NEXT OR LAST",
-            "api                 ready         2m     4242   9000         0",
-            "background_scanner  failed         -        -      -        10  exit 3",
-            "scan                scheduled      -        -      -         0  next in 6s",
+            "NAME     STATE        FOR      PID   PORT   CPU%     MEMORY  NEXT OR LAST",
+            "api      ready         2m     4242   9000     13   48.5 MiB",
+            "scanner  failed         -        -      -      -          -  exit 3",
+            "scan     scheduled      -        -      -      -          -  next in 6s",
         ];
         assert_eq!(seen[..5], expected);
         assert!(seen[5..23].iter().all(String::is_empty), "{seen:#?}");
@@ -231,10 +241,10 @@ mod tests {
     fn forty_columns_leave_out_what_matters_less() {
         let expected = [
             "soloist  2 of 3 well  daemon pid 7, up 5",
-            "NAME                STATE        FOR",
-            "api                 ready         2m",
-            "background_scanner  failed         -",
-            "scan                scheduled      -",
+            "NAME     STATE        FOR      PID",
+            "api      ready         2m     4242",
+            "scanner  failed         -        -",
+            "scan     scheduled      -        -",
         ];
         assert_eq!(drawn(&model(), &Tail::default(), 40, 10)[..5], expected);
     }

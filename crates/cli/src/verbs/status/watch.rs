@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use soloist_api::error::Problem;
-use soloist_api::status::Status;
+use soloist_api::status::{ServiceStatus, Status};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Wish, text};
@@ -40,7 +40,10 @@ pub async fn watch(project: &Project, printer: &Printer, wish: &Wish) -> Result<
             _ = resized.recv() => printer.is_terminal() && shown.is_any,
             () = interrupts.next() => return Ok(0),
         };
-        if has_changed && shown.show(printer, wish, &view).is_err() {
+        if has_changed
+            && shown.is_otherwise(printer, wish, &view)
+            && shown.show(printer, wish, &view).is_err()
+        {
             return Ok(0);
         }
     }
@@ -59,10 +62,22 @@ fn is_of(wish: &Wish, change: &Change) -> bool {
 #[derive(Default)]
 struct Shown {
     is_any: bool,
+    /// The one that is asked for, and what was said beside.
+    one: Option<(ServiceStatus, Option<String>)>,
     lines: usize,
 }
 
 impl Shown {
+    /// Whether it is to be shown again: all of it was looked at anew, which may be no news of the one that is asked for.
+    fn is_otherwise(&mut self, printer: &Printer, wish: &Wish, view: &View) -> bool {
+        let is_asked = |service: &&ServiceStatus| wish.name.as_ref() == Some(&service.name);
+        let found = view.status.services.iter().find(is_asked);
+        let one = found.map(|found| (ServiceStatus { revision: 0, ..found.clone() }, view.notice.clone()));
+        let is_same = one.is_some() && self.one == one;
+        self.one = one;
+        !is_same || printer.is_terminal()
+    }
+
     fn show(&mut self, printer: &Printer, wish: &Wish, view: &View) -> std::io::Result<()> {
         let is_first = !std::mem::replace(&mut self.is_any, true);
         if wish.is_json {

@@ -59,6 +59,28 @@ pub struct Schedules {
     pub overrides: Vec<Override>,
     /// What there is to warn of: calendars that end soon.
     pub warnings: Vec<String>,
+    /// The hours of their windows around now; only a daemon tells them.
+    pub hours: Vec<Hours>,
+}
+
+/// The hours of one window, from a day ago to two days ahead.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hours {
+    /// Its name.
+    pub window: String,
+    /// Its sessions, in order, with all that is ordered in them.
+    pub sessions: Vec<Session>,
+}
+
+/// One stretch in which a window is open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Session {
+    /// From then on.
+    pub open: Timestamp,
+    /// Up to, not including, then; none: as far as one can see, it stays open.
+    pub close: Option<Timestamp>,
 }
 
 /// One of them.

@@ -8,6 +8,7 @@ mod events;
 mod feed;
 mod logs;
 mod looks;
+mod page;
 pub mod past;
 mod replay;
 mod samples;
@@ -74,6 +75,7 @@ fn routes(inbox: Inbox, past: Past, over: watch::Receiver<()>) -> Router {
         .merge(logs::routes(past.clone(), over))
         .merge(looks::routes(past.clone()))
         .merge(past::routes(past))
+        .merge(page::routes())
         .fallback(|| async { refuse(&Problem::new(Code::NoSuchPath, "no such path; see /api/v1/services")) })
         .method_not_allowed_fallback(|| async {
             refuse(&Problem::new(Code::WrongMethod, "no such method here"))

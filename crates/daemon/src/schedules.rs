@@ -7,15 +7,15 @@ pub mod edit;
 mod tests;
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use soloist_api::schedule::{Answer, Named, Override, ScheduleStatus, Schedules, Upcoming};
+use soloist_api::schedule::{Answer, Hours, Named, Override, ScheduleStatus, Schedules, Session, Upcoming};
 use soloist_api::status::ServiceStatus;
 use soloist_core::schedule::civil::{Clock, Moment};
 use soloist_core::schedule::due::{Course, Mark};
-use soloist_core::schedule::window::{Beyond, Rule, WARN_DAYS, Window};
+use soloist_core::schedule::window::{Beyond, Rule, Stand, WARN_DAYS, Window};
 use soloist_core::schedule::{Schedule, Trigger};
 use soloist_core::state::Outlook;
 use soloist_core::time::Time;
@@ -65,7 +65,43 @@ pub fn of(services: Vec<ServiceStatus>, changes: &Changes, now: Moment) -> Sched
     };
     let schedules: Vec<Named> = services.into_iter().filter_map(named).collect();
     let warnings = warnings(schedules.iter().map(|one| &one.schedule));
-    Schedules { schedules, zones: zones::source(), overrides: overrides(changes, now), warnings }
+    let overrides = overrides(changes, now);
+    Schedules { schedules, zones: zones::source(), overrides, warnings, hours: Vec::new() }
+}
+
+/// A day.
+const DAY_MS: i64 = 86_400_000;
+
+/// A window that changes more often in these three days is not told further.
+const MOST_SESSIONS: usize = 64;
+
+/// The hours of each window that these keep, from a day ago to two days ahead.
+pub fn hours<'a>(declared: impl IntoIterator<Item = &'a Declared>, now: Moment) -> Vec<Hours> {
+    let mut all: BTreeMap<&str, Vec<Session>> = BTreeMap::new();
+    for one in declared {
+        let name = one.rota.as_ref().and_then(|rota| rota.window.as_deref());
+        let window = one.plan.schedule.as_ref().and_then(|schedule| schedule.window.as_ref());
+        if let (Some(name), Some(window)) = (name, window) {
+            all.entry(name).or_insert_with(|| sessions(window, now));
+        }
+    }
+    all.into_iter().map(|(name, sessions)| Hours { window: name.to_owned(), sessions }).collect()
+}
+
+fn sessions(window: &Window, now: Moment) -> Vec<Session> {
+    let (mut at, end) = (Moment(now.0 - DAY_MS), Moment(now.0 + 2 * DAY_MS));
+    let mut found = Vec::new();
+    while at < end && found.len() < MOST_SESSIONS {
+        let stand = window.at(at);
+        if let Stand::Open { since, until } = stand
+            && let Some(open) = timestamp(since)
+        {
+            found.push(Session { open, close: until.and_then(timestamp) });
+        }
+        let Some(next) = stand.until() else { break };
+        at = next;
+    }
+    found
 }
 
 /// Overrides in force or to come.

@@ -16,7 +16,9 @@ use crate::schedules::{self, Asked};
 impl Driver {
     pub(super) fn schedules(&self) -> Result<Schedules, Problem> {
         let changes = changes::read(&self.layout).map_err(|e| changes::bad(&e))?;
-        Ok(schedules::of(self.status_of_all().services, &changes, schedules::now()))
+        let now = schedules::now();
+        let hours = schedules::hours(self.services.iter().map(|service| &service.declared), now);
+        Ok(Schedules { hours, ..schedules::of(self.status_of_all().services, &changes, now) })
     }
 
     pub(super) fn schedule(&self, name: &str) -> Result<Named, Problem> {

@@ -269,3 +269,18 @@ fn a_calendar_that_ends_within_sixty_days_is_warned_of_once() {
     let one = ScheduleStatus { warning: Some(said.clone()), ..ScheduleStatus::default() };
     assert_eq!(warnings([&one, &ScheduleStatus::default(), &one]), [said]);
 }
+
+#[test]
+fn the_hours_around_now_are_told_once_a_window_with_what_is_ordered_in_them() {
+    let stage = Stage::new();
+    stage.order("market", false, Some(1), Some(2)).unwrap();
+    let told = hours(&changes::config(&stage.layout).unwrap().declared, NOON);
+    assert_eq!(told.iter().map(|one| one.window.as_str()).collect::<Vec<_>>(), ["market"]);
+    let minutes = |at: Timestamp| (at.as_millisecond() - NOON.0) / 60_000;
+    let sessions = told[0].sessions.iter();
+    let seen: Vec<_> = sessions.map(|one| (minutes(one.open), one.close.map(minutes))).collect();
+    let day = |days: i64, from: i64, to: i64| (days * 1440 + from, Some(days * 1440 + to));
+    // 09:15 is 165 minutes before noon, 15:30 is 210 after it; for an hour of today it is closed by order.
+    let today = [day(0, -165, 60), day(0, 120, 210)];
+    assert_eq!(seen, [day(-1, -165, 210), today[0], today[1], day(1, -165, 210), day(2, -165, 210)]);
+}

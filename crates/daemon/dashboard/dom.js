@@ -1,0 +1,48 @@
+// Elements from data. Text only ever becomes a text node, so nothing that a service says can become markup.
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+/** An element; `on` holds listeners, `style` properties (set one by one, which the policy allows), the rest attributes. */
+export function el(tag, props = {}, ...children) {
+  return fill(document.createElement(tag), props, children);
+}
+
+export function svg(tag, props = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), props, children);
+}
+
+function fill(node, { on = {}, style = {}, ...attributes }, children) {
+  for (const [kind, listener] of Object.entries(on)) node.addEventListener(kind, listener);
+  for (const [name, value] of Object.entries(style)) node.style.setProperty(name, value);
+  for (const [name, value] of Object.entries(attributes)) attribute(node, name, value);
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+/** `true` is there, `false` and nothing is absent. */
+export function attribute(node, name, value) {
+  if (value === null || value === undefined || value === false) node.removeAttribute(name);
+  else node.setAttribute(name, value === true ? '' : String(value));
+}
+
+/** Sets text only where it differs: what a screen reader or a selection holds stays. */
+export function text(node, words) {
+  const said = words === null || words === undefined ? '' : String(words);
+  if (node.textContent !== said) node.textContent = said;
+}
+
+/** A function that is called once for many calls in a row, `ms` after the first of them. */
+export function soon(ms, act) {
+  let timer = null;
+  const later = () => {
+    timer ??= setTimeout(() => {
+      timer = null;
+      act();
+    }, ms);
+  };
+  later.cancel = () => {
+    clearTimeout(timer);
+    timer = null;
+  };
+  return later;
+}

@@ -1,0 +1,75 @@
+// Ports: who should be on each, and who is. Strangers are marked.
+
+import { el, soon } from '../dom.js';
+import { get, path } from '../net.js';
+import { known } from '../store.js';
+import { portLink } from './overview.js';
+
+/** Class of a listener → tone and words. */
+const CLASSES = {
+  ours: ['good', 'ours'],
+  leftover: ['bad', 'left over from an earlier run'],
+  'other-project': ['warn', 'another project'],
+  unit: ['warn', 'a system service'],
+  container: ['warn', 'a container'],
+  stranger: ['bad', 'a stranger'],
+  'other-user': ['bad', 'another user'],
+};
+
+export function ports() {
+  const body = el('tbody');
+  const note = el('p', { class: 'empty', hidden: true });
+  const table = el('table', { 'aria-label': 'Ports' },
+    el('thead', {}, el('tr', {}, ['Port', 'Declared by', 'Who listens', 'Where', 'Processes'].map((head) => el('th', { scope: 'col' }, head)))), body);
+  const node = el('section', {},
+    el('div', { class: 'bar' }, el('h1', {}, 'Ports'), el('button', { type: 'button', on: { click: () => ask() } }, 'Look again')),
+    note, el('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': 'Ports' }, table));
+
+  const links = (names) => names.flatMap((name, at) => [at ? ', ' : '', el('a', { href: `#/service/${path(name)}` }, name)]);
+
+  function rowOf({ port, declared, listeners }) {
+    const who = listeners.map((one) => {
+      const [tone, words] = CLASSES[one.class] ?? ['warn', one.class];
+      const isMeant = one.class !== 'ours' || declared.length === 0 || declared.includes(one.service);
+      const badge = el('span', { class: 'badge', 'data-tone': isMeant ? tone : 'bad' }, one.service && one.class === 'ours' ? one.service : words);
+      return el('div', {}, badge, ' ', el('span', { class: 'quiet' }, one.text));
+    });
+    return el('tr', {}, el('td', {}, portLink(port)), el('td', {}, links(declared)),
+      el('td', {}, who.length ? who : el('span', { class: 'quiet' }, 'nobody')),
+      el('td', {}, listeners.map((one) => el('div', {}, one.address))),
+      el('td', {}, listeners.map((one) => el('div', {}, one.pids.join(', ') || 'hidden'))));
+  }
+
+  /** What the statuses tell, for a daemon that does not tell of ports. */
+  function declaredOnly() {
+    const by = new Map();
+    for (const service of known.services.values()) for (const port of service.ports) by.set(port, [...(by.get(port) ?? []), service.name]);
+    return [...by].sort(([a], [b]) => a - b).map(([port, declared]) => el('tr', {},
+      el('td', {}, portLink(port)), el('td', {}, links(declared)), el('td', {}, ''), el('td', {}, ''), el('td', {}, '')));
+  }
+
+  async function ask() {
+    note.hidden = true;
+    try {
+      const told = await get('/api/v1/ports');
+      body.replaceChildren(...told.ports.map(rowOf));
+      if (!told.ports.length) note.textContent = 'No port is declared, and no service listens on one.';
+      note.hidden = told.ports.length > 0;
+    } catch (error) {
+      note.hidden = false;
+      note.textContent = error.isAbsent ? 'This daemon does not tell who listens; `soloist who PORT` does. These are declared.' : error.message;
+      body.replaceChildren(...declaredOnly());
+    }
+  }
+
+  // A service that comes or goes takes or leaves its ports: then, and only then, it is asked for anew.
+  const askSoon = soon(500, ask);
+  ask();
+  return {
+    node,
+    update(kinds) {
+      if (kinds.has('services')) askSoon();
+    },
+    end: () => askSoon.cancel(),
+  };
+}

@@ -411,10 +411,10 @@ fn restarts(project: &Project, count: usize) -> Vec<Duration> {
             let [one] = before[..] else { panic!("{before:?}") };
             let began = Instant::now();
             assert!(one.kill());
-            while !project.beacon().living().iter().any(|other| *other != one) {
-                assert!(began.elapsed() < LIMIT, "{}", project.diary());
-                std::thread::sleep(Duration::from_micros(500));
-            }
+            wait_until("another one lives", LIMIT, || match project.beacon().living() {
+                living if living.iter().any(|other| *other != one) => Ok(()),
+                living => Err(format!("{living:?}")),
+            });
             began.elapsed()
         })
         .collect();

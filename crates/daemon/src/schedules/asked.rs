@@ -225,7 +225,7 @@ mod tests {
             (Overlap::Skip, "nothing was started"),
             (Overlap::Queue, "this run begins when that is over"),
             (Overlap::Replace, "it is ended, and this run begins then"),
-            (Overlap::Allow, "nothing was started: 1 runs are at work, the most it may"),
+            (Overlap::Allow, "nothing was started: the run before is still at work"),
         ] {
             let mut stage = Stage::new(Schedule { overlap, ..hourly() });
             stage.run();

@@ -95,9 +95,7 @@ pub fn stop(place: &Place) -> Result<(), Problem> {
     if !is_left {
         return Ok(());
     }
-    if let Some(guard) = record.guard.pin() {
-        guard.wait(GUARD_END_LIMIT)?;
-    }
+    has_ended(&record);
     leftovers::end_abandoned(place)
 }
 
@@ -121,7 +119,8 @@ fn ask_to_stop(place: &Place, record: &Record) -> Result<(), Problem> {
                     stuck = Some(stuck_words(&processes));
                 }
             }
-            Err(_) if !record.is_guarded() => return Ok(()),
+            // A guard that is killed lets go of its links before it can be seen to be gone.
+            Err(_) if has_ended(record) => return Ok(()),
             Err(_) => {
                 let why =
                     stuck.unwrap_or_else(|| format!("its guard (pid {}) does not answer", record.guard.pid));
@@ -129,6 +128,11 @@ fn ask_to_stop(place: &Place, record: &Record) -> Result<(), Problem> {
             }
         }
     }
+}
+
+/// Whether the guard of a run is gone, or is in this moment.
+fn has_ended(record: &Record) -> bool {
+    record.guard.pin().is_none_or(|guard| guard.wait(GUARD_END_LIMIT).unwrap_or(false))
 }
 
 /// What is told of a run that was stopped.

@@ -14,6 +14,8 @@ await play(async ({ page, base }) => {
     await page.emulateMedia({ colorScheme: theme });
     await page.goto(`${base}/#/${view}`);
     await page.locator('.badge').first().waitFor();
+    // A view that says why asks for it first.
+    await page.waitForFunction(() => document.querySelector('.why')?.textContent !== '');
     const picture = await page.screenshot({ path: join(folder, `${name}.png`) });
     must(picture.length < 200_000, `${name}.png has ${picture.length} bytes`);
   };

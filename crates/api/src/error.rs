@@ -9,6 +9,7 @@ use crate::status::HolderStatus;
 
 /// What went wrong, in a word that stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
     /// Anything that has no word of its own.
@@ -134,6 +135,7 @@ impl fmt::Display for Code {
 
 /// An error as it travels: the code for programs, the detail and the hint for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// The stable word.
     pub code: Code,

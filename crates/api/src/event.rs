@@ -11,6 +11,7 @@ use crate::watch::Samples;
 /// What a reader of `/api/v1/events` gets. Each but the samples has an id, from which a reader that comes again can go
 /// on (`Last-Event-ID`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// An instance changed.

@@ -8,6 +8,7 @@ use crate::watch::flag;
 
 /// Lines of the history, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct History {
     /// The lines.
     pub entries: Vec<Entry>,
@@ -15,6 +16,7 @@ pub struct History {
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Entry {
     /// Grows from line to line; of an event 0 as long as the line could not be written.
     pub id: i64,
@@ -49,6 +51,7 @@ pub struct Entry {
 
 /// Which lines of the history: the query of `GET /api/v1/history`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct HistoryQuery {
     /// Only of this instance, or of all instances of this service.
@@ -63,6 +66,7 @@ pub struct HistoryQuery {
 
 /// What a reader of events wants: the query of `GET /api/v1/events`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct EventsQuery {
     /// Also the lines of the history.
@@ -81,6 +85,7 @@ impl Default for EventsQuery {
 
 /// The answer of `why`: a paragraph for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Why {
     /// About which instance.
     pub service: String,

@@ -4,6 +4,7 @@
 pub mod client;
 pub mod error;
 pub mod event;
+pub mod health;
 pub mod history;
 pub mod request;
 pub mod schedule;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The body of `POST /api/v1/services/{name}/{start,stop,restart,ensure}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Change {
     /// Who asks, in words: shown as the cause.
@@ -14,6 +15,7 @@ pub struct Change {
 
 /// The body of `POST /api/v1/up`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Up {
     /// These; none: all services and scheduled jobs.
@@ -24,6 +26,7 @@ pub struct Up {
 
 /// The answer to it: what it set in motion. Events tell how it goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpAnswer {
     /// Started by this request.
     pub started: Vec<String>,
@@ -40,6 +43,7 @@ pub struct UpAnswer {
 /// The body of `POST /api/v1/services/{name}/instances`: the keys of a keyed service change, and stay so. The answer
 /// is that of `up`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Instances {
     /// Keys to have an instance each, which is started.
@@ -52,6 +56,7 @@ pub struct Instances {
 
 /// The body of `POST /api/v1/upgrade`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Upgrade {
     /// The absolute path of the new binary; none: what lies now where the daemon's own binary lay.
@@ -60,6 +65,7 @@ pub struct Upgrade {
 
 /// The answer to it: the daemon becomes the new binary now. Its status tells when it has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpgradeAnswer {
     /// What it becomes.
     pub binary: String,
@@ -69,6 +75,7 @@ pub struct UpgradeAnswer {
 
 /// The body of `POST /api/v1/down`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Down {
     /// Only these, and the daemon only if nothing else is up then; none: all.
@@ -79,6 +86,7 @@ pub struct Down {
 
 /// The answer to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DownAnswer {
     /// Verified stopped: tree empty, claim free.
     pub stopped: Vec<String>,

@@ -8,6 +8,7 @@ use crate::status::ExitStatus;
 
 /// How an instance stands with its schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ScheduleStatus {
     /// What triggers it, in the words of soloist.toml: `every 6s`, `cron */5 9-15 * * mon-fri`, `at 09:15, 15:31`.
@@ -37,6 +38,7 @@ pub struct ScheduleStatus {
 
 /// What a worker that lives on answered to a turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Answer {
     /// The turn.
@@ -49,6 +51,7 @@ pub struct Answer {
 
 /// The answer of `schedule ls --json` and of `GET /api/v1/schedules`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Schedules {
     /// All instances that have a schedule.
@@ -65,6 +68,7 @@ pub struct Schedules {
 
 /// The hours of one window, from a day ago to two days ahead.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Hours {
     /// Its name.
@@ -75,6 +79,7 @@ pub struct Hours {
 
 /// One stretch in which a window is open.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Session {
     /// From then on.
@@ -85,6 +90,7 @@ pub struct Session {
 
 /// One of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Named {
     /// The instance.
@@ -118,6 +124,7 @@ pub struct Upcoming {
 
 /// The body of `PATCH /api/v1/schedules/{name}`: what is given changes, and stays so until it is reset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Edit {
     /// As in soloist.toml: `10s`.
@@ -132,6 +139,7 @@ pub struct Edit {
 
 /// The answer to it, and to `run`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Done {
     /// What was done, in words: one line.
@@ -143,9 +151,11 @@ pub struct Done {
 /// A window or calendar that is open or closed for a time, whatever its rule says: the body of
 /// `POST /api/v1/overrides`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Override {
     /// The name of a window, or of a calendar and so of all windows that go by it.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub of: String,
     /// Open, else closed.
     pub open: bool,
@@ -159,9 +169,11 @@ pub struct Override {
 
 /// The query of `DELETE /api/v1/overrides`: all overrides of this window or calendar are taken back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct Clear {
     /// As in [`Override::of`].
+    #[cfg_attr(feature = "openapi", param(required = true))]
     pub of: String,
     /// Who asks, in words.
     pub who: Option<String>,
@@ -169,6 +181,7 @@ pub struct Clear {
 
 /// The answer to an override, and to its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Overridden {
     /// What was done, in words: one line.

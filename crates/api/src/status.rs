@@ -8,6 +8,7 @@ use crate::schedule::ScheduleStatus;
 
 /// All there is to tell of a project.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Status {
     /// The project's daemon, if it lives.
     pub daemon: Option<DaemonStatus>,
@@ -17,6 +18,7 @@ pub struct Status {
 
 /// The project's daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DaemonStatus {
     /// Its process id.
     pub pid: u32,
@@ -43,6 +45,7 @@ pub const LAST_LINES: usize = 10;
 
 /// One instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceStatus {
     /// Its name.
     pub name: String,
@@ -98,6 +101,7 @@ pub struct ServiceStatus {
 
 /// What a service says of itself: `STATUS=`, `X_SOLOIST_STATE=` and `X_SOLOIST_PROGRESS=` of its notify socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Said {
     /// One line.
@@ -110,6 +114,7 @@ pub struct Said {
 
 /// How a run ended: one of both is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExitStatus {
     /// It called exit with this.
     pub code: Option<i32>,
@@ -119,6 +124,7 @@ pub struct ExitStatus {
 
 /// Why a start was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Refusal {
     /// The code it gives.
     pub code: crate::error::Code,
@@ -128,6 +134,7 @@ pub struct Refusal {
 
 /// Who holds a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HolderStatus {
     /// `daemon` or `run`.
     pub kind: String,

@@ -9,6 +9,7 @@ use crate::status::ExitStatus;
 
 /// What of a log: the query of `GET /api/v1/services/{name}/logs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct LogsQuery {
     /// The last so many lines; none: 100, of a download all, of `since` all from then on.
@@ -28,6 +29,7 @@ pub struct LogsQuery {
 
 /// What a follower of a log gets. The id of each is where it goes on: `OFFSET-FILE`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum LogEvent {
     /// Lines that were written.
@@ -53,6 +55,7 @@ pub enum LogEvent {
 
 /// The processes of an instance: the answer of `GET /api/v1/services/{name}/tree`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Tree {
     /// Its name.
     pub service: String,
@@ -64,6 +67,7 @@ pub struct Tree {
 
 /// One of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Process {
     /// Its number.
     pub pid: u32,
@@ -83,6 +87,7 @@ pub struct Process {
 
 /// The answer of `GET /api/v1/ports`: ports that are declared, and those that services listen on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ports {
     /// In ascending order.
     pub ports: Vec<Port>,
@@ -90,6 +95,7 @@ pub struct Ports {
 
 /// One port.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Port {
     /// Its number.
     pub port: u16,
@@ -101,6 +107,7 @@ pub struct Port {
 
 /// One listening socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PortListener {
     /// The local address.
     pub address: String,
@@ -116,6 +123,7 @@ pub struct PortListener {
 
 /// Which runs: the query of `GET /api/v1/runs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct RunsQuery {
     /// Only of this instance, or of all instances of this service.
@@ -128,6 +136,7 @@ pub struct RunsQuery {
 
 /// The answer to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Runs {
     /// The newest first.
     pub runs: Vec<Run>,
@@ -135,6 +144,7 @@ pub struct Runs {
 
 /// One run, as the history knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Run {
     /// Of which instance.
     pub service: String,
@@ -162,6 +172,7 @@ pub struct Run {
 
 /// How an instance is declared: the answer of `GET /api/v1/services/{name}/config`. Durations are words of soloist.toml.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Config {
     /// Its name.
     pub name: String,
@@ -213,6 +224,7 @@ pub struct Config {
 
 /// One probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProbeConfig {
     /// `startup`, `readiness` or `liveness`.
     pub kind: String,
@@ -224,6 +236,7 @@ pub struct ProbeConfig {
 
 /// What living instances use, of this moment: of events, with `samples=1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Samples {
     /// When.
     pub at: Timestamp,
@@ -233,6 +246,7 @@ pub struct Samples {
 
 /// What one instance uses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Sample {
     /// Its name.
     pub service: String,
@@ -244,9 +258,11 @@ pub struct Sample {
 
 /// The body of `POST /api/v1/services/{name}/signal`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Signal {
     /// `HUP`, `USR1`, …, with or without `SIG`. It goes to the main process alone.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub signal: String,
     /// Who asks, in words.
     pub who: Option<String>,

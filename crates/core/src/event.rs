@@ -12,7 +12,7 @@ use crate::schedule::civil::{Clock, Moment};
 use crate::time::Time;
 
 pub use ended::{Diagnosis, Ended, Exit};
-pub use note::{Note, What};
+pub use note::{LeftOut, Note, What};
 pub use notice::{Answer, Notice, Said, Watchdog};
 
 /// Everything that can happen to an instance.

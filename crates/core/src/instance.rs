@@ -417,13 +417,13 @@ impl Instance {
 
     /// What was asked for cannot be had: it is wanted no more, and whoever asked is told why.
     fn refuse(&mut self, refusal: Refusal, effects: &mut Vec<Effect>) {
-        let words = refusal.words();
+        let (reason, words) = (refusal.word(), refusal.words());
         self.note = Some(words.clone());
         self.refusal = Some(refusal);
         // Also the run that a lane was to take.
         self.miss(&words, effects);
         self.want(Wanted::Down, effects);
-        self.tell(What::Refused, |note| note.words = Some(words), effects);
+        self.tell(What::Refused, |note| (note.reason, note.words) = (Some(reason), Some(words)), effects);
     }
 
     // ---- the history
@@ -431,7 +431,8 @@ impl Instance {
     /// One line for the history, about the current run if there is one.
     fn tell(&self, what: What, fill: impl FnOnce(&mut Note), effects: &mut Vec<Effect>) {
         let run = self.state.run();
-        let mut note = Note { what, run, cause: None, exit: None, span: None, count: None, words: None };
+        let mut note =
+            Note { what, run, cause: None, exit: None, span: None, count: None, reason: None, words: None };
         fill(&mut note);
         effects.push(Effect::Tell { note });
     }

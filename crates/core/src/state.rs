@@ -314,6 +314,16 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// In one word, for counting.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Refusal::Held(_) => "claim",
+            Refusal::Ports(_) => "port",
+            Refusal::NotReady(_) => "not-ready",
+            Refusal::Error(_) => "need",
+        }
+    }
+
     /// In words.
     pub fn words(&self) -> String {
         match self {

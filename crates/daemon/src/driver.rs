@@ -45,6 +45,7 @@ use crate::history::History;
 use crate::inbox::{Inbox, Input};
 use crate::ledger::Ledger;
 use crate::links::{GuardLink, Zygote};
+use crate::tally::Tally;
 use crate::upgrade;
 
 /// So many clients are answered before the driver looks again at what happened.
@@ -111,6 +112,7 @@ pub struct Driver {
     waiters: Vec<Waiter>,
     events: broadcast::Sender<ApiEvent>,
     history: History,
+    tally: Tally,
     is_ending: bool,
     clocks: Clocks,
     /// The way to a binary that becomes the daemon.
@@ -155,6 +157,7 @@ impl Driver {
             waiters: Vec::new(),
             events,
             history,
+            tally: Tally::new(),
             is_ending: false,
             clocks,
             succession: Succession::default(),
@@ -173,6 +176,11 @@ impl Driver {
     /// The history, to ask it.
     pub fn history(&self) -> History {
         self.history.clone()
+    }
+
+    /// What is counted, to read it.
+    pub fn tally(&self) -> Tally {
+        self.tally.clone()
     }
 
     /// Runs until a client has everything stopped, or has another binary become the daemon.

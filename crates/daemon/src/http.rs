@@ -6,8 +6,11 @@ mod bounds;
 mod door;
 mod events;
 mod feed;
+mod health;
 mod logs;
 mod looks;
+mod metrics;
+mod openapi;
 mod page;
 pub mod past;
 mod replay;
@@ -17,18 +20,21 @@ mod services;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::routing::post;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use soloist_api::error::{Code, Problem};
+use soloist_api::request::{Down, DownAnswer, Instances, Up, UpAnswer, Upgrade, UpgradeAnswer};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{oneshot, watch};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::access::Access;
 use crate::http::past::Past;
@@ -61,22 +67,27 @@ pub async fn serve(
     door::serve((unix, unix_routes), tcp, (end, open)).await;
 }
 
+/// All routes; each but the page and the fallbacks is described where it is written.
 fn routes(inbox: Inbox, past: Past, over: watch::Receiver<()>) -> Router {
-    Router::new()
-        .route("/livez", get(|| async { Json(serde_json::json!({ "status": "alive" })) }))
-        .route("/api/v1/services/{name}/instances", post(instances))
-        .route("/api/v1/up", post(up))
-        .route("/api/v1/down", post(down))
-        .route("/api/v1/upgrade", post(upgrade))
+    let (routes, description) = OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(instances))
+        .routes(routes!(up))
+        .routes(routes!(down))
+        .routes(routes!(upgrade))
         .merge(schedules::routes())
         .with_state(inbox.clone())
+        .merge(health::routes(inbox.clone()))
+        .merge(metrics::routes(past.clone()))
         .merge(services::routes(inbox))
         .merge(events::routes(past.clone()))
         .merge(logs::routes(past.clone(), over))
         .merge(looks::routes(past.clone()))
         .merge(past::routes(past))
+        .split_for_parts();
+    routes
         .merge(page::routes())
-        .fallback(|| async { refuse(&Problem::new(Code::NoSuchPath, "no such path; see /api/v1/services")) })
+        .merge(openapi::routes(description))
+        .fallback(|| async { refuse(&Problem::new(Code::NoSuchPath, "no such path; see /openapi.json")) })
         .method_not_allowed_fallback(|| async {
             refuse(&Problem::new(Code::WrongMethod, "no such method here"))
         })
@@ -99,6 +110,14 @@ async fn login(State(access): State<Option<Arc<Access>>>) -> Answer {
 
 type Answer = Response<Body>;
 
+/// Changes the keys of a keyed service.
+#[utoipa::path(
+    post,
+    path = "/api/v1/services/{name}/instances",
+    params(("name" = String, Path)),
+    request_body = Option<Instances>,
+    responses((status = 200, body = UpAnswer))
+)]
 async fn instances(State(inbox): State<Inbox>, Path(service): Path<String>, body: Bytes) -> Answer {
     match read(&body) {
         Ok(change) => ask(&inbox, |reply| Input::Instances { service, change, reply }).await,
@@ -106,6 +125,13 @@ async fn instances(State(inbox): State<Inbox>, Path(service): Path<String>, body
     }
 }
 
+/// Sets all, or these, going.
+#[utoipa::path(
+    post,
+    path = "/api/v1/up",
+    request_body = Option<Up>,
+    responses((status = 200, body = UpAnswer))
+)]
 async fn up(State(inbox): State<Inbox>, body: Bytes) -> Answer {
     match read(&body) {
         Ok(up) => ask(&inbox, |reply| Input::Up { up, reply }).await,
@@ -113,6 +139,13 @@ async fn up(State(inbox): State<Inbox>, body: Bytes) -> Answer {
     }
 }
 
+/// Stops all, or these, and the daemon once nothing is left.
+#[utoipa::path(
+    post,
+    path = "/api/v1/down",
+    request_body = Option<Down>,
+    responses((status = 200, body = DownAnswer))
+)]
 async fn down(State(inbox): State<Inbox>, body: Bytes) -> Answer {
     match read(&body) {
         Ok(down) => ask(&inbox, |reply| Input::Down { down, reply }).await,
@@ -120,6 +153,13 @@ async fn down(State(inbox): State<Inbox>, body: Bytes) -> Answer {
     }
 }
 
+/// Has another binary become the daemon.
+#[utoipa::path(
+    post,
+    path = "/api/v1/upgrade",
+    request_body = Option<Upgrade>,
+    responses((status = 200, body = UpgradeAnswer))
+)]
 async fn upgrade(State(inbox): State<Inbox>, body: Bytes) -> Answer {
     match read(&body) {
         Ok(upgrade) => ask(&inbox, |reply| Input::Upgrade { upgrade, reply }).await,
@@ -145,12 +185,17 @@ fn misunderstood(rejection: &QueryRejection) -> Problem {
     Problem::new(Code::Usage, format!("the query is not understood: {}", rejection.body_text()))
 }
 
-/// No body is the default of everything.
+/// No body, or `null`, is the default of everything.
 fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Problem> {
     if body.is_empty() {
         return Ok(T::default());
     }
+    // serde would take a list as the fields in their order, which is nobody's to know.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::new(Code::Usage, "the body is a list; it must be an object"));
+    }
     serde_json::from_slice(body)
+        .map(Option::unwrap_or_default)
         .map_err(|e| Problem::new(Code::Usage, format!("the body is not understood: {e}")))
 }
 
@@ -165,4 +210,22 @@ fn json<T: Serialize>(status: StatusCode, kind: &'static str, what: &T) -> Answe
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use soloist_api::request::Change;
+
+    use super::*;
+
+    #[test]
+    fn a_body_is_an_object_or_nothing() {
+        let told = |body: &'static str| read::<Change>(&Bytes::from_static(body.as_bytes()));
+        assert_eq!(told(""), Ok(Change::default()));
+        assert_eq!(told("null"), Ok(Change::default()));
+        assert_eq!(told(r#"{"timeout_ms": 7}"#), Ok(Change { who: None, timeout_ms: Some(7) }));
+        for odd in ["[]", " [null, null]", "7", r#"{"unheard": 1}"#, "{"] {
+            assert!(told(odd).is_err_and(|problem| problem.code == Code::Usage), "{odd}");
+        }
+    }
 }

@@ -231,7 +231,8 @@ impl Input {
 }
 
 /// What can be asked of one instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(rename_all = "kebab-case")]
 pub enum Verb {
     /// Run it, unless it does.
     Start,

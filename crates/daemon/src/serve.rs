@@ -143,8 +143,12 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
             signal(SignalKind::interrupt())?,
         ));
         let history = driver.history();
-        let past =
-            http::past::Past { inbox: driver.inbox(), history: history.clone(), layout: layout.clone() };
+        let past = http::past::Past {
+            inbox: driver.inbox(),
+            history: history.clone(),
+            tally: driver.tally(),
+            layout: layout.clone(),
+        };
         let mut api = Api::start(&listener, tcp.as_ref(), &past, &mut driver)?;
         if let Some(said) = said {
             log.say(&said);

@@ -95,6 +95,23 @@ impl Ended {
     }
 }
 
+impl Ended {
+    /// In one word, for counting.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Ended::Exited(Exit::Code(_)) => "exit",
+            Ended::Exited(Exit::Signal(_)) => "signal",
+            Ended::NotStarted { .. } => "not-started",
+            Ended::NotReady(_) => "not-ready",
+            Ended::Unhealthy(_) => "unhealthy",
+            Ended::Watchdog => "watchdog",
+            Ended::Overtime => "overtime",
+            Ended::OverMemory(_) => "memory",
+            Ended::Unseen => "unseen",
+        }
+    }
+}
+
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -21,9 +21,14 @@ pub struct Note {
     pub span: Option<Duration>,
     /// So many at once: runs that were left out for one reason.
     pub count: Option<u64>,
+    /// Why, in one word of a short list: by it such lines are counted.
+    pub reason: Option<&'static str>,
     /// More, in words.
     pub words: Option<String>,
 }
+
+/// Why runs are left out: in one word of a short list, and in words.
+pub type LeftOut<'a> = (&'static str, &'a str);
 
 /// What can happen, as the history tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

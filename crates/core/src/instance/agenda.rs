@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::event::{Answer, Cause, Effect, Wanted};
+use crate::event::{Answer, Cause, Effect, LeftOut, Wanted};
 use crate::instance::Instance;
 use crate::instance::tick::Out;
 use crate::plan::Kind;
@@ -18,8 +18,9 @@ use crate::time::Time;
 
 /// A clock that is set back by more begins afresh: what has fired may fire again.
 const AFRESH_AFTER: Duration = Duration::from_secs(24 * 3600);
-const SLEPT: &str = "missed while the machine slept";
-pub(super) const CLOSED: &str = "its window has closed";
+const STOPPED: LeftOut<'_> = ("stopped", "it was stopped");
+const SLEPT: LeftOut<'_> = ("missed", "missed while the machine slept");
+pub(super) const CLOSED: LeftOut<'_> = ("closed", "its window has closed");
 
 /// A run that its schedule, or somebody, wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +52,7 @@ pub(super) struct Agenda {
     /// Its queue, up to the first look.
     pub(super) inherited: Vec<Moment>,
     /// Why what is found to be missed now was missed.
-    pub(super) why: &'static str,
+    pub(super) why: LeftOut<'static>,
     /// A first run that is owed as soon as the window is open, and who asked for it.
     pub(super) first: Option<Cause>,
     /// What is due next, and when it begins: so much later as its jitter says.
@@ -153,7 +154,7 @@ impl Instance {
         let is_first_owed = schedule.run_on_start && remembered.is_none();
         let agenda = &mut self.agenda;
         agenda.mark = mark;
-        agenda.why = if remembered.is_some() { "missed while no daemon ran" } else { SLEPT };
+        agenda.why = if remembered.is_some() { ("missed", "missed while no daemon ran") } else { SLEPT };
         agenda.first = cause.filter(|_| is_first_owed).cloned();
         agenda.is_open = stand.is_none_or(|stand| stand.is_open() && !schedule.is_paused);
         agenda.is_following = true;
@@ -181,10 +182,10 @@ impl Instance {
 
     /// It is wanted no more: nothing is due.
     pub(super) fn forsake(&mut self, effects: &mut Vec<Effect>) {
-        self.drop_queue("it was stopped", effects);
+        self.drop_queue(STOPPED, effects);
         // Also what was on its way, or on loan to a lane.
         let has_begun = self.state.run().is_some();
-        self.skip(u64::from(self.agenda.turn.is_some() && !has_begun), "it was stopped", effects);
+        self.skip(u64::from(self.agenda.turn.is_some() && !has_begun), STOPPED, effects);
         self.agenda = Agenda {
             clock: self.agenda.clock,
             ticks: std::mem::take(&mut self.agenda.ticks),
@@ -239,7 +240,7 @@ impl Instance {
         // When the machine has slept the clock is told again, though nobody set it.
         let by = before.map_or(0, |before| clock.boot_ns - before.boot_ns) / 1_000_000_000;
         if by != 0 {
-            agenda.why = "missed when the clock was set";
+            agenda.why = ("missed", "missed when the clock was set");
             // What an interval had in hours that were closed by the old clock was never due.
             if agenda.next.is_none_or(|(next, _)| next.at > due::line(now)) {
                 agenda.mark.boot = due::line(now);
@@ -306,7 +307,7 @@ impl Instance {
 
     /// Its schedule was taken away.
     fn go_without(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        self.drop_queue("it has no schedule any more", effects);
+        self.drop_queue(("unscheduled", "it has no schedule any more"), effects);
         (self.agenda.is_following, self.agenda.wake) = (false, None);
         if !matches!(self.state, State::Scheduled | State::Releasing { rest: Rest::Scheduled, .. }) {
             return;

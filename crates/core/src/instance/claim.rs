@@ -1,6 +1,6 @@
 //! The claim: asked for, granted or held by somebody else, let go again.
 
-use crate::event::{Effect, IfHeld, Wanted, What};
+use crate::event::{Effect, IfHeld, Note, Wanted, What};
 use crate::id::{AskId, ClaimId, RunId};
 use crate::instance::{Instance, RETRY};
 use crate::state::{Refusal, Rest, State};
@@ -52,7 +52,10 @@ impl Instance {
             // Somebody else is at work: a better time is waited for.
             (Wanted::Up, false, IfHeld::StandBy) => {
                 if is_news {
-                    self.tell(What::Standby, |note| note.words = Some(words.clone()), effects);
+                    let fill = |note: &mut Note| {
+                        (note.reason, note.words) = (Some(refusal.word()), Some(words.clone()));
+                    };
+                    self.tell(What::Standby, fill, effects);
                 }
                 waiting
             }

@@ -108,7 +108,7 @@ impl Instance {
             | State::Backoff { .. }
                 if self.unseen.is_none() =>
             {
-                self.note = Some(CLOSED.to_owned());
+                self.note = Some(CLOSED.1.to_owned());
                 self.release(now, Rest::Scheduled, effects);
             }
             State::Waiting

@@ -164,7 +164,10 @@ impl Instance {
         match verdict {
             Verdict::Again(delay) => {
                 self.cause = Some(Cause::Crash);
-                let fill = |note: &mut Note| (note.span, note.words) = (Some(delay), Some(words.clone()));
+                let fill = |note: &mut Note| {
+                    (note.span, note.reason, note.words) =
+                        (Some(delay), Some(ended.word()), Some(words.clone()));
+                };
                 self.tell(What::Restarting, fill, effects);
                 let left = delay.saturating_sub(now.since(fell));
                 if left.is_zero() {

@@ -22,7 +22,7 @@ impl Instance {
         let is_ready = matches!(self.state, State::Ready { .. });
         match self.overlap() {
             Overlap::Skip | Overlap::Replace | Overlap::Allow if !is_ready => {
-                self.skip(1, "its worker is not ready", effects);
+                self.skip(1, ("blocked", "its worker is not ready"), effects);
             }
             Overlap::Skip | Overlap::Replace if !self.agenda.ticks.is_empty() => {
                 self.skip(1, AT_WORK, effects);
@@ -56,7 +56,7 @@ impl Instance {
                 (false, Some(summary)) => Some(format!("error: {summary}")),
                 (false, None) => Some("error".to_owned()),
             };
-            self.tell_answer(now, &out, words, effects);
+            self.tell_answer(now, &out, if answer.is_ok { "ok" } else { "error" }, words, effects);
             self.agenda.answer = Some(answer);
         }
     }
@@ -64,7 +64,7 @@ impl Instance {
     /// No answer comes any more.
     fn lose_ticks(&mut self, now: Time, why: &str, effects: &mut Vec<Effect>) {
         for out in std::mem::take(&mut self.agenda.ticks) {
-            self.tell_answer(now, &out, Some(why.to_owned()), effects);
+            self.tell_answer(now, &out, "lost", Some(why.to_owned()), effects);
         }
     }
 
@@ -75,11 +75,20 @@ impl Instance {
         }
     }
 
-    fn tell_answer(&self, now: Time, out: &Out, words: Option<String>, effects: &mut Vec<Effect>) {
+    fn tell_answer(
+        &self,
+        now: Time,
+        out: &Out,
+        reason: &'static str,
+        words: Option<String>,
+        effects: &mut Vec<Effect>,
+    ) {
         let span = Some(now.since(out.since));
         self.tell(
             What::Answered,
-            |note| (note.run, note.span, note.words) = (Some(out.run), span, words),
+            |note| {
+                (note.run, note.span, note.reason, note.words) = (Some(out.run), span, Some(reason), words);
+            },
             effects,
         );
     }
@@ -124,7 +133,7 @@ impl Instance {
         let is_idle = self.agenda.ticks.is_empty() && (self.agenda.queue.is_empty() || !is_ready);
         if self.agenda.is_closing && is_idle {
             self.agenda.is_closing = false;
-            self.drop_queue("its worker is not ready", effects);
+            self.drop_queue(("blocked", "its worker is not ready"), effects);
             if self.is_up() {
                 self.stop_at_close(now, self.plan.stop_grace, effects);
             }

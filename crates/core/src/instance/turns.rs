@@ -1,7 +1,7 @@
 //! The turns of an instance: what comes of runs that are due or missed, in which order they begin, and which are left
 //! out.
 
-use crate::event::{Cause, Effect, IfHeld, Wanted, What};
+use crate::event::{Cause, Effect, IfHeld, LeftOut, Wanted, What};
 use crate::instance::Instance;
 use crate::instance::agenda::{CLOSED, Turn};
 use crate::plan::Kind;
@@ -12,7 +12,10 @@ use crate::time::Time;
 
 /// So many runs may wait for the one at work.
 const MOST_QUEUED: usize = 100;
-pub(super) const AT_WORK: &str = "the run before is still at work";
+pub(super) const AT_WORK: LeftOut<'_> = ("overlap", "the run before is still at work");
+const WAITS: LeftOut<'_> = ("blocked", "it waits for what it needs");
+const QUEUE_FULL: LeftOut<'_> = ("queue-full", "the queue is full");
+const REPLACED: LeftOut<'_> = ("replaced", "replaced before it began");
 
 impl Instance {
     /// Runs were due: what comes of them.
@@ -35,7 +38,7 @@ impl Instance {
                 }
             }
             Misfire::RunOnce => {
-                self.skip(passed.count - 1, "one run stands for all that were missed", effects);
+                self.skip(passed.count - 1, ("missed", "one run stands for all that were missed"), effects);
                 self.offer(now, newest, effects);
             }
             Misfire::RunAll if missed == 0 => self.offer(now, newest, effects),
@@ -51,7 +54,7 @@ impl Instance {
                     turns.map(|due| Turn { due: due.moment, cause: Cause::Schedule }).collect();
                 let rest = passed.count.saturating_sub(turns.len() as u64);
                 self.agenda.queue.extend(turns);
-                self.skip(rest, "the queue is full", effects);
+                self.skip(rest, QUEUE_FULL, effects);
                 if self.plan.kind == Kind::Job {
                     self.rise(now, effects);
                 }
@@ -100,7 +103,7 @@ impl Instance {
         }
         match self.overlap() {
             Overlap::Skip => {
-                let why = if self.is_waiting() { "it waits for what it needs" } else { AT_WORK };
+                let why = if self.is_waiting() { WAITS } else { AT_WORK };
                 self.skip(1, why, effects);
             }
             Overlap::Queue => self.enqueue(now, turn, effects),
@@ -110,10 +113,10 @@ impl Instance {
     }
 
     fn replace(&mut self, now: Time, turn: Turn, effects: &mut Vec<Effect>) {
-        self.drop_queue("replaced before it began", effects);
+        self.drop_queue(REPLACED, effects);
         let has_begun = self.state.run().is_some();
         if !has_begun && self.agenda.turn.is_some() {
-            self.skip(1, "replaced before it began", effects);
+            self.skip(1, REPLACED, effects);
             (self.agenda.turn, self.cause) = (Some(turn.due), Some(turn.cause));
             return;
         }
@@ -128,7 +131,7 @@ impl Instance {
     /// A run waits for those before it; begins at once if there are none.
     pub(super) fn enqueue(&mut self, now: Time, turn: Turn, effects: &mut Vec<Effect>) {
         if self.agenda.queue.len() >= MOST_QUEUED {
-            return self.skip(1, "the queue is full", effects);
+            return self.skip(1, QUEUE_FULL, effects);
         }
         self.agenda.queue.push_back(turn);
         if self.plan.kind == Kind::Job {
@@ -247,17 +250,20 @@ impl Instance {
     // ---- what is left out
 
     /// Runs that were due are left out.
-    pub(crate) fn skip(&self, count: u64, why: &str, effects: &mut Vec<Effect>) {
+    pub(crate) fn skip(&self, count: u64, (reason, words): LeftOut<'_>, effects: &mut Vec<Effect>) {
         if count > 0 {
             self.tell(
                 What::Skipped,
-                |note| (note.run, note.count, note.words) = (None, Some(count), Some(why.to_owned())),
+                |note| {
+                    (note.run, note.count) = (None, Some(count));
+                    (note.reason, note.words) = (Some(reason), Some(words.to_owned()));
+                },
                 effects,
             );
         }
     }
 
-    pub(super) fn drop_queue(&mut self, why: &str, effects: &mut Vec<Effect>) {
+    pub(super) fn drop_queue(&mut self, why: LeftOut<'_>, effects: &mut Vec<Effect>) {
         let count = std::mem::take(&mut self.agenda.queue).len() as u64;
         self.skip(count, why, effects);
     }
@@ -266,6 +272,6 @@ impl Instance {
     pub(super) fn miss(&mut self, why: &str, effects: &mut Vec<Effect>) {
         let count = u64::from(self.agenda.turn.take().is_some()) + self.agenda.queue.len() as u64;
         self.agenda.queue.clear();
-        self.skip(count, why, effects);
+        self.skip(count, ("blocked", why), effects);
     }
 }

@@ -32,14 +32,14 @@ impl Project {
                     0 => "the run before is still at work".to_owned(),
                     more => format!("{} runs are at work, the most it may", more + 1),
                 };
-                self.members[at].instance.skip(1, &why, &mut effects);
+                self.members[at].instance.skip(1, ("overlap", &why), &mut effects);
                 orders.extend(effects.into_iter().map(|effect| (at, effect)));
                 continue;
             };
             if self.is_stop_pending(at) || !self.unmet(*lane).is_empty() {
                 // What somebody stops, or has stopped, is not started for a run that is due.
                 let mut effects = Vec::new();
-                let why = "it is to be stopped, or what it needs is not there";
+                let why = ("blocked", "it is to be stopped, or what it needs is not there");
                 self.members[at].instance.skip(1, why, &mut effects);
                 orders.extend(effects.into_iter().map(|effect| (at, effect)));
                 continue;

@@ -170,6 +170,9 @@ impl Driver {
         if let (Verb::Stop, Some(place)) = (verb, left.filter(|_| self.is_quiet(at))) {
             return Ok(Begun::Elsewhere(place));
         }
+        if matches!(verb, Verb::Start | Verb::Ensure) {
+            self.count_duplicate(at);
+        }
         let cause = Cause::User(change.who.clone().unwrap_or_else(|| "a client".to_owned()));
         let mut orders = Orders::new();
         match verb {
@@ -231,6 +234,7 @@ impl Driver {
         };
         wanted.retain(|at| !changed.contains(at));
         for at in wanted {
+            self.count_duplicate(at);
             let is_new = self.project.up(now(), at, cause.clone(), &mut orders);
             let list = if is_new { &mut answer.started } else { &mut answer.already };
             list.push(self.project.name(at).to_owned());
@@ -254,6 +258,7 @@ impl Driver {
         let mut answer = UpAnswer::default();
         let mut orders = Orders::new();
         for at in added {
+            self.count_duplicate(at);
             let is_new = self.project.up(now(), at, cause.clone(), &mut orders);
             let list = if is_new { &mut answer.started } else { &mut answer.already };
             list.push(self.project.name(at).to_owned());
@@ -311,6 +316,13 @@ impl Driver {
             Verb::Start | Verb::Ensure | Verb::Restart | Verb::Reload => {
                 plan.ready_timeout.max(PATIENCE) + plan.stop_grace
             }
+        }
+    }
+
+    /// A start is asked for of what runs already.
+    fn count_duplicate(&self, at: usize) {
+        if self.project.status(at).run.is_some() {
+            self.tally.duplicate(self.project.name(at), "running");
         }
     }
 

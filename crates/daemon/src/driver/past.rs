@@ -3,14 +3,15 @@
 use soloist_api::error::Problem;
 use soloist_api::history::Entry;
 use soloist_api::status::ServiceStatus;
-use soloist_core::event::{Note, What};
+use soloist_core::event::{Ended, Note, What};
 use soloist_core::id::RunId;
-use soloist_core::plan::Plan;
+use soloist_core::plan::{Kind, Plan};
+use soloist_core::time::Time;
 use soloist_os::guard::{Past, Usage};
 use soloist_os::identity::{Exit, Identity};
 use soloist_os::record::Record;
 
-use super::Driver;
+use super::{Driver, Service, now};
 use crate::convert::{core_exit_to_api, moment};
 use crate::history::{Remembered, blank};
 
@@ -20,18 +21,22 @@ pub(super) struct Traces {
     run: Option<RunId>,
     pid: Option<u32>,
     usage: Usage,
+    /// Since when its tree is told to end.
+    stopping: Option<Time>,
+    /// The grace was not enough.
+    was_killed: bool,
 }
 
 impl Traces {
     /// It executes, or was found executing.
     pub(super) fn begin(&mut self, run: RunId, pid: Option<u32>) {
-        *self = Traces { run: Some(run), pid, usage: Usage::default() };
+        *self = Traces { run: Some(run), pid, ..Traces::default() };
     }
 
     /// Its tree is empty.
-    pub(super) fn end(&mut self, run: RunId, usage: Usage) {
+    pub(super) fn end(&mut self, run: RunId, usage: Usage, was_killed: bool) {
         if self.run == Some(run) {
-            self.usage = usage;
+            (self.usage, self.was_killed) = (usage, was_killed);
         }
     }
 }
@@ -48,6 +53,7 @@ pub(super) struct Present<'a> {
 impl Driver {
     /// One line for a note of the core.
     pub(super) fn add_to_history(&mut self, at: usize, note: Note) {
+        self.count(at, &note);
         let Some(when) = moment(soloist_os::clock::wall_ms()) else { return };
         let traces =
             Some(&self.services[at].traces).filter(|traces| note.run.is_some() && traces.run == note.run);
@@ -67,6 +73,31 @@ impl Driver {
             ..blank(when, self.project.name(at), note.what.to_string())
         };
         self.history.add(vec![line]);
+    }
+
+    /// Every line passes here while its words are still those of the core.
+    fn count(&mut self, at: usize, note: &Note) {
+        let name = self.project.name(at);
+        self.tally.note(name, note);
+        let Service { declared, traces, .. } = &mut self.services[at];
+        let is_scheduled_job = declared.plan.kind == Kind::Job && declared.plan.schedule.is_some();
+        let result = match (note.what, note.exit) {
+            (What::Exited, Some(_)) if traces.stopping.is_some() => Some("stopped"),
+            (What::Exited, Some(exit)) if Ended::Exited(exit).is_success(&declared.plan) => Some("ok"),
+            (What::Exited, Some(_)) | (What::NotStarted, None) => Some("error"),
+            _ => None,
+        };
+        if let Some(result) = result.filter(|_| is_scheduled_job) {
+            self.tally.run(name, result);
+        }
+        if note.what == What::Stopping {
+            traces.stopping = Some(now());
+        }
+        if note.what == What::Ended
+            && let Some(since) = traces.stopping.take()
+        {
+            self.tally.stop(name, now().since(since), traces.was_killed);
+        }
     }
 
     /// What a guard that was found at work knows, of its runs before and of the present one.

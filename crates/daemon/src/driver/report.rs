@@ -55,8 +55,8 @@ impl Driver {
                 run_of(&run_id).map(|run| self.main_exited(at, run, exit, left > 0))
             }
             Report::ExecEnded { id, outcome } => return self.command_ended(claim, id, outcome),
-            Report::Emptied { run_id, usage, .. } => run_of(&run_id).map(|run| {
-                self.services[at].traces.end(run, usage);
+            Report::Emptied { run_id, usage, killed } => run_of(&run_id).map(|run| {
+                self.services[at].traces.end(run, usage, killed);
                 Event::TreeEmptied { run }
             }),
             Report::Notified { run_id, notice, main } => {

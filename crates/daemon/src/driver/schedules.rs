@@ -94,6 +94,7 @@ impl Driver {
                 exit: None,
                 span: None,
                 count: None,
+                reason: None,
                 words: Some(words.clone()),
             };
             self.add_to_history(at, note);

@@ -38,6 +38,7 @@ impl Driver {
             exit: None,
             span: None,
             count: None,
+            reason: None,
             words: Some(signal_name(signal).to_owned()),
         };
         self.add_to_history(at, note);

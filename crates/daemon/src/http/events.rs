@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::response::sse::{self, KeepAlive, Sse};
-use axum::routing::get;
+use soloist_api::event::Event;
 use soloist_api::history::EventsQuery;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::feed::{Reader, Source};
 use super::past::Past;
@@ -34,12 +35,19 @@ struct Events {
 }
 
 /// Its route.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>(past: Past) -> Router<S> {
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(past: Past) -> OpenApiRouter<S> {
     let sampler = Arc::new(Sampler::new(past.layout.clone()));
     let events = Events { source: Arc::new(Source::new(past)), sampler };
-    Router::new().route("/api/v1/events", get(follow)).with_state(events)
+    OpenApiRouter::new().routes(routes!(follow)).with_state(events)
 }
 
+/// What happens from now on, as server-sent events; with `Last-Event-ID`, from there on.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    params(EventsQuery, ("last-event-id" = Option<String>, Header)),
+    responses((status = 200, body = Event, content_type = "text/event-stream"))
+)]
 async fn follow(
     State(events): State<Events>,
     query: Result<Query<EventsQuery>, QueryRejection>,

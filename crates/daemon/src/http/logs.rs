@@ -6,18 +6,18 @@ use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, sse};
-use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
 use soloist_api::error::{Code, Problem};
-use soloist_api::watch::{LogsQuery, Run, RunsQuery};
+use soloist_api::watch::{LogEvent, LogsQuery, Run, RunsQuery};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::events::{Out, last_event_id, stream};
 use super::past::Past;
@@ -37,10 +37,23 @@ const RUNS: u32 = 1000;
 type Logs = (Past, watch::Receiver<()>);
 
 /// Their route.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>(past: Past, over: watch::Receiver<()>) -> Router<S> {
-    Router::new().route("/api/v1/services/{name}/logs", get(logs)).with_state((past, over))
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(
+    past: Past,
+    over: watch::Receiver<()>,
+) -> OpenApiRouter<S> {
+    OpenApiRouter::new().routes(routes!(logs)).with_state((past, over))
 }
 
+/// What one wrote, as it is; with `follow`, and what it writes, as server-sent events.
+#[utoipa::path(
+    get,
+    path = "/api/v1/services/{name}/logs",
+    params(("name" = String, Path), LogsQuery, ("last-event-id" = Option<String>, Header)),
+    responses((
+        status = 200,
+        content((String = "text/plain"), (Vec<u8> = "application/octet-stream"), (LogEvent = "text/event-stream"))
+    ))
+)]
 async fn logs(
     State((past, over)): State<Logs>,
     Path(name): Path<String>,

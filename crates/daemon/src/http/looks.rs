@@ -1,15 +1,15 @@
 //! The API's looks at what runs: the processes of an instance, its declaration, the ports; and a signal to it. What the
 //! kernel has to tell is asked on a thread beside the API's own.
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::routing::{get, post};
 use soloist_api::error::Problem;
 use soloist_api::status::{ServiceStatus, Status};
-use soloist_api::watch::{Process, Tree};
+use soloist_api::watch::{Config, Ports, Process, Signal, Tree};
 use soloist_os::layout::Layout;
 use tokio::sync::oneshot;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::past::{Past, aside};
 use super::{Answer, ask, ended, read, refuse};
@@ -18,19 +18,29 @@ use crate::inbox::{Input, Reply};
 use crate::{ports, runs};
 
 /// Their routes.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>(past: Past) -> Router<S> {
-    Router::new()
-        .route("/api/v1/services/{name}/tree", get(tree))
-        .route("/api/v1/services/{name}/config", get(config))
-        .route("/api/v1/services/{name}/signal", post(signal))
-        .route("/api/v1/ports", get(ports))
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(past: Past) -> OpenApiRouter<S> {
+    OpenApiRouter::new()
+        .routes(routes!(tree))
+        .routes(routes!(config))
+        .routes(routes!(signal))
+        .routes(routes!(ports))
         .with_state(past)
 }
 
+/// How one is declared.
+#[utoipa::path(get, path = "/api/v1/services/{name}/config", responses((status = 200, body = Config)))]
 async fn config(State(past): State<Past>, Path(name): Path<String>) -> Answer {
     ask(&past.inbox, |reply| Input::Declared { name, reply }).await
 }
 
+/// Sends a signal to the main process of one.
+#[utoipa::path(
+    post,
+    path = "/api/v1/services/{name}/signal",
+    params(("name" = String, Path)),
+    request_body = Signal,
+    responses((status = 200, body = ServiceStatus))
+)]
 async fn signal(State(past): State<Past>, Path(name): Path<String>, body: Bytes) -> Answer {
     match read(&body) {
         Ok(signal) => ask(&past.inbox, |reply| Input::Signal { name, signal, reply }).await,
@@ -38,6 +48,8 @@ async fn signal(State(past): State<Past>, Path(name): Path<String>, body: Bytes)
     }
 }
 
+/// The processes of one.
+#[utoipa::path(get, path = "/api/v1/services/{name}/tree", responses((status = 200, body = Tree)))]
 async fn tree(State(past): State<Past>, Path(name): Path<String>) -> Answer {
     // A name that the driver does not know leads to no file.
     let known: Result<ServiceStatus, Problem> = told(&past, |reply| Input::Get { name, reply }).await;
@@ -47,6 +59,8 @@ async fn tree(State(past): State<Past>, Path(name): Path<String>) -> Answer {
     }
 }
 
+/// Ports that are declared, and those that services listen on.
+#[utoipa::path(get, path = "/api/v1/ports", responses((status = 200, body = Ports)))]
 async fn ports(State(past): State<Past>) -> Answer {
     let known: Result<Status, Problem> = told(&past, |reply| Input::List { reply }).await;
     match known {

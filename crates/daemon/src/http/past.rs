@@ -1,23 +1,24 @@
 //! The API's questions about what happened: the history, runs and `why`. The history is read from its file on a thread
 //! beside the API's own; the driver is asked for the status only.
 
-use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::get;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use soloist_api::error::Problem;
-use soloist_api::history::HistoryQuery;
-use soloist_api::watch::RunsQuery;
+use soloist_api::history::{HistoryQuery, Why};
+use soloist_api::watch::{Runs, RunsQuery};
 use soloist_os::layout::Layout;
 use tokio::sync::oneshot;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::{Answer, ended, json, misunderstood, refuse};
 use crate::account;
 use crate::history::{self, History, read};
 use crate::inbox::{Inbox, Input};
+use crate::tally::Tally;
 
 /// What questions need beside the driver.
 #[derive(Clone)]
@@ -26,19 +27,24 @@ pub struct Past {
     pub inbox: Inbox,
     /// To have all written that is under way.
     pub history: History,
+    /// What is counted.
+    pub tally: Tally,
     /// Where things lie.
     pub layout: Layout,
 }
 
 /// Their routes.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>(past: Past) -> Router<S> {
-    Router::new()
-        .route("/api/v1/history", get(history))
-        .route("/api/v1/runs", get(runs))
-        .route("/api/v1/services/{name}/why", get(why))
-        .with_state(past)
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(past: Past) -> OpenApiRouter<S> {
+    OpenApiRouter::new().routes(routes!(history)).routes(routes!(runs)).routes(routes!(why)).with_state(past)
 }
 
+/// What happened.
+#[utoipa::path(
+    get,
+    path = "/api/v1/history",
+    params(HistoryQuery),
+    responses((status = 200, body = soloist_api::history::History))
+)]
 async fn history(State(past): State<Past>, query: Result<Query<HistoryQuery>, QueryRejection>) -> Answer {
     let query = match query {
         Ok(Query(query)) => query,
@@ -48,6 +54,8 @@ async fn history(State(past): State<Past>, query: Result<Query<HistoryQuery>, Qu
     aside(move || read::read(&past.layout.history(), &query)).await
 }
 
+/// Runs, the newest first.
+#[utoipa::path(get, path = "/api/v1/runs", params(RunsQuery), responses((status = 200, body = Runs)))]
 async fn runs(State(past): State<Past>, query: Result<Query<RunsQuery>, QueryRejection>) -> Answer {
     let query = match query {
         Ok(Query(query)) => query,
@@ -57,6 +65,8 @@ async fn runs(State(past): State<Past>, query: Result<Query<RunsQuery>, QueryRej
     aside(move || history::runs::runs(&past.layout.history(), &query)).await
 }
 
+/// Why one is as it is, in words.
+#[utoipa::path(get, path = "/api/v1/services/{name}/why", responses((status = 200, body = Why)))]
 async fn why(State(past): State<Past>, Path(name): Path<String>) -> Answer {
     let (reply, answer) = oneshot::channel();
     let _ = past.inbox.send(Input::Why { name: name.clone(), reply });

@@ -5,29 +5,30 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use soloist_api::error::{Code, Problem};
+use soloist_api::request::Change;
 use soloist_api::status::{ServiceStatus, Status};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Mutex, oneshot};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::{Answer, ended, json, misunderstood, read, refuse};
 use crate::inbox::{Inbox, Input, Verb};
 use crate::runs::unknown_among;
 
-pub(super) fn routes<S: Clone + Send + Sync + 'static>(inbox: Inbox) -> Router<S> {
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(inbox: Inbox) -> OpenApiRouter<S> {
     let glance = Glance { inbox: inbox.clone(), came: AtomicU64::new(0), last: Mutex::default() };
-    Router::new()
-        .route("/api/v1/services", get(list))
-        .route("/api/v1/services/{name}", get(one))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(one))
         .with_state(Arc::new(glance))
-        .merge(Router::new().route("/api/v1/services/{name}/{verb}", post(change)).with_state(inbox))
+        .merge(OpenApiRouter::new().routes(routes!(change)).with_state(inbox))
 }
 
 /// One answer of the driver serves all who asked before it was asked.
@@ -73,6 +74,8 @@ fn tag(bytes: &[u8]) -> HeaderValue {
     HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\""))
 }
 
+/// All instances.
+#[utoipa::path(get, path = "/api/v1/services", responses((status = 200, body = Status), (status = 304)))]
 async fn list(State(glance): State<Arc<Glance>>, headers: HeaderMap) -> Answer {
     match glance.look().await {
         Ok(seen) => tagged(&headers, seen.tag, seen.bytes),
@@ -80,6 +83,13 @@ async fn list(State(glance): State<Arc<Glance>>, headers: HeaderMap) -> Answer {
     }
 }
 
+/// One instance.
+#[utoipa::path(
+    get,
+    path = "/api/v1/services/{name}",
+    params(("name" = String, Path)),
+    responses((status = 200, body = ServiceStatus), (status = 304))
+)]
 async fn one(State(glance): State<Arc<Glance>>, Path(name): Path<String>, headers: HeaderMap) -> Answer {
     let seen = match glance.look().await {
         Ok(seen) => seen,
@@ -111,12 +121,21 @@ fn tagged(headers: &HeaderMap, tag: HeaderValue, bytes: Bytes) -> Answer {
     answer
 }
 
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Patience {
     /// 0: the answer tells what was set in motion, and where to look.
     wait: Option<u8>,
 }
 
+/// Starts, stops, restarts or reloads one, and answers when that is so; or at once, and where to look.
+#[utoipa::path(
+    post,
+    path = "/api/v1/services/{name}/{verb}",
+    params(("name" = String, Path), ("verb" = inline(Verb), Path), Patience),
+    request_body = Option<Change>,
+    responses((status = 200, body = ServiceStatus), (status = 202, body = ServiceStatus))
+)]
 async fn change(
     State(inbox): State<Inbox>,
     Path((name, verb)): Path<(String, String)>,

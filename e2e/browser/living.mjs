@@ -57,7 +57,10 @@ await play(async (stage) => {
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'scraper', level: 1 }).waitFor();
   await page.keyboard.press('Escape');
+  // The page of a service has a search of its own, so the other one is waited for.
+  await page.getByRole('heading', { name: 'Services', level: 1 }).waitFor();
   await page.getByRole('searchbox').fill('');
+  await page.waitForFunction(() => document.querySelectorAll('.rows .row').length > 1);
   await page.keyboard.press('Escape');
   await page.keyboard.press('?');
   await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();

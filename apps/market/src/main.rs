@@ -1,6 +1,7 @@
 //! `market`: option interest from two workbooks into a database, and from there to whoever asks.
 //! This file owns the command line and the exit code; `process` and `serve` are the two commands.
 
+mod clock;
 mod fields;
 mod historical;
 mod live;
@@ -21,6 +22,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use jiff::civil::Date;
 
+use crate::store::Location;
+
 /// Option interest: workbooks in, one whole snapshot stored, served over HTTP.
 #[derive(Debug, Parser)]
 #[command(name = "market", version, propagate_version = true)]
@@ -38,7 +41,7 @@ enum Command {
         dir: PathBuf,
         /// Database to write
         #[arg(long, env = "MARKET_DATABASE", default_value = "market.db")]
-        database: PathBuf,
+        database: Location,
         /// Symbols wanted, one a line [default: symbols.txt in the folder, otherwise every stock]
         #[arg(long, env = "MARKET_SYMBOLS")]
         symbols: Option<PathBuf>,
@@ -53,7 +56,7 @@ enum Command {
         port: u16,
         /// Database to read; it may not exist yet
         #[arg(long, env = "MARKET_DATABASE", default_value = "market.db")]
-        database: PathBuf,
+        database: Location,
         /// Address to listen on
         #[arg(long, env = "MARKET_HOST", default_value = "127.0.0.1")]
         host: IpAddr,

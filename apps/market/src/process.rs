@@ -5,22 +5,20 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
-use jiff::tz::{Offset, TimeZone};
+use jiff::civil::Date;
 
+use crate::clock;
 use crate::historical::Historical;
 use crate::live::Live;
 use crate::refusal::{Oddities, Refusal};
-use crate::store::{Change, Source, Store};
+use crate::snapshot::{self, Cycle, Source};
+use crate::store::{Location, Store, Tables, Writer};
 use crate::symbols::{Roster, normalize};
 use crate::workbook::bounds::{self, Fingerprint};
 use crate::workbook::{Workbook, guarded, whole};
 
 /// Raise it when the same workbooks give other rows than before.
 const RULES: u32 = 1;
-/// How often a run without news is written to the history.
-const REPEAT_AFTER_SECONDS: i64 = 60;
 
 /// What to process, and where to.
 #[derive(Debug, Clone)]
@@ -28,7 +26,7 @@ pub struct Order {
     /// The folder of both workbooks.
     pub dir: PathBuf,
     /// The database.
-    pub database: PathBuf,
+    pub database: Location,
     /// A list of symbols; otherwise `symbols.txt` in the folder if there is one, otherwise every stock.
     pub symbols: Option<PathBuf>,
     /// The day whose sheets are wanted; otherwise today at the exchange.
@@ -38,20 +36,23 @@ pub struct Order {
 /// Runs one cycle and returns the line to log.
 pub fn run(order: &Order) -> Result<String> {
     let began = Instant::now();
-    let mut store = Store::open(&order.database)?;
-    let change = store.begin()?;
-    let now = timestamp();
-    let (source, news) = match cycle(order, &change, &now) {
-        Ok(done) => done,
-        Err(Failure::Refused(refusal)) => {
-            let message = format!("{refusal}; the last good rows stay");
-            change.record("error", 0, &message, &now)?;
-            change.commit()?;
-            return Err(anyhow!(message));
+    let writer = Writer::of_this_run("processor")?;
+    let done = Store::open(&order.database)?.write(&writer, |tables| {
+        // A refusal is written to the history, so it ends the transaction well.
+        match cycle(order, tables, began) {
+            Ok(done) => Ok(Ok(done)),
+            Err(Failure::Store(error)) => Err(error),
+            Err(Failure::Refused(refusal)) => {
+                let message = format!("{refusal}; the last good rows stay");
+                snapshot::record(
+                    tables,
+                    &Cycle { status: "error", message: &message, ..Cycle::of_this_run(began) },
+                )?;
+                Ok(Err(message))
+            }
         }
-        Err(Failure::Store(error)) => return Err(error),
-    };
-    change.commit()?;
+    })?;
+    let (source, news) = done.map_err(|message| anyhow!(message))?;
     Ok(format!(
         "processed {}/{} stocks in {} ms (Historical {}, Live {}){news}",
         source.stocks_processed,
@@ -80,8 +81,8 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-fn cycle(order: &Order, change: &Change<'_>, now: &str) -> Result<(Source, String), Failure> {
-    let today = order.today.unwrap_or_else(today_at_the_exchange);
+fn cycle(order: &Order, tables: &mut dyn Tables, began: Instant) -> Result<(Source, String), Failure> {
+    let today = order.today.unwrap_or_else(clock::today_in_mumbai);
     let mut roster = roster(order)?;
     let [(historical_path, historical), (live_path, live)] = whole::read_pair(&order.dir)?;
     let places = [historical_path.display().to_string(), live_path.display().to_string()];
@@ -89,10 +90,10 @@ fn cycle(order: &Order, change: &Change<'_>, now: &str) -> Result<(Source, Strin
         Ok([bounds::check(&places[0], &historical)?, bounds::check(&places[1], &live)?])
     })?;
     let fingerprint = fingerprint(prints, &mut roster, today);
-    if let Some(source) = change.source()?.filter(|source| source.fingerprint == fingerprint) {
-        if is_due(change.last_run()?, now) {
+    if let Some(source) = snapshot::source(tables)?.filter(|source| source.fingerprint == fingerprint) {
+        if snapshot::is_due(tables)? {
             let message = format!("{} (workbooks unchanged)", source.message);
-            change.record("success", source.stocks_processed, &message, now)?;
+            snapshot::record(tables, &Cycle { message: &message, ..Cycle::of(&source, began) })?;
         }
         return Ok((source, ", workbooks unchanged".to_owned()));
     }
@@ -106,15 +107,23 @@ fn cycle(order: &Order, change: &Change<'_>, now: &str) -> Result<(Source, Strin
     let live = guarded(&places[1], || Live::read(&mut book, &mut roster, &historical))?;
     drop(book);
 
-    let (stocks_processed, rows) = change.replace(&historical, &live, &mut roster, now)?;
+    let (stocks_processed, row_count) = snapshot::replace(tables, &historical, &live, &mut roster)?;
     let stocks_total = i64::try_from(roster.stocks().len()).unwrap_or(i64::MAX);
     let mut oddities = historical.oddities;
     oddities.join(live.oddities);
     let message = message(stocks_processed, stocks_total, &oddities, &historical.doubts);
-    let source =
-        Source { fingerprint, stocks_processed, stocks_total, historical_sheet, live_sheet, message };
-    change.remember(&source, rows, now)?;
-    change.record("success", stocks_processed, &source.message, now)?;
+    let source = Source {
+        fingerprint,
+        row_count,
+        stocks_processed,
+        stocks_total,
+        historical_sheet,
+        live_sheet,
+        message,
+    };
+    snapshot::remember(tables, &source)?;
+    let issues = i64::try_from(oddities.count).unwrap_or(i64::MAX);
+    snapshot::record(tables, &Cycle { issues, ..Cycle::of(&source, began) })?;
     let news = if oddities.count == 0 { String::new() } else { format!(", {} odd cells", oddities.count) };
     Ok((source, news))
 }
@@ -150,24 +159,4 @@ fn fingerprint(prints: [u64; 2], roster: &mut Roster, today: Date) -> String {
         print.take(letters.as_bytes());
     }
     format!("{today}-{:016x}-{:016x}-{:016x}", prints[0], prints[1], print.0)
-}
-
-/// Whether a run without news belongs into the history: it ends a failure, or the last entry is old.
-fn is_due(last: Option<(String, String)>, now: &str) -> bool {
-    let Some((status, at)) = last else { return true };
-    let (Ok(at), Ok(now)) = (at.parse::<DateTime>(), now.parse::<DateTime>()) else { return true };
-    let age = now.duration_since(at).as_secs();
-    // A clock that was set back must not silence the history.
-    status != "success" || !(0..REPEAT_AFTER_SECONDS).contains(&age)
-}
-
-/// UTC without a zone, as all times in the tables.
-fn timestamp() -> String {
-    Timestamp::now().strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()
-}
-
-/// India has one zone and no summer time, so its offset spares the reading of a time zone database.
-fn today_at_the_exchange() -> Date {
-    let offset = Offset::from_seconds(5 * 3600 + 30 * 60).unwrap_or(Offset::UTC);
-    Timestamp::now().to_zoned(TimeZone::fixed(offset)).date()
 }

@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,15 +13,17 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::say;
+use crate::store::Location;
 
 mod answers;
 mod page;
+mod views;
 
 /// A client that neither reads nor leaves does not hold up the end.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Serves until a signal asks for the end.
-pub fn run(host: IpAddr, port: u16, database: PathBuf) -> Result<()> {
+pub fn run(host: IpAddr, port: u16, database: Location) -> Result<()> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
@@ -31,14 +32,14 @@ pub fn run(host: IpAddr, port: u16, database: PathBuf) -> Result<()> {
         .block_on(serve(SocketAddr::new(host, port), database))
 }
 
-async fn serve(address: SocketAddr, database: PathBuf) -> Result<()> {
+async fn serve(address: SocketAddr, database: Location) -> Result<()> {
     // Asked for before the port is open: a signal that follows the announcement is never lost.
     let end = end_signal()?;
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; if another program holds the port, end it or choose another by --port")
     })?;
     let bound = listener.local_addr().context("cannot learn the port listened on")?;
-    say::line(format_args!("listening on http://{bound}, reading {}", database.display()));
+    say::line(format_args!("listening on http://{bound}, reading {}", database));
 
     let (ending, mut ended) = watch::channel(false);
     let server = axum::serve(listener, router(database)).with_graceful_shutdown(async move {
@@ -57,7 +58,7 @@ async fn serve(address: SocketAddr, database: PathBuf) -> Result<()> {
     }
 }
 
-fn router(database: PathBuf) -> Router {
+fn router(database: Location) -> Router {
     Router::new()
         .route("/", get(page::show))
         .route("/health", get(answers::health))

@@ -1,239 +1,280 @@
-//! The database of the stored rows: its tables, and the one transaction in which a cycle changes them.
-//! A cycle holds the write lock from before it reads the workbooks, so an older reading never replaces a newer one.
-//! Readers (see `snapshot`) are never held up and see whole snapshots only.
+//! Where rows are kept: SQLite in a file, or PostgreSQL when several machines share them. Queries are written once, for
+//! both; what differs is in `store/sqlite` and `store/postgres`. What the tables are is in `store/schema`.
+//! A writer holds the write lock from its first statement on; readers see one snapshot and are never held up.
 
-use std::path::Path;
-use std::time::Duration;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+use anyhow::{Result, anyhow, bail};
 
-use crate::historical::Historical;
-use crate::live::Live;
-use crate::symbols::Roster;
+mod postgres;
+mod schema;
+mod sqlite;
 
-/// A cycle takes milliseconds; who waits this long waits for something that hangs.
-const BUSY: Duration = Duration::from_secs(10);
-/// Rows kept of the history of runs: more than a day of one every six seconds.
-const HISTORY_MAX: i64 = 20_000;
-const SCHEMA: i64 = 1;
-const PAGE: i64 = 16_384;
-
-/// No index on the stock: two thousand rows are looked through in a tenth of a millisecond, and an index would be built
-/// anew with every cycle.
-const TABLES: &str = "
-CREATE TABLE IF NOT EXISTS historical_data (
-    id INTEGER PRIMARY KEY, stock VARCHAR, category VARCHAR, strike VARCHAR, prev_oi VARCHAR, latest_oi VARCHAR,
-    call_oi_difference VARCHAR, put_oi_difference VARCHAR, ltp VARCHAR, additional_strike VARCHAR,
-    created_at DATETIME, updated_at DATETIME);
-CREATE TABLE IF NOT EXISTS live_data (
-    id INTEGER PRIMARY KEY, stock VARCHAR, section VARCHAR, label VARCHAR, prev_oi VARCHAR, strike VARCHAR,
-    oi_diff VARCHAR, is_new_strike VARCHAR, add_strike VARCHAR, created_at DATETIME, updated_at DATETIME);
-CREATE TABLE IF NOT EXISTS processing_metadata (
-    id INTEGER PRIMARY KEY, process_type VARCHAR, stocks_processed INTEGER, status VARCHAR, message VARCHAR,
-    processed_at DATETIME, created_at DATETIME, updated_at DATETIME);
-CREATE TABLE IF NOT EXISTS snapshot_source (
-    id INTEGER PRIMARY KEY CHECK (id = 1), fingerprint VARCHAR, row_count INTEGER, stocks_processed INTEGER,
-    stocks_total INTEGER, historical_sheet VARCHAR, live_sheet VARCHAR, message VARCHAR,
-    created_at DATETIME, updated_at DATETIME);
-";
-
-/// The open database, with the right to write.
-#[derive(Debug)]
-pub struct Store {
-    connection: Connection,
+/// Which database: a file, or a server by its URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A file of SQLite.
+    File(PathBuf),
+    /// `postgres://user@host:port/name`
+    Server(String),
 }
 
-/// What the stored rows were made of.
+impl FromStr for Location {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Server(text.to_owned())),
+            Some((other, _)) => {
+                Err(format!("no database of the kind `{other}` is known; give a path, or postgres://…"))
+            }
+            None if text.is_empty() => Err("it is empty; give a path, or postgres://…".to_owned()),
+            None => Ok(Self::File(text.into())),
+        }
+    }
+}
+
+/// Without a password, as it may be shown.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Server(url) => match (url.split_once("://"), url.rsplit_once('@')) {
+                (Some((kind, _)), Some((_, place))) => write!(f, "{kind}://{place}"),
+                _ => f.write_str(url),
+            },
+        }
+    }
+}
+
+/// A field of a row, on its way in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Field<'a> {
+    /// Nothing.
+    Null,
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Real(f64),
+    /// A text.
+    Text(&'a str),
+}
+
+impl<'a> From<&'a str> for Field<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a String> for Field<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Field<'_> {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<f64> for Field<'_> {
+    fn from(number: f64) -> Self {
+        Self::Real(number)
+    }
+}
+
+impl<'a, T: Into<Field<'a>>> From<Option<T>> for Field<'a> {
+    fn from(field: Option<T>) -> Self {
+        field.map_or(Self::Null, Into::into)
+    }
+}
+
+/// A field of a row that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Nothing.
+    Null,
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Real(f64),
+    /// A text.
+    Text(String),
+}
+
+/// The fields of a row, in the order of the query.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Row(pub Vec<Value>);
+
+impl Row {
+    /// The next field is a text, `""` if there is none; takes it out of the row.
+    pub fn text(&mut self, at: usize) -> Result<String> {
+        Ok(self.maybe_text(at)?.unwrap_or_default())
+    }
+
+    /// A text, if there is one; takes it out of the row.
+    pub fn maybe_text(&mut self, at: usize) -> Result<Option<String>> {
+        match self.0.get_mut(at).map(|field| std::mem::replace(field, Value::Null)) {
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(Value::Null) => Ok(None),
+            other => Err(odd(at, "a text", &other)),
+        }
+    }
+
+    /// A whole number.
+    pub fn int(&self, at: usize) -> Result<i64> {
+        self.maybe_int(at)?.ok_or_else(|| odd(at, "a number", &None))
+    }
+
+    /// A whole number, if there is one.
+    pub fn maybe_int(&self, at: usize) -> Result<Option<i64>> {
+        match self.0.get(at) {
+            Some(Value::Int(number)) => Ok(Some(*number)),
+            Some(Value::Null) => Ok(None),
+            other => Err(odd(at, "a whole number", &other.cloned())),
+        }
+    }
+}
+
+fn odd(at: usize, wanted: &str, found: &Option<Value>) -> anyhow::Error {
+    anyhow!("field {at} of a stored row is not {wanted} but {found:?}: is the database another program's?")
+}
+
+/// The tables within one transaction. Parameters are `$1`, `$2`, …, each first named in this order, which both engines
+/// understand.
+pub trait Tables {
+    /// Runs a statement; returns how many rows it changed.
+    fn execute(&mut self, statement: &str, fields: &[Field<'_>]) -> Result<u64>;
+
+    /// Runs several statements without parameters.
+    fn batch(&mut self, statements: &str) -> Result<()>;
+
+    /// The rows of a query.
+    fn rows(&mut self, query: &str, fields: &[Field<'_>]) -> Result<Vec<Row>>;
+
+    /// Adds many rows to a table: `fill` is given a function that takes one row after another.
+    fn insert(&mut self, table: &str, columns: &[&str], fill: Fill<'_>) -> Result<()>;
+
+    /// How a column of numbers is declared that the engine counts up itself.
+    fn id(&self) -> &'static str;
+
+    /// Whether there is a table of this name.
+    fn has_table(&mut self, name: &str) -> Result<bool>;
+
+    /// The first row of a query, if there is one.
+    fn row(&mut self, query: &str, fields: &[Field<'_>]) -> Result<Option<Row>> {
+        Ok(self.rows(query, fields)?.into_iter().next())
+    }
+}
+
+/// Gives rows one by one to the function it is given.
+pub type Fill<'a> = &'a mut dyn FnMut(&mut Take<'_>) -> Result<()>;
+
+/// Takes one row.
+pub type Take<'a> = dyn FnMut(&[Field<'_>]) -> Result<()> + 'a;
+
+/// Who writes, and by which right: the token grows with each run, so a writer that was put aside and wakes up late is
+/// refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// Content of both workbooks, list, day and rules.
-    pub fingerprint: String,
-    /// Stocks with at least one row.
-    pub stocks_processed: i64,
-    /// Stocks that were wanted.
-    pub stocks_total: i64,
-    /// The sheet of Historical.xlsx.
-    pub historical_sheet: String,
-    /// The sheet of Live.xlsx.
-    pub live_sheet: String,
-    /// The message of the run that made them.
-    pub message: String,
+pub struct Writer {
+    /// `processor`, `scanner`, `uploads`.
+    pub name: &'static str,
+    /// The number that its supervisor gave this run (`SOLOIST_TOKEN`), if one did.
+    pub token: Option<i64>,
+}
+
+impl Writer {
+    /// The writer of this name, with the token of the environment.
+    ///
+    /// # Errors
+    /// The token is there and is no number.
+    pub fn of_this_run(name: &'static str) -> Result<Self> {
+        let token = match std::env::var("SOLOIST_TOKEN") {
+            Ok(text) => match text.parse() {
+                Ok(token) => Some(token),
+                Err(_) => bail!(
+                    "SOLOIST_TOKEN is {text:?}, which is no number; unset it to run without a supervisor"
+                ),
+            },
+            Err(_) => None,
+        };
+        Ok(Self { name, token })
+    }
+}
+
+/// The open database.
+pub struct Store {
+    engine: Box<dyn Engine>,
+}
+
+/// One kind of database.
+trait Engine: Send {
+    /// Runs `act` in one transaction that holds the write lock, and commits it if it went well.
+    fn write(&mut self, act: &mut dyn FnMut(&mut dyn Tables) -> Result<()>) -> Result<()>;
+
+    /// Runs `act` on one snapshot.
+    fn read(&mut self, act: &mut dyn FnMut(&mut dyn Tables) -> Result<()>) -> Result<()>;
 }
 
 impl Store {
-    /// Opens the database and makes its tables if need be.
-    pub fn open(path: &Path) -> Result<Self> {
-        Self::try_open(path).map_err(|e| {
-            let is_busy = e.downcast_ref::<rusqlite::Error>().is_some_and(is_busy);
-            let hint = if is_busy {
-                "another writer holds it: try again when it is done"
-            } else {
-                "check the path and its rights, or name another by --database"
-            };
-            e.context(format!("cannot open the database {}; {hint}", path.display()))
+    /// Opens the database to write, and makes its tables if need be.
+    pub fn open(location: &Location) -> Result<Self> {
+        let mut engine: Box<dyn Engine> = match location {
+            Location::File(path) => Box::new(sqlite::open(path)?),
+            Location::Server(url) => Box::new(postgres::open(url)?),
+        };
+        schema::make(engine.as_mut())?;
+        Ok(Self { engine })
+    }
+
+    /// Opens the database to read; none if nobody has written to it yet. Makes nothing.
+    pub fn look(location: &Location) -> Result<Option<Self>> {
+        let engine: Option<Box<dyn Engine>> = match location {
+            Location::File(path) => sqlite::look(path)?.map(|engine| Box::new(engine) as _),
+            Location::Server(url) => postgres::look(url)?.map(|engine| Box::new(engine) as _),
+        };
+        let Some(mut engine) = engine else { return Ok(None) };
+        Ok(schema::is_made(engine.as_mut())?.then_some(Self { engine }))
+    }
+
+    /// Runs `act` in one transaction, alone among all writers, and makes all of it visible at once if it went well.
+    ///
+    /// # Errors
+    /// A writer with a greater token was here; what `act` says; the database does not take it. Then nothing has changed.
+    pub fn write<T>(&mut self, writer: &Writer, act: impl FnOnce(&mut dyn Tables) -> Result<T>) -> Result<T> {
+        once(act, |act| {
+            self.engine.write(&mut |tables| {
+                schema::fence(tables, writer)?;
+                act(tables)
+            })
         })
     }
 
-    fn try_open(path: &Path) -> Result<Self> {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY)?;
-        connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -1024;")?;
-        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version > SCHEMA {
-            bail!(
-                "its tables are of version {version}, this program knows version {SCHEMA}: use a newer program"
-            );
-        }
-        if version < SCHEMA {
-            // A snapshot is written whole, so fewer, larger pages save system calls. Only a new file takes it.
-            connection.pragma_update(None, "page_size", PAGE)?;
-            switch_to_wal(&connection)?;
-            connection.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;"
-            ))?;
-        }
-        Ok(Self { connection })
-    }
-
-    /// Begins the transaction of a cycle; waits for another cycle's end.
-    pub fn begin(&mut self) -> Result<Change<'_>> {
-        let transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).with_context(|| {
-                format!("the database could not be locked for writing within {} s", BUSY.as_secs())
-            })?;
-        Ok(Change { transaction })
+    /// Runs `act` on one snapshot: whatever it asks, it never sees a mixture of two writes.
+    pub fn read<T>(&mut self, act: impl FnOnce(&mut dyn Tables) -> Result<T>) -> Result<T> {
+        once(act, |act| self.engine.read(act))
     }
 }
 
-/// SQLite does not wait for a lock when it changes the journal, so two first runs at once need this loop.
-fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
-    let mut left = 200;
-    loop {
-        match connection.pragma_update(None, "journal_mode", "WAL") {
-            Err(e) if is_busy(&e) && left > 0 => {
-                left -= 1;
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            other => return other,
-        }
-    }
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
-}
-
-/// One transaction: all of it becomes visible by [`Change::commit`], or nothing.
-#[derive(Debug)]
-pub struct Change<'a> {
-    transaction: Transaction<'a>,
-}
-
-impl Change<'_> {
-    /// What the stored rows were made of, if they are all there.
-    pub fn source(&self) -> Result<Option<Source>> {
-        let query = "SELECT fingerprint, stocks_processed, stocks_total, historical_sheet, live_sheet, message \
-                     FROM snapshot_source WHERE row_count = (SELECT count(*) FROM historical_data) \
-                     + (SELECT count(*) FROM live_data)";
-        let source = self.transaction.query_row(query, [], |row| {
-            Ok(Source {
-                fingerprint: row.get(0)?,
-                stocks_processed: row.get(1)?,
-                stocks_total: row.get(2)?,
-                historical_sheet: row.get(3)?,
-                live_sheet: row.get(4)?,
-                message: row.get(5)?,
-            })
-        });
-        Ok(source.optional()?)
-    }
-
-    /// Status and time of the last run.
-    pub fn last_run(&self) -> Result<Option<(String, String)>> {
-        let query = "SELECT status, processed_at FROM processing_metadata ORDER BY id DESC LIMIT 1";
-        Ok(self.transaction.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
-    }
-
-    /// Replaces all rows; returns how many stocks have rows.
-    pub fn replace(
-        &self,
-        historical: &Historical,
-        live: &Live,
-        roster: &mut Roster,
-        now: &str,
-    ) -> Result<(i64, i64)> {
-        self.transaction.execute_batch("DELETE FROM historical_data; DELETE FROM live_data;")?;
-        let mut into_historical = self.transaction.prepare(
-            "INSERT INTO historical_data (stock, category, strike, prev_oi, latest_oi, call_oi_difference, \
-             put_oi_difference, ltp, additional_strike, created_at, updated_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)",
-        )?;
-        let mut into_live = self.transaction.prepare(
-            "INSERT INTO live_data (stock, section, label, prev_oi, strike, oi_diff, is_new_strike, add_strike, \
-             created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
-        )?;
-        // Bound once, and the stock once for its rows: only what differs is bound for each row.
-        into_historical.raw_bind_parameter(10, now)?;
-        into_live.raw_bind_parameter(9, now)?;
-        let (mut stocks, mut rows) = (0_i64, 0_i64);
-        for (stock, key) in roster.stocks() {
-            let before = rows;
-            into_historical.raw_bind_parameter(1, stock)?;
-            into_live.raw_bind_parameter(1, stock)?;
-            for row in historical.rows(*key) {
-                for (at, field) in (2..).zip(row.fields.iter()) {
-                    into_historical.raw_bind_parameter(at, field)?;
-                }
-                into_historical.raw_execute()?;
-                rows += 1;
-            }
-            for (section, row) in live.rows(*key) {
-                into_live.raw_bind_parameter(2, section)?;
-                for (at, field) in (3..).zip(row.fields.iter()) {
-                    into_live.raw_bind_parameter(at, field)?;
-                }
-                into_live.raw_execute()?;
-                rows += 1;
-            }
-            stocks += i64::from(rows > before);
-        }
-        Ok((stocks, rows))
-    }
-
-    /// Remembers what the rows were made of.
-    pub fn remember(&self, source: &Source, rows: i64, now: &str) -> Result<()> {
-        self.transaction.execute(
-            "INSERT OR REPLACE INTO snapshot_source VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)",
-            params![
-                source.fingerprint,
-                rows,
-                source.stocks_processed,
-                source.stocks_total,
-                source.historical_sheet,
-                source.live_sheet,
-                source.message,
-                now
-            ],
-        )?;
+/// Hands a function with a result through an engine that knows neither.
+fn once<T>(
+    act: impl FnOnce(&mut dyn Tables) -> Result<T>,
+    run: impl FnOnce(&mut dyn FnMut(&mut dyn Tables) -> Result<()>) -> Result<()>,
+) -> Result<T> {
+    let (mut act, mut done) = (Some(act), None);
+    run(&mut |tables| {
+        let act = act.take().ok_or_else(|| anyhow!("a transaction was run twice"))?;
+        done = Some(act(tables)?);
         Ok(())
-    }
+    })?;
+    done.ok_or_else(|| anyhow!("a transaction was not run"))
+}
 
-    /// Adds a row to the history of runs, and lets the oldest go.
-    pub fn record(&self, status: &str, stocks: i64, message: &str, now: &str) -> Result<()> {
-        self.transaction.execute(
-            "INSERT INTO processing_metadata (process_type, stocks_processed, status, message, processed_at, \
-             created_at, updated_at) VALUES ('full_process', ?1, ?2, ?3, ?4, ?4, ?4)",
-            params![stocks, status, message, now],
-        )?;
-        let last = self.transaction.last_insert_rowid();
-        self.transaction
-            .execute("DELETE FROM processing_metadata WHERE id <= ?1", params![last - HISTORY_MAX])?;
-        Ok(())
-    }
-
-    /// Makes the change visible.
-    pub fn commit(self) -> Result<()> {
-        self.transaction.commit().context("the database did not take the change; look for space on its disk")
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
     }
 }

@@ -1,6 +1,5 @@
 //! The JSON answers. Each reads one snapshot, off the server's own thread.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -9,30 +8,30 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path as InPath, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::snapshot::{RunView, Snapshot};
+use super::views::{self, RunView};
+use crate::clock;
+use crate::store::{Location, Store, Tables};
 
-/// The database's path; each answer opens it anew, so it may come and go.
-pub type Database = State<Arc<PathBuf>>;
+/// The database; each answer opens it anew, so it may come and go.
+pub type Database = State<Arc<Location>>;
 
 const RUNS_DEFAULT: u32 = 50;
 const RUNS_MAX: u32 = 1000;
 
 /// Why there is nothing to show yet.
-pub fn not_yet(database: &Path) -> String {
-    format!("no run has stored anything in {} yet; start `market process`", database.display())
+pub fn not_yet(database: &Location) -> String {
+    format!("no run has stored anything in {database} yet; start `market process`")
 }
 
 /// Whether the server works, and how old its data are. Missing data are no reason to restart a server, so the
 /// status speaks of the server alone.
 pub async fn health(database: Database) -> Response {
     let read =
-        with_snapshot(&database, |snapshot| Ok((snapshot.last_success()?, snapshot.runs(1)?.pop()))).await;
+        with_snapshot(&database, |tables| Ok((views::last_success(tables)?, views::runs(tables, 1)?.pop())))
+            .await;
     let data = match read {
         Ok(Some((success, last))) => json!({
             "updated_at": success.as_ref().map(|run| &run.processed_at),
@@ -50,7 +49,7 @@ pub async fn health(database: Database) -> Response {
 
 /// All stocks that have rows.
 pub async fn stocks(database: Database) -> Response {
-    match with_snapshot(&database, Snapshot::stocks).await {
+    match with_snapshot(&database, views::stocks).await {
         Ok(Some(stocks)) if !stocks.is_empty() => answer(StatusCode::OK, json!({ "all_stocks": stocks })),
         Ok(_) => answer(StatusCode::OK, json!({ "all_stocks": [], "message": not_yet(&database) })),
         Err(error) => broken(&error),
@@ -64,7 +63,7 @@ pub async fn stock(database: Database, name: Result<InPath<String>, PathRejectio
         Err(rejection) => return answer(rejection.status(), json!({ "error": rejection.body_text() })),
     };
     let wanted = name.clone();
-    match with_snapshot(&database, move |snapshot| snapshot.stock(&wanted)).await {
+    match with_snapshot(&database, move |tables| views::stock(tables, &wanted)).await {
         Ok(Some(Some(view))) => answer(StatusCode::OK, json!(view)),
         Ok(Some(None)) => {
             let body = json!({
@@ -96,7 +95,7 @@ pub async fn history(database: Database, query: Result<Query<HistoryQuery>, Quer
             return answer(StatusCode::BAD_REQUEST, json!({ "error": "limit is no number", "hint": hint }));
         }
     };
-    match with_snapshot(&database, move |snapshot| snapshot.runs(limit)).await {
+    match with_snapshot(&database, move |tables| views::runs(tables, limit)).await {
         Ok(Some(runs)) => answer(StatusCode::OK, json!({ "processing_history": runs })),
         Ok(None) => {
             answer(StatusCode::OK, json!({ "processing_history": [], "message": not_yet(&database) }))
@@ -121,17 +120,16 @@ pub async fn only_get() -> Response {
 /// Reads by `read` from one snapshot; none without a database. SQLite blocks, so it has a thread of its own.
 pub async fn with_snapshot<T: Send + 'static>(
     database: &Database,
-    read: impl FnOnce(&Snapshot) -> Result<T> + Send + 'static,
+    read: impl FnOnce(&mut dyn Tables) -> Result<T> + Send + 'static,
 ) -> Result<Option<T>> {
-    let path = Arc::clone(&database.0);
-    tokio::task::spawn_blocking(move || Snapshot::open(&path)?.map(|snapshot| read(&snapshot)).transpose())
+    let location = Arc::clone(&database.0);
+    tokio::task::spawn_blocking(move || Store::look(&location)?.map(|mut store| store.read(read)).transpose())
         .await?
 }
 
 /// Seconds since a run.
 pub fn age_seconds(run: &RunView) -> Option<i64> {
-    let at = run.processed_at.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp();
-    Some(Timestamp::now().duration_since(at).as_secs().max(0))
+    clock::age_seconds(&run.processed_at)
 }
 
 fn broken(error: &anyhow::Error) -> Response {

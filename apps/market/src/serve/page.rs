@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::answers::{Database, age_seconds, not_yet, with_snapshot};
-use crate::snapshot::RunView;
+use super::views::{self, RunView};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;\
 color:#1b1b1b;background:#fff}table{border-collapse:collapse}td,th{text-align:left;padding:.2rem 1rem .2rem 0}\
@@ -13,8 +13,8 @@ color:#1b1b1b;background:#fff}table{border-collapse:collapse}td,th{text-align:le
 
 /// Shows the page.
 pub async fn show(database: Database) -> Response {
-    let read = with_snapshot(&database, |snapshot| {
-        Ok((snapshot.last_success()?, snapshot.runs(1)?.pop(), snapshot.stocks()?))
+    let read = with_snapshot(&database, |tables| {
+        Ok((views::last_success(tables)?, views::runs(tables, 1)?.pop(), views::stocks(tables)?))
     });
     let state = match read.await {
         Ok(Some((success, last, stocks))) => stored(success.as_ref(), last.as_ref(), &stocks),

@@ -1,0 +1,160 @@
+//! SQLite in a file, with a write-ahead log: one writer, and readers that it never holds up.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior, params_from_iter};
+
+use super::{Engine, Field, Fill, Row, Tables, Value};
+
+/// A cycle takes milliseconds; who waits this long waits for something that hangs.
+const BUSY: Duration = Duration::from_secs(10);
+const PAGE: i64 = 16_384;
+
+/// An open file.
+pub struct Sqlite(Connection);
+
+/// Opens the file to write; makes it if need be.
+pub fn open(path: &Path) -> Result<Sqlite> {
+    let open = || {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -1024;")?;
+        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        if mode != "wal" {
+            // A snapshot is written whole, so fewer, larger pages save system calls. Only a new file takes it.
+            connection.pragma_update(None, "page_size", PAGE)?;
+            switch_to_wal(&connection)?;
+        }
+        Ok(connection)
+    };
+    open().map(Sqlite).map_err(|e: rusqlite::Error| {
+        let hint = if is_busy(&e) {
+            "another writer holds it: try again when it is done"
+        } else {
+            "check the path and its rights, or name another by --database"
+        };
+        anyhow::Error::new(e).context(format!("cannot open the database {}; {hint}", path.display()))
+    })
+}
+
+/// Opens the file to read; none without one.
+pub fn look(path: &Path) -> Result<Option<Sqlite>> {
+    if !path.try_exists().with_context(|| format!("cannot look at the database {}", path.display()))? {
+        return Ok(None);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        connection.execute_batch("PRAGMA cache_size = -512;")?;
+        Ok::<_, rusqlite::Error>(connection)
+    };
+    open()
+        .map(|connection| Some(Sqlite(connection)))
+        .with_context(|| format!("cannot read the database {}", path.display()))
+}
+
+/// SQLite does not wait for a lock when it changes the journal, so two first runs at once need this loop.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let mut left = 200;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(e) if is_busy(&e) && left > 0 => {
+                left -= 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+impl Engine for Sqlite {
+    fn write(&mut self, act: &mut dyn FnMut(&mut dyn Tables) -> Result<()>) -> Result<()> {
+        let transaction =
+            self.0.transaction_with_behavior(TransactionBehavior::Immediate).with_context(|| {
+                format!("the database could not be locked for writing within {} s", BUSY.as_secs())
+            })?;
+        act(&mut Within(&transaction))?;
+        transaction.commit().context("the database did not take the change; look for space on its disk")
+    }
+
+    fn read(&mut self, act: &mut dyn FnMut(&mut dyn Tables) -> Result<()>) -> Result<()> {
+        let transaction = self.0.transaction()?;
+        act(&mut Within(&transaction))
+    }
+}
+
+/// The connection while a transaction is open on it.
+struct Within<'a>(&'a Connection);
+
+impl Tables for Within<'_> {
+    fn execute(&mut self, statement: &str, fields: &[Field<'_>]) -> Result<u64> {
+        let changed = self.0.prepare_cached(statement)?.execute(params_from_iter(fields))?;
+        Ok(changed as u64)
+    }
+
+    fn batch(&mut self, statements: &str) -> Result<()> {
+        Ok(self.0.execute_batch(statements)?)
+    }
+
+    fn rows(&mut self, query: &str, fields: &[Field<'_>]) -> Result<Vec<Row>> {
+        let mut query = self.0.prepare_cached(query)?;
+        let columns = query.column_count();
+        let rows = query.query_map(params_from_iter(fields), |row| {
+            (0..columns).map(|at| Ok(value(row.get_ref(at)?))).collect::<rusqlite::Result<_>>().map(Row)
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn id(&self) -> &'static str {
+        "INTEGER PRIMARY KEY"
+    }
+
+    fn has_table(&mut self, name: &str) -> Result<bool> {
+        let query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1";
+        Ok(self.row(query, &[name.into()])?.is_some())
+    }
+
+    fn insert(&mut self, table: &str, columns: &[&str], fill: Fill<'_>) -> Result<()> {
+        let places = vec!["?"; columns.len()].join(", ");
+        let mut statement = self
+            .0
+            .prepare_cached(&format!("INSERT INTO {table} ({}) VALUES ({places})", columns.join(", ")))?;
+        fill(&mut |fields| {
+            for (at, field) in fields.iter().enumerate() {
+                statement.raw_bind_parameter(at + 1, field)?;
+            }
+            statement.raw_execute()?;
+            Ok(())
+        })
+    }
+}
+
+impl ToSql for Field<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Field::Null => ValueRef::Null,
+            Field::Int(number) => ValueRef::Integer(*number),
+            Field::Real(number) => ValueRef::Real(*number),
+            Field::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+fn value(stored: ValueRef<'_>) -> Value {
+    match stored {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Int(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(text) | ValueRef::Blob(text) => {
+            Value::Text(String::from_utf8_lossy(text).into_owned())
+        }
+    }
+}

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::puppet::voice;
-use e2e::{Identity, Project, Service, free_port, is_free, puppet, quoted, wait_until};
+use e2e::{Identity, Project, Service, daemon, free_port, is_free, puppet, quoted, wait_until};
 use rustix::process::Signal;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -376,4 +376,35 @@ fn an_unknown_service_is_said() {
         project.soloist(&[command, "apo"]).expect(4).says("apo");
     }
     assert_eq!(project.survivors(), [], "nothing was started");
+}
+
+/// Whatever ends a run and whoever starts the next: a store that remembers the greatest token can refuse the older ones.
+#[test]
+fn each_run_is_given_a_greater_token_and_the_socket_of_its_daemon() {
+    let script = "test -S \"$SOLOIST_SOCKET\" && echo $SOLOIST_TOKEN >> tokens; exec sleep 1000";
+    let project = Project::new(&format!(
+        "[services.w]\ncommand = {}\nbackoff = {{ first = \"50ms\", max = \"100ms\" }}\n",
+        quoted(&["/bin/sh", "-c", script])
+    ));
+    let wait_for = |count: usize| {
+        wait_until(&format!("{count} tokens"), LIMIT, || {
+            let tokens: Vec<u64> = project.read("tokens").lines().map(|line| line.parse().unwrap()).collect();
+            if tokens.len() == count { Ok(tokens) } else { Err(format!("{tokens:?}\n{}", project.diary())) }
+        })
+    };
+    project.write("tokens", "");
+    project.soloist(&["up", "-d"]).expect(0);
+    wait_for(1);
+    project.soloist(&["restart", "w"]).expect(0);
+    wait_for(2);
+    identity(&project.service("w")).signal(Signal::KILL);
+    wait_for(3);
+    let dead = daemon::kill(&project);
+    daemon::wait_for_another(&project, dead, LIMIT);
+    project.soloist(&["restart", "w"]).expect(0);
+    wait_for(4);
+    project.soloist(&["down"]).expect(0);
+    project.soloist(&["run", "w", "--", "/bin/sh", "-c", "echo $SOLOIST_TOKEN >> tokens"]).expect(0);
+    let tokens = wait_for(5);
+    assert!(tokens.is_sorted_by(|one, next| one < next), "{tokens:?}");
 }

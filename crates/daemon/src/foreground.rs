@@ -13,7 +13,8 @@ use soloist_os::layout::{Layout, Place};
 use soloist_os::record::{Holder, Record};
 
 use crate::config::{Program, Scope};
-use crate::{convert, ports, runs, service};
+use crate::service::{self, Occasion};
+use crate::{convert, ports, runs};
 
 /// What `soloist run` was asked.
 #[derive(Clone, Debug)]
@@ -75,7 +76,9 @@ pub fn run(layout: &Layout, wish: &Wish, say: &dyn Fn(&str)) -> Result<Ended, Pr
         ..Program::default()
     };
     let run_id = soloist_core::id::RunId(soloist_os::random_u64()).to_string();
-    let order = service::run_order(&wish.name, run_id, &plan, &program, &place, None, None);
+    let occasion = Occasion { run_id, token: claim.next_token(), scheduled: None };
+    let socket = layout.daemon_socket();
+    let order = service::run_order(&wish.name, occasion, &plan, &program, &place, None, &socket);
     let assignment = service::assignment(layout, &place, Holder::Run);
     match foreground(assignment, claim, order)? {
         Outcome::Ended(exit) => Ok(Ended::With(exit)),

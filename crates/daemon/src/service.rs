@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use soloist_core::plan::Plan;
@@ -17,12 +17,13 @@ use soloist_os::{COOKIE, Program as Executable};
 use crate::config::{self, Program, Scope};
 
 /// Variables that say which run a process belongs to: never handed on to a daemon or another run.
-pub const RUN_VARIABLES: [&str; 8] = [
+pub const RUN_VARIABLES: [&str; 9] = [
     COOKIE,
     "SOLOIST_SERVICE",
     "SOLOIST_INSTANCE",
     "SOLOIST_RUN_ID",
     "SOLOIST_TOKEN",
+    "SOLOIST_SOCKET",
     "SOLOIST_SCHEDULED_AT",
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
@@ -49,18 +50,30 @@ pub fn assignment(layout: &Layout, place: &Place, holder: Holder) -> Assignment 
     }
 }
 
-/// The order to run a program; `scheduled` is when its schedule wanted it, if that is why.
+/// What tells one run of an instance from the others.
+pub struct Occasion {
+    /// Its id.
+    pub run_id: String,
+    /// Its fencing token: see [`soloist_os::Claim::next_token`].
+    pub token: u64,
+    /// When its schedule wanted it, if that is why it runs.
+    pub scheduled: Option<Moment>,
+}
+
+/// The order to run a program; `log` is for what it writes.
 pub fn run_order(
     name: &str,
-    run_id: String,
+    occasion: Occasion,
     plan: &Plan,
     program: &Program,
     place: &Place,
     log: Option<PathBuf>,
-    scheduled: Option<Moment>,
+    socket: &Path,
 ) -> RunOrder {
     let argv = program.resolved(&program.argv);
-    let env = environment(name, &run_id, plan, program, place, scheduled);
+    let mut env = environment(name, &occasion, plan, program, place);
+    env.push(("SOLOIST_SOCKET".to_owned(), socket.to_string_lossy().into_owned()));
+    let run_id = occasion.run_id;
     RunOrder {
         run_id,
         program: Executable { argv, env, dir: program.dir.clone() },
@@ -93,11 +106,10 @@ fn rfc3339(at: Moment) -> String {
 /// Ours, then the declared variables, then what names the run: that one cannot be declared away.
 fn environment(
     name: &str,
-    run_id: &str,
+    occasion: &Occasion,
     plan: &Plan,
     program: &Program,
     place: &Place,
-    scheduled: Option<Moment>,
 ) -> Vec<(String, String)> {
     let mut env: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -116,8 +128,9 @@ fn environment(
         let key = key.split('~').next().unwrap_or(key);
         env.insert("SOLOIST_INSTANCE".to_owned(), key.to_owned());
     }
-    env.insert("SOLOIST_RUN_ID".to_owned(), run_id.to_owned());
-    if let Some(at) = scheduled {
+    env.insert("SOLOIST_RUN_ID".to_owned(), occasion.run_id.clone());
+    env.insert("SOLOIST_TOKEN".to_owned(), occasion.token.to_string());
+    if let Some(at) = occasion.scheduled {
         env.insert("SOLOIST_SCHEDULED_AT".to_owned(), rfc3339(at));
     }
     env.insert(COOKIE.to_owned(), place.claim().to_string_lossy().into_owned());
@@ -151,16 +164,13 @@ mod tests {
             Config::parse(text, folder.path(), "soloist.toml").unwrap_or_else(|error| panic!("{error}"));
         let declared = &config.declared[0];
         let place = Place { base: folder.path().to_owned(), instance: declared.name.clone() };
-        let scheduled = Some(Moment(1_795_319_106_000));
-        let order = run_order(
-            &declared.name,
-            "1".to_owned(),
-            &declared.plan,
-            &declared.program,
-            &place,
-            None,
-            scheduled,
-        );
+        let occasion =
+            || Occasion { run_id: "1".to_owned(), token: 12, scheduled: Some(Moment(1_795_319_106_000)) };
+        let lane = environment("s@x-y~2", &occasion(), &declared.plan, &declared.program, &place);
+        assert!(lane.contains(&("SOLOIST_INSTANCE".to_owned(), "x-y".to_owned())), "{lane:?}");
+        let (plan, program, socket) =
+            (&declared.plan, &declared.program, Path::new("/p/.soloist/daemon.sock"));
+        let order = run_order(&declared.name, occasion(), plan, program, &place, None, socket);
         let path = |name: &str| folder.path().join(name).to_str().map(str::to_owned).expect("plain letters");
         assert_eq!(order.program.argv, [path("s")]);
         assert_eq!(order.stop_command, Some(vec![path("drain")]));
@@ -172,8 +182,6 @@ mod tests {
             let found = order.program.env.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| value.as_str())
         };
-        let lane = environment("s@x-y~2", "1", &declared.plan, &declared.program, &place, None);
-        assert!(lane.contains(&("SOLOIST_INSTANCE".to_owned(), "x-y".to_owned())), "{lane:?}");
         for (name, value) in [
             ("A", "file"),
             ("B", "own"),
@@ -181,6 +189,8 @@ mod tests {
             ("SOLOIST_PORT_S_X_Y", "7"),
             ("SOLOIST_SERVICE", "s@x-y"),
             ("SOLOIST_INSTANCE", "x-y"),
+            ("SOLOIST_TOKEN", "12"),
+            ("SOLOIST_SOCKET", "/p/.soloist/daemon.sock"),
             ("SOLOIST_SCHEDULED_AT", "2026-11-22T03:45:06.000Z"),
         ] {
             assert_eq!(variable(name), Some(value), "{name}");

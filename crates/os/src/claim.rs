@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -13,6 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::identity::Identity;
 use crate::layout::{Place, named};
 use crate::record::{Holder, Record};
+
+/// The member of a lock file's content that counts runs.
+const TOKEN: &str = "token";
+/// An inscription holds a command, which holds at most this much (execve(2)).
+const CONTENT_MAX: u64 = 4 << 20;
 
 /// A held claim. It ends when the last copy of its descriptor is closed; nobody ever unlocks it.
 #[derive(Debug)]
@@ -69,8 +74,38 @@ impl Claim {
     /// Writes into the lock file who takes the claim, at once: the record beside it still tells of the last run, which
     /// the guard needs to find survivors by.
     pub fn inscribe(&self, inscription: &Inscription) -> io::Result<()> {
-        use std::os::unix::fs::FileExt;
-        let bytes = serde_json::to_vec(inscription).map_err(io::Error::other)?;
+        let mut written = serde_json::to_value(inscription).map_err(io::Error::other)?;
+        if let Some(token) = self.content().get(TOKEN) {
+            written[TOKEN] = token.clone();
+        }
+        self.write(&written)
+    }
+
+    /// The fencing token of the next run: greater than that of every run before it under this claim. It is kept in the
+    /// lock file, where only the holder writes, and is never less than the milliseconds since 1970, so that it grows even
+    /// if the file was lost, or the disk too full to take it.
+    pub fn next_token(&self) -> u64 {
+        let mut content = self.content();
+        let last = content.get(TOKEN).and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let next = crate::clock::wall_ms().max(last.saturating_add(1));
+        content[TOKEN] = next.into();
+        let _ = self.write(&content);
+        next
+    }
+
+    /// What is written in the lock file; nothing if that is none of ours.
+    fn content(&self) -> serde_json::Value {
+        let len = self.file.metadata().map_or(0, |found| found.len().min(CONTENT_MAX));
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+        let read = self.file.read_exact_at(&mut bytes, 0);
+        match read.map_err(|_| ()).and_then(|()| serde_json::from_slice(&bytes).map_err(|_| ())) {
+            Ok(content @ serde_json::Value::Object(_)) => content,
+            _ => serde_json::json!({}),
+        }
+    }
+
+    fn write(&self, content: &serde_json::Value) -> io::Result<()> {
+        let bytes = serde_json::to_vec(content).map_err(io::Error::other)?;
         self.file.write_all_at(&bytes, 0)?;
         self.file.set_len(bytes.len() as u64)
     }
@@ -204,6 +239,40 @@ mod tests {
         assert!(Claim::take(&path).unwrap().is_none(), "the shared description still holds the lock");
         drop(shared);
         assert!(Claim::take(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn each_token_is_greater_than_all_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("api.lock");
+        let inscription = Inscription {
+            claimant: Identity::mine().unwrap(),
+            holder: Holder::Run,
+            project: folder.path().to_owned(),
+            since_ms: 1,
+            command: vec!["./api".to_owned()],
+        };
+        let began = crate::clock::wall_ms();
+        let claim = Claim::take(&path).unwrap().unwrap();
+        let mut last = claim.next_token();
+        assert!(last >= began);
+        claim.inscribe(&inscription).unwrap();
+        for _ in 0..100 {
+            let next = claim.next_token();
+            assert!(next > last);
+            last = next;
+        }
+        let written: Inscription = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(written, inscription);
+        // A clock that was set back by years: what is written counts.
+        drop(claim);
+        let ahead = last + 1_000_000_000;
+        std::fs::write(&path, format!("{{\"token\":{ahead}}}")).unwrap();
+        assert_eq!(Claim::take(&path).unwrap().unwrap().next_token(), ahead + 1);
+        for rubbish in ["", "{", "[1]", "{\"token\":-1}", "\0\0"] {
+            std::fs::write(&path, rubbish).unwrap();
+            assert!(Claim::take(&path).unwrap().unwrap().next_token() >= began, "{rubbish}");
+        }
     }
 
     #[test]

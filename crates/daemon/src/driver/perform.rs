@@ -12,7 +12,8 @@ use soloist_os::record::Holder;
 
 use super::{Driver, Held, Service};
 use crate::inbox::Input;
-use crate::{foreground, ports, service};
+use crate::service::{self, Occasion};
+use crate::{foreground, ports};
 
 impl Driver {
     pub(super) fn perform(&mut self, orders: Orders) {
@@ -192,21 +193,16 @@ impl Driver {
         // The guard tells it, unless it is an older one.
         let log_at = std::fs::metadata(&log).map_or(0, |log| log.len());
         self.services[at].begin(log_at);
+        let gone = || std::io::Error::other("the claim is not held any more");
+        let token = self.held.get(&claim).ok_or_else(gone)?.claim.next_token();
+        let occasion = Occasion { run_id: run.to_string(), token, scheduled };
         let Service { declared, place, .. } = &self.services[at];
-        let log = Some(log);
-        let mut order = service::run_order(
-            &declared.name,
-            run.to_string(),
-            &declared.plan,
-            &declared.program,
-            place,
-            log,
-            scheduled,
-        );
+        let (plan, program, socket) = (&declared.plan, &declared.program, self.layout.daemon_socket());
+        let mut order =
+            service::run_order(&declared.name, occasion, plan, program, place, Some(log), &socket);
         order.cause = cause.to_string();
         order.revival.clone_from(&self.revival);
         let outlives = self.outlives(at);
-        let gone = || std::io::Error::other("the claim is not held any more");
         let held = self.held.get_mut(&claim).ok_or_else(gone)?;
         held.guard.as_ref().ok_or_else(gone)?.spawn(&order)?;
         held.is_reviver = outlives && order.revival.is_some();

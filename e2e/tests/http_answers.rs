@@ -134,3 +134,22 @@ fn a_claim_that_is_held_elsewhere_names_its_holder() {
     assert_eq!(reply.json()["holder"]["pid"].as_u64(), pid.map(u64::from), "{reply:?}");
     project.soloist(&["stop", "good"]).expect(0);
 }
+
+#[test]
+fn a_port_that_is_held_names_its_holder() {
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = stranger.local_addr().unwrap().port();
+    let project = Project::new(&format!(
+        "[services.good]\ncommand = {}\nport = {port}\n",
+        quoted(&puppet::<&str>(&[]))
+    ));
+    project.soloist(&["open", "--print"]).expect(0);
+    let reply = Caller::of(&project).ask_known("POST /api/v1/services/good/start", &[], "");
+    reply.refuses(409, "port-held", &port.to_string());
+    let holder = &reply.json()["holder"];
+    let told = [&holder["pid"], &holder["port"], &holder["user"]].map(serde_json::Value::as_u64);
+    let me = [std::process::id(), port.into(), rustix::process::getuid().as_raw()].map(|n| Some(n.into()));
+    assert_eq!((told, holder["kind"].as_str()), (me, Some("stranger")), "{reply:?}");
+    let command = holder["command"].as_array().expect("a list");
+    assert_eq!(command.len(), std::env::args().count(), "{reply:?}");
+}

@@ -70,6 +70,26 @@ fn a_reader_of_events_that_comes_again_misses_nothing() {
     later.until("stopped", |event| is_of(event, "steady", "stopped"));
 }
 
+#[test]
+fn who_is_declared_no_more_leaves_and_who_is_declared_again_comes_back() {
+    let keyed = "[services.feed]\ninstances = [\"antica\", \"bona\"]\ncommand = [\"sleep\", \"1000\"]\n";
+    let project = Project::new(&format!("{STEADY}{keyed}"));
+    project.soloist(&["up", "-d"]).expect(0);
+    let mut events = open(&project, "/api/v1/events", None);
+    let is_gone = |event: &Value, name: &str| event["event"] == "removed" && event["service"] == name;
+    post(&project, "/api/v1/services/feed/instances", r#"{"remove": ["bona"]}"#).expect(200);
+    events.until("the key is gone", |event| is_gone(event, "feed@bona"));
+    project.write("soloist.toml", keyed);
+    post(&project, "/api/v1/up", "").expect(200);
+    // Gone is only who has stopped.
+    events.until("it has stopped", |event| is_of(event, "steady", "stopped"));
+    events.until("it is gone", |event| is_gone(event, "steady"));
+    project.write("soloist.toml", &format!("{STEADY}{keyed}"));
+    post(&project, "/api/v1/services/steady/start", "").expect(200);
+    post(&project, "/api/v1/services/steady/stop", "").expect(200);
+    assert_eq!(project.service("steady").state, "stopped", "it is declared again, and told of");
+}
+
 fn number(id: &str) -> u64 {
     id.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{id}"))
 }

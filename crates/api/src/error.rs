@@ -151,7 +151,7 @@ pub struct Problem {
     /// The code again, as the URI that RFC 9457 (3.1.1) asks for; nothing lies there.
     #[serde(default, rename = "type")]
     pub kind: String,
-    /// Who holds the claim, if that is what stands in the way.
+    /// Who holds the claim or the port, if that is what stands in the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Box<HolderStatus>>,
 }
@@ -179,7 +179,7 @@ impl Problem {
         self
     }
 
-    /// With who holds the claim.
+    /// With who holds the claim or the port.
     #[must_use]
     pub fn holder(mut self, holder: Option<HolderStatus>) -> Problem {
         self.holder = holder.map(Box::new);

@@ -16,6 +16,11 @@ use crate::watch::Samples;
 pub enum Event {
     /// An instance changed.
     Service(Box<ServiceStatus>),
+    /// An instance is no more: it is declared no more, and nothing of it lives.
+    Removed {
+        /// Its name.
+        service: String,
+    },
     /// One thing happened: a line of the history. Its id is 0 as long as it could not be written.
     History(Box<Entry>),
     /// What living instances use: only for who asked for samples.

@@ -132,21 +132,28 @@ pub struct Refusal {
     pub detail: String,
 }
 
-/// Who holds a claim.
+/// Who holds a claim, or a port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HolderStatus {
-    /// `daemon` or `run`.
+    /// Of a claim `daemon` or `run`; of a port as in [`crate::watch::PortListener::class`].
     pub kind: String,
-    /// The main process it runs, or the holder itself as long as nothing runs.
-    pub pid: u32,
+    /// The main process it runs, or the holder itself as long as nothing runs; none if it cannot be seen.
+    pub pid: Option<u32>,
     /// The process that holds the claim.
-    pub guard: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<u32>,
+    /// The port, and
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// the number of the user who listens on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<u32>,
     /// Since when.
     pub since: Option<Timestamp>,
     /// What it runs.
     pub command: Vec<String>,
-    /// From which project folder.
+    /// The folder of its project; of a stranger on a port, the folder it works in.
     pub project: String,
 }
 

@@ -16,7 +16,6 @@ use soloist_api::watch::{Sample, Samples};
 use soloist_daemon::serve;
 use soloist_daemon::why::local;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::timeout;
 
 use crate::project::Project;
 
@@ -32,6 +31,8 @@ pub enum News {
     All(Status, Option<String>),
     /// One service changed.
     One(Box<ServiceStatus>),
+    /// One is no more.
+    Removed(String),
     /// What living services use.
     Usage(Samples),
     /// The daemon ended.
@@ -79,6 +80,13 @@ impl View {
         let notice = self.notice.clone();
         match news {
             News::One(status) => return self.take_one(*status),
+            News::Removed(name) => {
+                let before = self.status.services.len();
+                self.status.services.retain(|known| known.name != name);
+                if self.status.services.len() == before {
+                    return Change::None;
+                }
+            }
             News::Usage(samples) => {
                 let by_name = |sample: Sample| (sample.service.clone(), sample);
                 self.usage = samples.samples.into_iter().map(by_name).collect();
@@ -159,28 +167,17 @@ async fn as_it_happens(
 ) -> Result<(), Problem> {
     let mut events = client.watch(EventsQuery { history: false, samples: wants_usage }, None).await?;
     let _ = news.send(News::All(client.status().await?, said)).await;
-    let mut has_stopped = false;
-    loop {
-        // What stopped may be declared no more, and nothing tells that: it is looked at anew when it has become quiet.
-        let quiet = if has_stopped { LOOK_AGAIN } else { Duration::MAX };
-        let told = match timeout(quiet, events.next()).await {
-            Ok(None) => return Ok(()),
-            Err(_) => {
-                has_stopped = false;
-                News::All(client.status().await?, None)
-            }
-            Ok(Some(event)) => match event {
-                Event::Service(status) => {
-                    has_stopped |= status.state == "stopped";
-                    News::One(status)
-                }
-                Event::Resync => News::All(client.status().await?, None),
-                Event::Samples(samples) => News::Usage(samples),
-                Event::History(_) => continue,
-            },
+    while let Some(event) = events.next().await {
+        let told = match event {
+            Event::Service(status) => News::One(status),
+            Event::Removed { service } => News::Removed(service),
+            Event::Resync => News::All(client.status().await?, None),
+            Event::Samples(samples) => News::Usage(samples),
+            Event::History(_) => continue,
         };
         let _ = news.send(told).await;
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -213,6 +210,10 @@ pub mod tests {
         assert_eq!(view.take(one("ready", 6), now), Change::None, "the same");
         assert_eq!(view.take(one("backoff", 7), now), Change::One("api".to_owned()));
         assert_eq!(view.take(News::One(Box::new(service("db", "ready", 1))), now), Change::All, "a new one");
+        let gone = || News::Removed("api".to_owned());
+        assert_eq!(view.take(gone(), now), Change::All, "it is no more");
+        assert_eq!(view.take(gone(), now), Change::None, "it was none before");
+        assert_eq!(view.status.services.len(), 1, "the other one stays");
     }
 
     #[test]

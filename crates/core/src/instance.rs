@@ -130,6 +130,7 @@ impl Instance {
         let has_other_probes = (plan.readiness, plan.liveness) != (self.plan.readiness, self.plan.liveness);
         let schedule = std::mem::replace(&mut self.plan, plan).schedule;
         self.print = print;
+        self.revision += 1;
         self.reschedule(now, schedule);
         if has_other_probes && matches!(self.state, State::Ready { .. } | State::Unhealthy { .. }) {
             self.arm(now);

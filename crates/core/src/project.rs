@@ -55,6 +55,7 @@ impl Project {
             instance.set_clock(clock);
         }
         self.members.push(Member { name: name.to_owned(), instance, stop_after: None, is_removed: false });
+        self.touched.push(self.members.len() - 1);
         self.members.len() - 1
     }
 
@@ -97,6 +98,7 @@ impl Project {
 
     /// A declaration, new or changed: it counts from the next decision on, and what runs is left alone.
     pub fn replan(&mut self, now: Time, at: usize, plan: Plan, print: Print) {
+        self.touched.push(at);
         self.members[at].is_removed = false;
         self.members[at].instance.replan(now, plan, print);
     }

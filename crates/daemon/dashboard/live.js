@@ -2,7 +2,7 @@
 // been missed. Nothing is asked for again and again.
 
 import { get } from './net.js';
-import { putEntries, putEntry, putSamples, putService, putStatus, setLink } from './store.js';
+import { dropService, putEntries, putEntry, putSamples, putService, putStatus, setLink } from './store.js';
 
 const EVENTS = '/api/v1/events?samples=1';
 /** Delays between tries: quick after a restart of the daemon, patient when it is down. */
@@ -95,6 +95,9 @@ function take(event, mine) {
   switch (event.event) {
     case 'service':
       putService(event);
+      break;
+    case 'removed':
+      dropService(event.service);
       break;
     case 'history':
       putEntry(event);

@@ -50,6 +50,11 @@ export function putService(service) {
   tell('services');
 }
 
+export function dropService(name) {
+  known.samples.delete(name);
+  if (known.services.delete(name)) tell('services');
+}
+
 /** The whole truth. What is not in it is no more. */
 export function putStatus(status) {
   known.daemon = status.daemon;

@@ -288,8 +288,12 @@ impl Driver {
     fn publish(&mut self) {
         let touched = self.project.take_touched();
         if self.events.receiver_count() > 0 {
-            for at in &touched {
-                let _ = self.events.send(ApiEvent::Service(Box::new(self.status_at(*at))));
+            for at in touched {
+                let _ = self.events.send(ApiEvent::Service(Box::new(self.status_at(at))));
+                if !self.is_told(at) {
+                    let service = self.project.name(at).to_owned();
+                    let _ = self.events.send(ApiEvent::Removed { service });
+                }
             }
         }
         self.answer_waiters();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
-use soloist_api::status::ServiceStatus;
+use soloist_api::status::{HolderStatus, ServiceStatus};
 use soloist_api::watch::{Port, PortListener, Ports};
 use soloist_core::event::Listening;
 use soloist_os::identity::Identity;
@@ -100,8 +100,28 @@ pub fn overview(layout: &Layout, services: &[ServiceStatus]) -> io::Result<Ports
     Ok(Ports { ports: found.into_iter().map(|(port, found)| Port { port, ..found }).collect() })
 }
 
-fn listener_to_api(held: &Held) -> PortListener {
-    let (class, service) = match &held.class {
+/// Who is on one of these ports without being of this project, for clients; the first there is.
+pub fn stranger(layout: &Layout, ports: &[u16]) -> Option<HolderStatus> {
+    let found = ports.iter().flat_map(|port| who(layout, *port).unwrap_or_default());
+    let held = { found }.find(|held| !matches!(held.class, Class::Ours { .. }))?;
+    let owner = held.listener.owners.first();
+    Some(HolderStatus {
+        kind: class_word(&held.class).0.to_owned(),
+        pid: owner.map(|owner| owner.pid),
+        guard: None,
+        port: Some(held.listener.port),
+        user: Some(held.listener.uid),
+        since: owner.and_then(|owner| moment(owner.started_ms?)),
+        command: owner.map_or_else(Vec::new, |owner| owner.command.clone()),
+        project: owner
+            .and_then(|owner| owner.dir.as_ref())
+            .map_or_else(String::new, |dir| dir.display().to_string()),
+    })
+}
+
+/// The class in a word, and the instance it is about.
+fn class_word(class: &Class) -> (&'static str, Option<&String>) {
+    match class {
         Class::Ours { service } => ("ours", Some(service)),
         Class::Leftover { service } => ("leftover", Some(service)),
         Class::OtherProject { service, .. } => ("other-project", Some(service)),
@@ -110,7 +130,11 @@ fn listener_to_api(held: &Held) -> PortListener {
         Class::Container { .. } => ("container", None),
         Class::Stranger => ("stranger", None),
         Class::OtherUser => ("other-user", None),
-    };
+    }
+}
+
+fn listener_to_api(held: &Held) -> PortListener {
+    let (class, service) = class_word(&held.class);
     PortListener {
         address: held.listener.address.to_string(),
         class: class.to_owned(),

@@ -43,7 +43,7 @@ pub async fn events(
                 show(printer, &table, &entry, is_json);
             }
             Event::Resync => printer.remark("some events were missed; `soloist history` has them all"),
-            Event::History(_) | Event::Service(_) | Event::Samples(_) => {}
+            Event::History(_) | Event::Service(_) | Event::Removed { .. } | Event::Samples(_) => {}
         }
     }
     printer.remark("the daemon ended");

@@ -107,8 +107,8 @@ pub fn one_line(status: &ServiceStatus) -> String {
     {
         line.push_str(&format!(", next run at {}", moment(status, next)));
     }
-    if let Some(holder) = status.holder.as_ref().filter(|h| h.kind == "run") {
-        line.push_str(&format!(" (held by `soloist run`, pid {})", holder.guard));
+    if let Some(guard) = status.holder.as_ref().filter(|h| h.kind == "run").and_then(|h| h.guard) {
+        line.push_str(&format!(" (held by `soloist run`, pid {guard})"));
     }
     line
 }

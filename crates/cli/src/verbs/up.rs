@@ -98,7 +98,7 @@ impl Watch<'_> {
                         latest.insert(status.name.clone(), *status);
                     }
                 }
-                Some(Event::History(_) | Event::Samples(_)) => {}
+                Some(Event::History(_) | Event::Samples(_) | Event::Removed { .. }) => {}
                 Some(Event::Resync) => {
                     for status in self.client.status().await?.services {
                         if names.contains(&status.name) {
@@ -182,7 +182,7 @@ impl Watch<'_> {
                         }
                         latest.insert(status.name.clone(), *status);
                     }
-                    Some(Event::Resync | Event::History(_) | Event::Samples(_)) => {}
+                    Some(Event::Resync | Event::Removed { .. } | Event::History(_) | Event::Samples(_)) => {}
                     None if self.find_daemon_again().await? => {}
                     None => {
                         self.printer.remark("the daemon ended");

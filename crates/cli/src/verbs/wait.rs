@@ -78,8 +78,8 @@ pub async fn wait(
                     }
                 }
                 Ok(Some(Event::History(_) | Event::Samples(_))) => {}
-                // Missed some, or the daemon ended, or there was none: everything is looked at anew.
-                Ok(Some(Event::Resync) | None) => break,
+                // Missed some, or one is no more, or the daemon ended, or there was none: everything is looked at anew.
+                Ok(Some(Event::Resync | Event::Removed { .. }) | None) => break,
                 Err(_) => return Err(too_late(goal, timeout, &latest)),
             }
         }

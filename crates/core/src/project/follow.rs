@@ -56,6 +56,7 @@ impl Project {
             let is_removed = !declared.contains(&at);
             if is_removed && !self.members[at].is_removed {
                 self.members[at].is_removed = true;
+                self.touched.push(at);
                 if !self.is_down(at) {
                     self.stop(
                         now,

@@ -64,7 +64,7 @@ impl Driver {
         for declared in &config.declared {
             match self.project.position(&declared.name) {
                 Some(at) => {
-                    if self.services[at].declared != *declared {
+                    if self.services[at].declared != *declared || self.project.is_removed(at) {
                         is_followed |= self.services[at].declared.plan.schedule != declared.plan.schedule
                             && self.ledger.follow(&declared.name);
                         self.project.replan(now(), at, declared.plan.clone(), declared.print());

@@ -43,8 +43,7 @@ impl Driver {
     pub(super) fn status_of_all(&self) -> Status {
         let runs = runs::living(&self.layout);
         let mut services: Vec<ServiceStatus> = (0..self.services.len())
-            .filter(|at| !self.project.is_removed(*at) || !self.is_quiet(*at))
-            .filter(|at| self.services[*at].declared.lane_of.is_none() || !self.is_quiet(*at))
+            .filter(|at| self.is_told(*at))
             .map(|at| {
                 let ours = self.status_at(at);
                 // A run that somebody started by hand under a declared name is the instance.
@@ -56,6 +55,12 @@ impl Driver {
             .collect();
         services.extend(runs.into_iter().filter(|run| self.project.position(&run.name).is_none()));
         Status { daemon: Some(self.daemon.clone()), services }
+    }
+
+    /// What is declared no more, and a lane, is there as long as something of it lives.
+    pub(super) fn is_told(&self, at: usize) -> bool {
+        let is_passing = self.project.is_removed(at) || self.services[at].declared.lane_of.is_some();
+        !is_passing || !self.is_quiet(at)
     }
 
     pub(super) fn status_by_name(&self, name: &str) -> Result<ServiceStatus, Problem> {

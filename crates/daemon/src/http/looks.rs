@@ -69,7 +69,7 @@ async fn ports(State(past): State<Past>) -> Answer {
     }
 }
 
-async fn told<T>(past: &Past, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Problem> {
+pub(super) async fn told<T>(past: &Past, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Problem> {
     let (reply, answer) = oneshot::channel();
     let _ = past.inbox.send(input(reply));
     answer.await.unwrap_or_else(|_| Err(ended()))

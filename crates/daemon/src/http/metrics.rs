@@ -120,8 +120,7 @@ fn of(service: &ServiceStatus) -> Option<&ScheduleStatus> {
 
 /// The main process of ours, and that of whoever else holds its claim.
 fn instances(service: &ServiceStatus) -> i64 {
-    let elsewhere =
-        service.holder.as_ref().filter(|holder| holder.pid != holder.guard).map(|holder| holder.pid);
+    let elsewhere = service.holder.as_ref().filter(|holder| holder.pid != holder.guard).and_then(|h| h.pid);
     i64::from(service.pid.is_some()) + i64::from(elsewhere.is_some() && elsewhere != service.pid)
 }
 

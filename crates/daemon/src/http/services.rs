@@ -18,17 +18,19 @@ use tokio::sync::{Mutex, oneshot};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Answer, ended, json, misunderstood, read, refuse};
+use super::past::{Past, aside};
+use super::{Answer, ended, json, looks, misunderstood, read, refuse};
 use crate::inbox::{Inbox, Input, Verb};
+use crate::ports;
 use crate::runs::unknown_among;
 
-pub(super) fn routes<S: Clone + Send + Sync + 'static>(inbox: Inbox) -> OpenApiRouter<S> {
-    let glance = Glance { inbox: inbox.clone(), came: AtomicU64::new(0), last: Mutex::default() };
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(past: Past) -> OpenApiRouter<S> {
+    let glance = Glance { inbox: past.inbox.clone(), came: AtomicU64::new(0), last: Mutex::default() };
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(one))
         .with_state(Arc::new(glance))
-        .merge(OpenApiRouter::new().routes(routes!(change)).with_state(inbox))
+        .merge(OpenApiRouter::new().routes(routes!(change)).with_state(past))
 }
 
 /// One answer of the driver serves all who asked before it was asked.
@@ -137,7 +139,7 @@ struct Patience {
     responses((status = 200, body = ServiceStatus), (status = 202, body = ServiceStatus))
 )]
 async fn change(
-    State(inbox): State<Inbox>,
+    State(past): State<Past>,
     Path((name, verb)): Path<(String, String)>,
     query: Result<Query<Patience>, QueryRejection>,
     headers: HeaderMap,
@@ -163,14 +165,14 @@ async fn change(
     let is_hasty = query.wait == Some(0)
         || prefers.flat_map(|value| value.split(',')).any(|word| word.trim() == "respond-async");
     let (reply, mut answer) = oneshot::channel();
-    let _ = inbox.send(Input::Change { name: name.clone(), verb, change, reply });
+    let _ = past.inbox.send(Input::Change { name: name.clone(), verb, change, reply });
     if is_hasty {
         // One question after the other: when the second is answered, the first was taken, and refused if it had to be.
         let (reply, status) = oneshot::channel();
-        let _ = inbox.send(Input::Get { name: name.clone(), reply });
+        let _ = past.inbox.send(Input::Get { name: name.clone(), reply });
         let status = status.await;
         match (answer.try_recv(), status) {
-            (Ok(done), _) => return told(done),
+            (Ok(done), _) => return told(past, name, done).await,
             (Err(TryRecvError::Empty), Ok(Ok(status))) => {
                 let mut answer = json(StatusCode::ACCEPTED, "application/json", &status);
                 let place = HeaderValue::try_from(format!("/api/v1/services/{name}"));
@@ -181,12 +183,24 @@ async fn change(
             (Err(TryRecvError::Empty), _) => {}
         }
     }
-    answer.await.map_or_else(|_| refuse(&ended()), told)
+    match answer.await {
+        Ok(done) => told(past, name, done).await,
+        Err(_) => refuse(&ended()),
+    }
 }
 
-fn told(done: Result<ServiceStatus, Problem>) -> Answer {
-    match done {
-        Ok(status) => json(StatusCode::OK, "application/json", &status),
-        Err(problem) => refuse(&problem),
+/// Who is on a port is looked up here: the driver only has it in words.
+async fn told(past: Past, name: String, done: Result<ServiceStatus, Problem>) -> Answer {
+    let problem = match done {
+        Ok(status) => return json(StatusCode::OK, "application/json", &status),
+        Err(problem) if problem.code != Code::PortHeld => return refuse(&problem),
+        Err(problem) => problem,
+    };
+    match looks::told(&past, |reply| Input::Get { name, reply }).await {
+        Ok(status) => {
+            let look = move || Err::<(), _>(problem.holder(ports::stranger(&past.layout, &status.ports)));
+            aside(look).await
+        }
+        Err(_) => refuse(&problem),
     }
 }

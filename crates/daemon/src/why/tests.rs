@@ -162,8 +162,10 @@ fn adopted_by_a_new_daemon() {
 fn held_by_a_run() {
     let holder = HolderStatus {
         kind: "run".to_owned(),
-        pid: 77,
-        guard: 76,
+        pid: Some(77),
+        guard: Some(76),
+        port: None,
+        user: None,
         since: None,
         command: Vec::new(),
         project: "/srv".to_owned(),

@@ -48,8 +48,8 @@ pub fn lines(printer: &Printer, s: &ServiceStatus) -> Vec<String> {
     let note = s.note.as_deref().map_or_else(Vec::new, |text| wrap(text, room));
     labelled("note", &note).for_each(|(label, line)| row(label, line));
     row("command", &runs::command_line(&s.command));
-    if let Some(holder) = &s.holder {
-        row("holder", &format!("{} (guard pid {}, project {})", holder.kind, holder.guard, holder.project));
+    if let Some((holder, guard)) = s.holder.as_ref().and_then(|holder| Some((holder, holder.guard?))) {
+        row("holder", &format!("{} (guard pid {guard}, project {})", holder.kind, holder.project));
     }
     row("log", s.log.as_deref().unwrap_or_default());
     labelled("last said", &s.tail).for_each(|(label, line)| row(label, line));

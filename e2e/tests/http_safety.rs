@@ -27,6 +27,14 @@ fn up(more: &str) -> (Project, Caller) {
     (project, caller)
 }
 
+#[test]
+fn a_project_without_a_file_has_a_page_too() {
+    let project = Project::empty();
+    let link = project.soloist(&["open", "--print"]).expect(0).stdout;
+    assert!(link.starts_with("http://127.0.0.1:") && link.contains("/login?code="), "{link}");
+    assert_eq!(Caller::of(&project).ask_known("GET /readyz", &[], "").status, 200);
+}
+
 fn set_http(project: &Project, section: &str) {
     let text = project.read("soloist.toml");
     let rest = text.split("[http]").next().unwrap_or_default();
@@ -45,6 +53,18 @@ fn nobody_without_a_secret_is_let_in() {
         let reply = caller.ask(line, &[], "");
         reply.refuses(401, "unauthorized", "neither a token nor a session");
         assert_eq!(reply.header("www-authenticate"), Some("Bearer"), "{line}");
+    }
+    for line in ["GET /", "GET /login?code=old"] {
+        let page = caller.ask(line, &["Accept: text/html,application/xhtml+xml,*/*;q=0.8"], "");
+        assert_eq!(
+            (page.status, page.header("content-type")),
+            (401, Some("text/html; charset=utf-8")),
+            "{line}"
+        );
+        assert!(
+            page.body.contains("Run <code>soloist open</code>") && !page.body.contains(&caller.token),
+            "{page:?}"
+        );
     }
     let nearly = format!("{}0", &caller.token[..caller.token.len() - 1]);
     for given in [

@@ -19,7 +19,7 @@ mod ledger;
 pub mod leftovers;
 pub mod links;
 pub mod logs;
-mod plain;
+pub mod plain;
 pub mod ports;
 mod probe;
 pub mod runs;

@@ -105,13 +105,11 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
     let (ledger, said) = Ledger::open(&layout.ledger());
     let config = match changes::config(&layout) {
         Ok(config) => config,
+        Err(e) if e.is_missing() => Config::empty(&layout.root),
         // Services that run must be taken over whatever the file says now; starting anything will say what is wrong.
         Err(e) => {
-            if !e.is_missing() {
-                log.say(&e.to_string());
-            }
-            let listen = if e.is_missing() { None } else { tcp::last(&layout) };
-            Config { listen, ..Config::empty(&layout.root) }
+            log.say(&e.to_string());
+            Config { listen: tcp::last(&layout), ..Config::empty(&layout.root) }
         }
     };
     let (tcp, said_of_tcp) = listen_over_tcp(&layout, &config, left_tcp);

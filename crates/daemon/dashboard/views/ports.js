@@ -62,14 +62,26 @@ export function ports() {
     }
   }
 
-  // A service that comes or goes takes or leaves its ports: then, and only then, it is asked for anew.
+  // A service that comes or goes takes or leaves its ports: then, and when somebody looks here again, it is asked for anew.
+  // Jobs come and go all the time, and few have a port.
   const askSoon = soon(500, ask);
+  const living = () => [...known.services.values()].filter(({ kind, ports }) => kind !== 'job' || ports.length).map(({ name, state, pid, ports }) => [name, state, pid, ports].join(' ')).join();
+  let seen = living();
+  const look = () => {
+    if (!document.hidden) askSoon();
+  };
+  document.addEventListener('visibilitychange', look);
   ask();
   return {
     node,
     update(kinds) {
-      if (kinds.has('services')) askSoon();
+      const now = kinds.has('services') ? living() : seen;
+      if (now !== seen || kinds.has('link')) askSoon();
+      seen = now;
     },
-    end: () => askSoon.cancel(),
+    end() {
+      document.removeEventListener('visibilitychange', look);
+      askSoon.cancel();
+    },
   };
 }

@@ -18,7 +18,7 @@ use soloist_os::layout::Layout;
 use soloist_os::secret::{fresh, is_same, kept};
 
 use super::door::CameTo;
-use super::{Answer, refuse};
+use super::{Answer, page, refuse};
 
 /// How long a link can be opened.
 const LINK_LIMIT: Duration = Duration::from_secs(60);
@@ -131,7 +131,9 @@ pub(super) async fn check(State(access): State<Arc<Access>>, request: Request, n
         Ok(Ruling::Pass) => next.run(request).await,
         Ok(Ruling::Welcome) => access.welcome(),
         Err(problem) if problem.code == Code::Unauthorized => {
-            let mut answer = refuse(&problem);
+            let accepted = request.headers().get(header::ACCEPT).and_then(|kinds| kinds.to_str().ok());
+            let is_person = accepted.is_some_and(|kinds| kinds.contains("text/html"));
+            let mut answer = if is_person { page::shut(&problem) } else { refuse(&problem) };
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             answer
         }

@@ -6,7 +6,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::response::IntoResponse;
 use axum::routing::get;
+use soloist_api::error::Problem;
 
 use super::Answer;
 
@@ -55,6 +57,19 @@ const FILES: &[File] = &files! {
     "/virtual.js": SCRIPT,
     "/words.js": SCRIPT,
 };
+
+/// For a person who is not let in: what to do, without anything that only those get who are.
+pub(super) fn shut(problem: &Problem) -> Answer {
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"data:,\"><title>soloist</title>\
+         <h1>soloist</h1><p>Not let in: {}.</p>\
+         <p>Run <code>soloist open</code> in the project's folder: it opens this page by a link that works once.</p>\n",
+        problem.detail
+    );
+    (StatusCode::UNAUTHORIZED, [(header::CONTENT_TYPE, HTML)], page).into_response()
+}
 
 /// One route a file: there is no path to play tricks with.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use soloist_daemon::logs::last_lines;
+use soloist_daemon::plain::plain;
 
 /// So many lines are kept: more than any screen has.
 const LINES: usize = 500;
@@ -69,29 +70,12 @@ impl Tail {
         // What never ends is cut somewhere.
         let whole = end.unwrap_or(if self.rest.len() > LONGEST { self.rest.len() } else { 0 });
         for line in String::from_utf8_lossy(&self.rest[..whole]).lines() {
-            self.lines.push_back(plain(line));
+            self.lines.push_back(plain(line).replace('\t', "  "));
         }
         self.rest.drain(..whole);
         self.lines.drain(..self.lines.len().saturating_sub(LINES));
         Ok(read > 0)
     }
-}
-
-/// Without control sequences (ECMA-48): they would draw over everything else. A tab becomes two spaces.
-fn plain(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    let mut letters = line.chars();
-    while let Some(c) = letters.next() {
-        match c {
-            '\x1b' if letters.clone().next() == Some('[') => {
-                letters.by_ref().skip(1).find(|c| ('@'..='~').contains(c));
-            }
-            '\t' => text.push_str("  "),
-            c if c.is_control() => {}
-            c => text.push(c),
-        }
-    }
-    text
 }
 
 #[cfg(test)]

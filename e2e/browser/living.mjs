@@ -1,7 +1,7 @@
-// The page beside a living project: a crash, every button, an interval, a lost daemon, both themes, a telephone.
+// The page beside a living project: a crash, every button, an interval, a lost daemon, both themes, a telephone,
+// a wall.
 
-
-import { barriers, fits, must, play, soloist } from './stage.mjs';
+import { barriers, fits, must, play, soloist, view } from './stage.mjs';
 
 const status = async (name) => {
   const told = JSON.parse((await soloist('status', '--json')).stdout);
@@ -10,6 +10,7 @@ const status = async (name) => {
 
 await play(async (stage) => {
   const { page } = stage;
+  const dialog = page.getByRole('dialog');
   stage.refusals.push(/\/services\/web\/start$/, /\/schedules\/scan$/);
   const row = (name) => page.locator('.rows .row').filter({ has: page.getByRole('link', { name, exact: true }) });
   const shows = (name, word) => row(name).locator('.badge', { hasText: word }).waitFor();
@@ -28,17 +29,19 @@ await play(async (stage) => {
 
   // Stop asks first; Cancel changes nothing.
   await page.getByRole('button', { name: 'Stop api' }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+  await barriers(page, 'a question');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await dialog.waitFor({ state: 'detached' });
   must((await status('api')).state === 'ready', 'api after a stop that was cancelled');
   await page.getByRole('button', { name: 'Stop api' }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Stop' }).click();
+  await dialog.getByRole('button', { name: 'Stop' }).click();
   await shows('api', 'stopped');
   must((await status('api')).state === 'stopped', 'api after Stop');
   await page.getByRole('button', { name: 'Start api' }).click();
   await shows('api', 'ready');
   const running = await status('api');
   await page.getByRole('button', { name: 'Restart api' }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Restart' }).click();
+  await dialog.getByRole('button', { name: 'Restart' }).click();
   await page.waitForFunction((was) => [...document.querySelectorAll('.rows .pid')].every((cell) => cell.textContent !== was), String(running.pid));
   await shows('api', 'ready');
 
@@ -47,7 +50,13 @@ await play(async (stage) => {
   const refusal = page.locator('.toast.bad');
   await refusal.waitFor();
   must(/port \d+/.test(await refusal.textContent()), `the refusal: ${await refusal.textContent()}`);
+  await barriers(page, 'a refusal');
   await refusal.getByRole('button').click();
+
+  // What is no more leaves the list.
+  await row('feed@eu').waitFor();
+  await soloist('instances', 'feed', '--remove', 'eu');
+  await row('feed@eu').waitFor({ state: 'detached' });
 
   // Keys.
   await page.keyboard.press('/');
@@ -63,11 +72,19 @@ await play(async (stage) => {
   await page.waitForFunction(() => document.querySelectorAll('.rows .row').length > 1);
   await page.keyboard.press('Escape');
   await page.keyboard.press('?');
-  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
+  await dialog.getByText('to the search field').waitFor();
+  await barriers(page, 'the keys');
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  // Whoever goes by the tab key sees where.
+  for (let times = 0; times < 30; times += 1) {
+    await page.keyboard.press('Tab');
+    const [where, ring] = await page.evaluate(() => [document.activeElement.outerHTML, getComputedStyle(document.activeElement).outlineStyle]);
+    must(ring !== 'none', `no ring around ${where}`);
+  }
+  await page.waitForFunction(() => [...document.querySelectorAll('.spark polyline')].some((line) => line.points.length > 1));
 
   // One service: why, what happened, and the crash among it.
-  await page.goto(`${stage.base}/#/service/api`);
-  await page.locator('.why').filter({ hasText: /\w/ }).waitFor();
+  await view(page, stage.base, 'service/api');
   await page.locator('.entries .badge', { hasText: 'restarting' }).first().waitFor();
   await page.locator('.timeline span').first().waitFor();
   const told = await status('api');
@@ -77,7 +94,7 @@ await play(async (stage) => {
   await page.locator('.charts canvas').first().waitFor();
 
   // What a worker says of itself, and its log: it is followed, searched, held and saved.
-  await page.goto(`${stage.base}/#/service/scraper`);
+  await view(page, stage.base, 'service/scraper');
   await page.locator('.said progress').waitFor();
   await page.locator('.lines', { hasText: '40 rows' }).waitFor();
   const last = () => page.locator('.lines > div').last().textContent();
@@ -91,12 +108,12 @@ await play(async (stage) => {
   must((await saved).suggestedFilename() === 'scraper.log', 'the name of the saved log');
 
   // Who is on which port, and that a stranger is one.
-  await page.goto(`${stage.base}/#/ports`);
+  await view(page, stage.base, 'ports');
   await page.locator('tbody .badge[data-tone=good]', { hasText: 'api' }).waitFor();
   await page.locator('tbody .badge[data-tone=bad]').waitFor();
 
   // The history, by service and by kind.
-  await page.goto(`${stage.base}/#/history`);
+  await view(page, stage.base, 'history');
   await page.getByLabel('Service', { exact: true }).fill('api');
   await page.keyboard.press('Enter');
   await page.getByLabel('Kind').selectOption('restarting');
@@ -104,37 +121,43 @@ await play(async (stage) => {
 
   // Schedules: a run now, another interval, a pause, hours by order.
   await page.keyboard.press('Escape');
-  await page.goto(`${stage.base}/#/schedules`);
+  await view(page, stage.base, 'schedules');
   await page.getByRole('button', { name: 'Run now scan' }).click();
   await page.locator('.toast', { hasText: 'scan' }).waitFor();
   await page.getByRole('button', { name: 'Interval scan' }).click();
   await page.getByLabel('Every').fill('2h');
-  await page.getByRole('dialog').getByRole('button', { name: 'Change' }).click();
+  await dialog.getByRole('button', { name: 'Change' }).click();
   await page.locator('li', { hasText: 'every 2h' }).first().waitFor();
   must((await status('scan')).schedule.triggers[0] === 'every 2h', 'the interval of scan');
   await page.getByRole('button', { name: 'Interval scan' }).click();
   await page.getByLabel('Every').fill('soon');
-  await page.getByRole('dialog').getByRole('button', { name: 'Change' }).click();
+  await dialog.getByRole('button', { name: 'Change' }).click();
   await page.locator('.toast.bad', { hasText: 'soon' }).getByRole('button').click();
   await page.getByRole('button', { name: 'Pause scan' }).click();
   await page.getByRole('button', { name: 'Resume scan' }).click();
   await page.getByRole('button', { name: 'Pause scan' }).waitFor();
   await page.getByRole('button', { name: 'Open or close hours' }).click();
+  await barriers(page, 'a form');
   await page.getByLabel('Window or calendar').fill('never');
-  await page.getByRole('dialog').getByRole('button', { name: 'Order it' }).click();
+  await dialog.getByRole('button', { name: 'Order it' }).click();
   await page.locator('.overrides', { hasText: 'never is open' }).waitFor();
   await page.getByRole('button', { name: 'Take back never' }).click();
   await page.getByText('All windows keep their hours.').waitFor();
   must((await page.locator('.axis .session').count()) > 0, 'no session on the axis');
 
   // The daemon is killed and another one comes: the loss is shown, and what happened meanwhile is caught up.
-  await page.goto(`${stage.base}/#/`);
+  await view(page, stage.base, '');
   await shows('api', 'ready');
   stage.isAway = true;
+  // It may be back in a moment: whether it is shown is told from within.
+  const lost = page.evaluate(() => new Promise((resolve) => {
+    const banner = document.getElementById('lost');
+    new MutationObserver(() => banner.hidden || resolve([document.getElementById('link').dataset.link, banner.textContent])).observe(banner, { attributes: true });
+  }));
   const old = JSON.parse((await soloist('status', '--json')).stdout).daemon.pid;
   process.kill(old, 'SIGKILL');
-  await page.locator('#link[data-link=lost]').waitFor();
-  await page.locator('#lost', { hasText: 'lost' }).waitFor();
+  const [link, banner] = await lost;
+  must(link === 'lost' && banner.includes('lost'), `${link}: ${banner}`);
   await soloist('stop', 'scraper');
   await page.locator('#link[data-link=live]').waitFor();
   await shows('scraper', 'stopped');
@@ -144,17 +167,18 @@ await play(async (stage) => {
   // Every view, in both themes, wide and narrow: it fits, and keeps nobody out.
   for (const theme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
-    for (const width of [1440, 375, 320]) {
-      await page.setViewportSize({ width, height: 900 });
-      for (const view of ['', 'service/api', 'schedules', 'ports', 'history']) {
-        await page.goto(`${stage.base}/#/${view}`);
-        await page.locator('h1').first().waitFor({ state: 'attached' });
-        const where = `#/${view}, ${theme}, ${width} px`;
-        await fits(page, where);
-        if (width !== 320) await barriers(page, where);
+    for (const [width, height] of [[3840, 2160], [1440, 900], [375, 812], [320, 568]]) {
+      await page.setViewportSize({ width, height });
+      for (const where of ['', 'service/scraper', 'schedules', 'ports', 'history']) {
+        await view(page, stage.base, where);
+        if (where === 'service/scraper') await page.locator('.lines > div').first().waitFor();
+        await fits(page, `#/${where}, ${theme}, ${width} px`);
+        await barriers(page, `#/${where}, ${theme}, ${width} px`);
       }
     }
   }
+  await view(page, stage.base, '');
+  must((await page.evaluate(() => getComputedStyle(document.querySelector('.badge')).transitionDuration)) === '0s', 'something moves');
   const ground = await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   must(ground === 'rgb(16, 21, 27)', `the ground in the dark: ${ground}`);
   await page.locator('#theme').click();

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 
-import { must, play, soloist } from './stage.mjs';
+import { must, play, soloist, view } from './stage.mjs';
 
 const folder = process.env.E2E_PICTURES;
 
@@ -10,12 +10,9 @@ await play(async ({ page, base }) => {
   // It ends with an error, as it should: so there is something to see that went wrong.
   await soloist('start', 'importer').catch(() => null);
   await soloist('schedule', 'run', 'scan');
-  const shot = async (view, name, theme = 'light') => {
-    await page.emulateMedia({ colorScheme: theme });
-    await page.goto(`${base}/#/${view}`);
-    await page.locator('.badge').first().waitFor();
-    // A view that says why asks for it first.
-    await page.waitForFunction(() => document.querySelector('.why')?.textContent !== '');
+  const shot = async (where, name, theme = 'light') => {
+    await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
+    await view(page, base, where);
     const picture = await page.screenshot({ path: join(folder, `${name}.png`) });
     must(picture.length < 200_000, `${name}.png has ${picture.length} bytes`);
   };
@@ -24,9 +21,9 @@ await play(async ({ page, base }) => {
   await shot('', 'overview-light');
   await shot('', 'overview-dark', 'dark');
   await shot('schedules', 'schedules');
-  await page.emulateMedia({ colorScheme: 'light' });
-  await page.goto(`${base}/#/service/scraper`);
-  await page.locator('.lines', { hasText: '40 rows' }).waitFor();
   await page.setViewportSize({ width: 1280, height: 1500 });
+  await view(page, base, 'service/scraper');
+  await page.locator('.lines', { hasText: '40 rows' }).waitFor();
+  await page.locator('.charts canvas').first().waitFor();
   await shot('service/scraper', 'service');
 }, { viewport: { width: 1280, height: 800 } });

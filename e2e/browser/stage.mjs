@@ -53,6 +53,19 @@ export async function play(act, options = {}) {
   must(wrong.length === 0, wrong.join('\n'));
 }
 
+const TITLES = { '': 'Services', schedules: 'Schedules', ports: 'Ports', history: 'History' };
+const CONTENTS = { '': '.rows .row', schedules: '.schedules li', ports: 'tbody tr', history: 'tbody tr' };
+
+/** Goes to a view, and returns when it is the one that is shown, with what it had to ask for. */
+export async function view(page, base, where) {
+  await page.goto(`${base}/#/${where}`);
+  // Until the page hears of its new address, the view before is in the document, and much in it looks alike.
+  const name = TITLES[where] ?? where.split('/').pop();
+  await page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
+  if (where in CONTENTS) await page.locator(CONTENTS[where]).first().waitFor();
+  else await page.locator('.why', { hasText: /\w/ }).waitFor();
+}
+
 export function must(isTrue, words) {
   if (!isTrue) throw new Error(words);
 }

@@ -79,7 +79,7 @@ fn the_page_shows_and_steers_what_lives() {
             "[services.api]\ncommand = {}\nport = {api}\n\
              [services.web]\ncommand = {}\nport = {web}\n\
              [services.scraper]\ncommand = [\"python3\", \"scraper.py\"]\n\
-             [services.feed]\ncommand = [\"sleep\", \"1000\"]\nwindow = \"always\"\n\
+             [services.feed]\ninstances = [\"eu\", \"us\"]\ncommand = [\"sleep\", \"1000\"]\nwindow = \"always\"\n\
              [services.auction]\ncommand = [\"sleep\", \"1000\"]\nwindow = \"never\"\n\
              [services.importer]\ncommand = [\"sh\", \"-c\", \"echo cannot open prices.csv; exit 3\"]\nrestart = \"no\"\n\
              [jobs.scan]\ncommand = [\"sh\", \"-c\", \"echo ran\"]\nevery = \"1h\"\nrun-on-start = false\n\

@@ -15,7 +15,7 @@ function fill(node, { on = {}, style = {}, ...attributes }, children) {
   for (const [kind, listener] of Object.entries(on)) node.addEventListener(kind, listener);
   for (const [name, value] of Object.entries(style)) node.style.setProperty(name, value);
   for (const [name, value] of Object.entries(attributes)) attribute(node, name, value);
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 }
 

@@ -140,6 +140,7 @@ export function logView(name) {
   }
 
   open();
+  draw();
   return {
     node,
     end() {

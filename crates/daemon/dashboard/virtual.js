@@ -33,7 +33,8 @@ export function virtualList({ box, scroller = null, key, row }) {
       const old = shown.get(name);
       const node = row(items[at], old ?? null);
       node.style.transform = `translateY(${at * rowHeight}px)`;
-      node.setAttribute('aria-rowindex', at + 2);
+      // Of a table; a line of a log has no index.
+      if (node.getAttribute('role') === 'row') node.setAttribute('aria-rowindex', at + 2);
       if (node !== old) {
         old?.remove();
         shown.set(name, node);

@@ -100,12 +100,12 @@ pub fn overview(layout: &Layout, services: &[ServiceStatus]) -> io::Result<Ports
     Ok(Ports { ports: found.into_iter().map(|(port, found)| Port { port, ..found }).collect() })
 }
 
-/// Who is on one of these ports without being of this project, for clients; the first there is.
-pub fn stranger(layout: &Layout, ports: &[u16]) -> Option<HolderStatus> {
+/// Who is on one of these ports without being of this project, for clients: the first there is, and on which.
+pub fn stranger(layout: &Layout, ports: &[u16]) -> Option<(u16, HolderStatus)> {
     let found = ports.iter().flat_map(|port| who(layout, *port).unwrap_or_default());
     let held = { found }.find(|held| !matches!(held.class, Class::Ours { .. }))?;
     let owner = held.listener.owners.first();
-    Some(HolderStatus {
+    let holder = HolderStatus {
         kind: class_word(&held.class).0.to_owned(),
         pid: owner.map(|owner| owner.pid),
         guard: None,
@@ -116,7 +116,8 @@ pub fn stranger(layout: &Layout, ports: &[u16]) -> Option<HolderStatus> {
         project: owner
             .and_then(|owner| owner.dir.as_ref())
             .map_or_else(String::new, |dir| dir.display().to_string()),
-    })
+    };
+    Some((held.listener.port, holder))
 }
 
 /// The class in a word, and the instance it is about.

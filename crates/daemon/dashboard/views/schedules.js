@@ -154,12 +154,16 @@ export function schedules() {
     return late.some((entry) => entry.what === 'rescheduled');
   };
   let isAsked = false;
+  let services = known.services.size;
   return {
     node,
     update(kinds) {
       if (!isAsked || (kinds.has('link') && known.link === 'live') || (kinds.has('entries') && seen())) askSoon();
       isAsked = true;
       if (kinds.has('services')) draw();
+      // One came, or one is no more.
+      if (services !== known.services.size) askSoon();
+      services = known.services.size;
       if (kinds.has('time')) times.forEach((tell) => tell());
     },
     end: () => askSoon.cancel(),

@@ -198,7 +198,13 @@ async fn told(past: Past, name: String, done: Result<ServiceStatus, Problem>) ->
     };
     match looks::told(&past, |reply| Input::Get { name, reply }).await {
         Ok(status) => {
-            let look = move || Err::<(), _>(problem.holder(ports::stranger(&past.layout, &status.ports)));
+            let look = move || match ports::stranger(&past.layout, &status.ports) {
+                Some((port, holder)) => {
+                    let hint = format!("`soloist free {port} --force` ends it, or choose another port");
+                    Err::<(), _>(problem.hint(hint).holder(Some(holder)))
+                }
+                None => Err(problem),
+            };
             aside(look).await
         }
         Err(_) => refuse(&problem),

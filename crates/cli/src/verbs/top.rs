@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ratatui::crossterm::event::{Event, KeyEventKind};
+use ratatui_crossterm::crossterm::event::{Event, KeyEventKind};
 use soloist_api::error::{Code, Problem};
 use soloist_api::request::Change;
 use soloist_api::schedule::Edit;

@@ -1,11 +1,15 @@
 //! Puts the model on the screen, whatever its size: the less room, the fewer columns.
 
 use jiff::Timestamp;
-use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style};
-use ratatui::text::{Line, Text};
-use ratatui::widgets::{Block, Borders, Clear, Paragraph, Row, Table, TableState};
+use ratatui_core::layout::{Constraint, Layout, Rect};
+use ratatui_core::style::{Color, Modifier, Style};
+use ratatui_core::terminal::Frame;
+use ratatui_core::text::{Line, Text};
+use ratatui_widgets::block::Block;
+use ratatui_widgets::borders::Borders;
+use ratatui_widgets::clear::Clear;
+use ratatui_widgets::paragraph::Paragraph;
+use ratatui_widgets::table::{Row, Table, TableState};
 use soloist_api::status::ServiceStatus;
 
 use super::keys::KEYS;
@@ -178,8 +182,8 @@ fn of(tone: Tone) -> Style {
 
 #[cfg(test)]
 mod tests {
-    use ratatui::Terminal;
-    use ratatui::backend::TestBackend;
+    use ratatui_core::backend::TestBackend;
+    use ratatui_core::terminal::Terminal;
     use soloist_api::watch::{Sample, Samples};
 
     use super::super::model::Action;

@@ -1,6 +1,6 @@
 //! What a key means: it depends on whether one chooses, types a filter, is asked, or reads the help.
 
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui_crossterm::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::{Action, Mode};
 

@@ -228,9 +228,11 @@ fn a_lane_is_seen_while_it_is_busy_and_tells_under_the_name_of_its_base() {
     });
     let skipped = wait_until("a third run is left out", LIMIT, || {
         let said = project.soloist(&["history", "busy"]).expect(0);
-        if said.stdout.contains("skipped") { Ok(said) } else { Err(said) }
+        // A run is left out also while the two before it are only about to start.
+        let is_told = said.stdout.contains("skipped") && said.stdout.contains("busy~2");
+        if is_told { Ok(said) } else { Err(said) }
     });
-    skipped.says("busy~2").says("2 runs are at work, the most it may");
+    skipped.says("2 runs are at work, the most it may");
     project.soloist(&["why", "busy"]).expect(0).says("left out").says("2 runs are at work, the most it may");
     let shown = wait_until("both have written", LIMIT, || {
         let said = project.soloist(&["logs", "busy"]).expect(0).stdout;

@@ -36,17 +36,17 @@ impl Client {
 
     /// Whether a daemon answers there.
     pub async fn is_answered(&self) -> bool {
-        self.request::<(), serde_json::Value>(Method::GET, "/livez", None).await.is_ok()
+        self.get::<serde_json::Value>("/livez").await.is_ok()
     }
 
     /// Everything about the project.
     pub async fn status(&self) -> Result<Status, Problem> {
-        self.request::<(), _>(Method::GET, "/api/v1/services", None).await
+        self.get("/api/v1/services").await
     }
 
     /// One instance.
     pub async fn service(&self, name: &str) -> Result<ServiceStatus, Problem> {
-        self.request::<(), _>(Method::GET, &format!("/api/v1/services/{}", escape(name)), None).await
+        self.get(&format!("/api/v1/services/{}", escape(name))).await
     }
 
     /// `start`, `stop`, `restart` or `ensure`; returns when it is so.
@@ -82,12 +82,12 @@ impl Client {
 
     /// All schedules.
     pub async fn schedules(&self) -> Result<Schedules, Problem> {
-        self.request::<(), _>(Method::GET, "/api/v1/schedules", None).await
+        self.get("/api/v1/schedules").await
     }
 
     /// The schedule of one instance.
     pub async fn schedule(&self, name: &str) -> Result<Named, Problem> {
-        self.request::<(), _>(Method::GET, &format!("/api/v1/schedules/{}", escape(name)), None).await
+        self.get(&format!("/api/v1/schedules/{}", escape(name))).await
     }
 
     /// Changes the schedule of an instance, or of all instances of a keyed service.
@@ -107,26 +107,17 @@ impl Client {
 
     /// Takes such orders back.
     pub async fn clear_overrides(&self, clear: &Clear) -> Result<Overridden, Problem> {
-        let who = clear.who.as_ref().map_or(String::new(), |who| format!("&who={}", escape(who)));
-        let path = format!("/api/v1/overrides?of={}{who}", escape(&clear.of));
-        self.request::<(), _>(Method::DELETE, &path, None).await
+        self.request::<(), _>(Method::DELETE, &asking("/api/v1/overrides", clear), None).await
     }
 
     /// What happened.
     pub async fn history(&self, query: &HistoryQuery) -> Result<History, Problem> {
-        let since = query.since.map(|since| since.to_string());
-        let (after, limit) = (query.after.map(|n| n.to_string()), query.limit.map(|n| n.to_string()));
-        let pairs =
-            [("service", query.service.clone()), ("since", since), ("after", after), ("limit", limit)];
-        let given =
-            pairs.iter().filter_map(|(key, value)| value.as_ref().map(|v| format!("{key}={}", escape(v))));
-        let path = format!("/api/v1/history?{}", given.collect::<Vec<_>>().join("&"));
-        self.request::<(), _>(Method::GET, &path, None).await
+        self.get(&asking("/api/v1/history", query)).await
     }
 
     /// Why an instance is as it is.
     pub async fn why(&self, name: &str) -> Result<Why, Problem> {
-        self.request::<(), _>(Method::GET, &format!("/api/v1/services/{}/why", escape(name)), None).await
+        self.get(&format!("/api/v1/services/{}/why", escape(name))).await
     }
 
     /// What changes from now on.
@@ -141,8 +132,7 @@ impl Client {
 
     /// What happens from now on, or from the event of this id on: [`Stream::last_id`].
     pub async fn watch(&self, query: EventsQuery, after: Option<&str>) -> Result<Events, Problem> {
-        let path = format!("/api/v1/events?history={}&samples={}", query.history, query.samples);
-        self.follow(&path, after).await
+        self.follow(&asking("/api/v1/events", &query), after).await
     }
 
     /// What an instance writes, or wrote since the event of this id.
@@ -152,33 +142,28 @@ impl Client {
         query: &LogsQuery,
         after: Option<&str>,
     ) -> Result<Stream<LogEvent>, Problem> {
-        let lines = query.lines.map_or(String::new(), |lines| format!("&lines={lines}"));
-        let since = query.since.as_ref().map_or(String::new(), |since| format!("&since={}", escape(since)));
-        let path = format!("/api/v1/services/{}/logs?follow=1{lines}{since}", escape(name));
-        self.follow(&path, after).await
+        let query = LogsQuery { follow: true, ..query.clone() };
+        self.follow(&asking(&format!("/api/v1/services/{}/logs", escape(name)), &query), after).await
     }
 
     /// The processes of an instance.
     pub async fn tree(&self, name: &str) -> Result<Tree, Problem> {
-        self.request::<(), _>(Method::GET, &format!("/api/v1/services/{}/tree", escape(name)), None).await
+        self.get(&format!("/api/v1/services/{}/tree", escape(name))).await
     }
 
     /// How an instance is declared.
     pub async fn config(&self, name: &str) -> Result<Config, Problem> {
-        self.request::<(), _>(Method::GET, &format!("/api/v1/services/{}/config", escape(name)), None).await
+        self.get(&format!("/api/v1/services/{}/config", escape(name))).await
     }
 
     /// Who listens on ports that are declared, or are a service's.
     pub async fn ports(&self) -> Result<Ports, Problem> {
-        self.request::<(), _>(Method::GET, "/api/v1/ports", None).await
+        self.get("/api/v1/ports").await
     }
 
     /// The runs that the history knows.
     pub async fn runs(&self, query: &RunsQuery) -> Result<Runs, Problem> {
-        let service = query.service.as_ref().map(|name| format!("service={}", escape(name)));
-        let limit = query.limit.map(|limit| format!("limit={limit}"));
-        let given: Vec<String> = service.into_iter().chain(limit).collect();
-        self.request::<(), _>(Method::GET, &format!("/api/v1/runs?{}", given.join("&")), None).await
+        self.get(&asking("/api/v1/runs", query)).await
     }
 
     /// Sends a signal to the main process of an instance.
@@ -197,6 +182,10 @@ impl Client {
         }
         let (ready, last_id) = (VecDeque::new(), after.map(str::to_owned));
         Ok(Stream { body: response.into_body(), cutter: Cutter::default(), ready, last_id })
+    }
+
+    async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, Problem> {
+        self.request::<(), A>(Method::GET, path, None).await
     }
 
     async fn request<B: Serialize, A: DeserializeOwned>(
@@ -304,6 +293,12 @@ fn build<B: Serialize>(
 fn broken(error: &hyper::Error) -> Problem {
     Problem::new(Code::Ending, format!("the daemon ended before it answered: {error}"))
         .hint("ask again; its log is .soloist/daemon.log")
+}
+
+/// A path with its query.
+fn asking(path: &str, query: &impl Serialize) -> String {
+    // Of these shapes nothing is nested, which is all that it could not write.
+    format!("{path}?{}", serde_urlencoded::to_string(query).unwrap_or_default())
 }
 
 /// Percent-encodes what is not unreserved (RFC 3986, 2.3): a name from the command line must not become a path.

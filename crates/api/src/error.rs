@@ -120,11 +120,6 @@ impl Code {
     pub fn exit_code(self) -> i32 {
         self.row().2
     }
-
-    /// The status of an HTTP answer.
-    pub fn http_status(self) -> u16 {
-        self.row().1
-    }
 }
 
 impl fmt::Display for Code {

@@ -2,8 +2,6 @@
 //! write, and Ctrl+C stops what it has started, verified.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
 
 use soloist_api::client::{Client, Events};
@@ -11,6 +9,8 @@ use soloist_api::error::{Code, Problem};
 use soloist_api::event::Event;
 use soloist_api::request::{Down, Up, UpAnswer};
 use soloist_api::status::ServiceStatus;
+use soloist_api::watch::LogEvent;
+use soloist_daemon::logs::{Start, Tail};
 
 use crate::interrupts::Interrupts;
 use crate::printer::Printer;
@@ -64,7 +64,7 @@ struct Watch<'a> {
     client: Client,
     events: Events,
     answer: UpAnswer,
-    logs: BTreeMap<String, File>,
+    logs: BTreeMap<String, Tail>,
     begun: Instant,
 }
 
@@ -79,14 +79,8 @@ impl Watch<'_> {
         if names.is_empty() {
             self.printer.line("nothing to start: soloist.toml declares no services and no scheduled jobs");
         }
-        // What exists is opened at its end, so that only what is written from now on is shown.
         let mut latest: BTreeMap<String, ServiceStatus> = BTreeMap::new();
-        for status in self.client.status().await?.services {
-            if names.contains(&status.name) {
-                self.tell(&status, latest.get(&status.name));
-                latest.insert(status.name.clone(), status);
-            }
-        }
+        self.look(&names, &mut latest).await?;
         while !is_done(&latest) {
             match self.events.next().await {
                 Some(Event::Service(status)) => {
@@ -99,27 +93,28 @@ impl Watch<'_> {
                     }
                 }
                 Some(Event::History(_) | Event::Samples(_) | Event::Removed { .. }) => {}
-                Some(Event::Resync) => {
-                    for status in self.client.status().await?.services {
-                        if names.contains(&status.name) {
-                            latest.insert(status.name.clone(), status);
-                        }
-                    }
-                }
-                None if self.find_daemon_again().await? => {
-                    for status in self.client.status().await?.services {
-                        if names.contains(&status.name) {
-                            self.tell(&status, latest.get(&status.name));
-                            latest.insert(status.name.clone(), status);
-                        }
-                    }
-                }
+                Some(Event::Resync) => self.look(&names, &mut latest).await?,
+                None if self.find_daemon_again().await? => self.look(&names, &mut latest).await?,
                 None => {
                     return Err(Problem::new(Code::Ending, "the daemon ended while services were starting"));
                 }
             }
         }
         Ok(latest.into_values().collect())
+    }
+
+    /// Looks at all that was asked for anew.
+    async fn look(
+        &self,
+        names: &[String],
+        latest: &mut BTreeMap<String, ServiceStatus>,
+    ) -> Result<(), Problem> {
+        let all = self.client.status().await?.services;
+        for status in all.into_iter().filter(|status| names.contains(&status.name)) {
+            self.tell(&status, latest.get(&status.name));
+            latest.insert(status.name.clone(), status);
+        }
+        Ok(())
     }
 
     /// Whether there is a daemon after one that ended: it died and was brought back, or became another binary.
@@ -157,12 +152,11 @@ impl Watch<'_> {
         self.printer.line(&line);
     }
 
+    /// Only what is written from now on is shown.
     fn open_logs(&mut self, services: &[ServiceStatus]) {
-        for status in services {
-            if let Ok(mut file) = File::open(self.project.layout.log(&status.name))
-                && file.seek(SeekFrom::End(0)).is_ok()
-            {
-                self.logs.insert(status.name.clone(), file);
+        for ServiceStatus { name, .. } in services {
+            if let Ok(tail) = Tail::from(&self.project.layout.log(name), Start::Lines(0)) {
+                self.logs.insert(name.clone(), tail);
             }
         }
     }
@@ -196,10 +190,16 @@ impl Watch<'_> {
 
     fn show_output(&mut self) {
         let width = self.logs.keys().map(String::len).max().unwrap_or(0);
-        for (name, file) in &mut self.logs {
-            let mut text = Vec::new();
-            if file.read_to_end(&mut text).is_ok() {
-                for line in String::from_utf8_lossy(&text).lines() {
+        for (name, tail) in &mut self.logs {
+            while let Ok(Some(found)) = tail.look() {
+                let lines = match found {
+                    LogEvent::Lines { lines, .. } => lines,
+                    LogEvent::Resync { missed_bytes, .. } => {
+                        vec![format!("… {missed_bytes} bytes are left out here; its log has them")]
+                    }
+                    LogEvent::Rotated => continue,
+                };
+                for line in lines {
                     self.printer.line(&format!("{name:<width$} | {line}"));
                 }
             }

@@ -1,34 +1,32 @@
-//! The end of a log file, and what is written to it from now on, as lines that may be put on a screen.
+//! The last lines of a log, and what is written to it from now on, as lines that may be put on a screen.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
-use soloist_daemon::logs::last_lines;
+use soloist_api::watch::LogEvent;
+use soloist_daemon::logs::{self, Start};
 use soloist_daemon::plain::plain;
 
 /// So many lines are kept: more than any screen has.
 const LINES: usize = 500;
-/// Who is further behind goes on at the end.
-const BEHIND: u64 = 1024 * 1024;
-
-/// No line is longer.
-const LONGEST: usize = 64 * 1024;
+/// So many pieces are read at once, that keys are not waited for.
+const PIECES: usize = 64;
 
 /// A followed file.
 #[derive(Debug, Default)]
 pub struct Tail {
     path: String,
-    file: Option<File>,
-    at: u64,
-    rest: Vec<u8>,
+    log: Option<logs::Tail>,
     lines: VecDeque<String>,
+    /// The last line goes on.
+    is_open: bool,
 }
 
 impl Tail {
     /// Of this file, with its last lines; also if it is not there yet.
     pub fn of(path: &str) -> Tail {
-        let mut tail = Tail { path: path.to_owned(), ..Tail::default() };
+        let log = logs::Tail::from(Path::new(path), Start::Lines(LINES)).ok();
+        let mut tail = Tail { path: path.to_owned(), log, ..Tail::default() };
         tail.look();
         tail
     }
@@ -45,41 +43,36 @@ impl Tail {
 
     /// Reads what is new, and says whether there was something. What cannot be read now is read later.
     pub fn look(&mut self) -> bool {
-        self.read().unwrap_or(false)
+        let mut is_new = false;
+        for _ in 0..PIECES {
+            let found = self.log.as_mut().and_then(|log| log.look().ok().flatten());
+            let Some(found) = found else { break };
+            is_new = true;
+            self.take(found);
+        }
+        self.lines.drain(..self.lines.len().saturating_sub(LINES));
+        is_new
     }
 
-    fn read(&mut self) -> std::io::Result<bool> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                let mut file = File::open(&self.path)?;
-                self.at = last_lines(&mut file, LINES)?;
-                self.file.insert(file)
-            }
+    fn take(&mut self, found: LogEvent) {
+        let LogEvent::Lines { lines, open, .. } = found else {
+            self.is_open = false;
+            return;
         };
-        let length = file.metadata()?.len();
-        if length < self.at || length - self.at > BEHIND {
-            // Emptied by somebody, or written faster than anybody reads.
-            self.at = if length < self.at { 0 } else { last_lines(file, LINES)? };
-            self.rest.clear();
+        for line in lines {
+            let line = plain(&line).replace('\t', "  ");
+            match self.lines.back_mut().filter(|_| std::mem::take(&mut self.is_open)) {
+                Some(last) => last.push_str(&line),
+                None => self.lines.push_back(line),
+            }
         }
-        file.seek(SeekFrom::Start(self.at))?;
-        let read = file.by_ref().take(BEHIND).read_to_end(&mut self.rest)?;
-        self.at += read as u64;
-        let end = self.rest.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
-        // What never ends is cut somewhere.
-        let whole = end.unwrap_or(if self.rest.len() > LONGEST { self.rest.len() } else { 0 });
-        for line in String::from_utf8_lossy(&self.rest[..whole]).lines() {
-            self.lines.push_back(plain(line).replace('\t', "  "));
-        }
-        self.rest.drain(..whole);
-        self.lines.drain(..self.lines.len().saturating_sub(LINES));
-        Ok(read > 0)
+        self.is_open = open;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write;
 
     use super::*;
@@ -99,6 +92,11 @@ mod tests {
         tail.look();
         assert_eq!(tail.lines(), &["one", "two", "red  x"]);
         assert!(!tail.look(), "nothing new");
+        write("yes or no? ");
+        assert!(!tail.look(), "the rest may be on its way");
+        assert!(tail.look() && tail.lines().back().unwrap() == "yes or no? ");
+        write("yes\n");
+        assert!(tail.look() && tail.lines().back().unwrap() == "yes or no? yes");
         File::create(&path).unwrap().write_all(b"anew\n").unwrap();
         tail.look();
         assert_eq!(tail.lines().back().unwrap(), "anew");

@@ -17,6 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<Inbox> {
         .routes(routes!(all))
         .routes(routes!(one, edit))
         .routes(routes!(verb))
+        .routes(routes!(run))
         .routes(routes!(override_hours, clear))
 }
 
@@ -71,6 +72,18 @@ async fn verb(State(inbox): State<Inbox>, Path((name, verb)): Path<(String, Stri
         }
     };
     ask(&inbox, |reply| Input::Reschedule { name, edit, reply }).await
+}
+
+/// Runs one now: the same as beside its schedule.
+#[utoipa::path(
+    post,
+    path = "/api/v1/services/{name}/run",
+    params(("name" = String, Path)),
+    request_body = Option<Change>,
+    responses((status = 200, body = Done))
+)]
+async fn run(inbox: State<Inbox>, Path(name): Path<String>, body: Bytes) -> Answer {
+    verb(inbox, Path((name, "run".to_owned())), body).await
 }
 
 /// Opens or closes a window or calendar for a time.

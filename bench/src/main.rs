@@ -107,7 +107,7 @@ fn measure(asked: &Arguments) -> Result<()> {
         take(scale::measure(&binaries, 1000 / asked.quick as usize, rounds(5))?);
     }
     if chosen(Measurement::Status) {
-        take(status::measure(&binaries, 1000 / asked.quick as usize, rounds(10))?);
+        take(status::measure(&binaries, 1000 / asked.quick as usize, rounds(5))?);
     }
     if chosen(Measurement::Lateness) {
         take(lateness::measure(&binaries, rounds(5))?);

@@ -339,7 +339,7 @@ pub struct Moves(Arc<AtomicU64>);
 
 impl Moves {
     /// Before it changes: who sees the count has to wait for the driver's answer.
-    fn count(&self) {
+    pub(crate) fn count(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 

@@ -123,3 +123,51 @@ pub(super) fn tag(bytes: &[u8]) -> HeaderValue {
     let tag = format!("W/\"{:016x}\"", hasher.finish());
     HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\""))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::runs::Known;
+
+    #[tokio::test]
+    async fn the_driver_is_asked_again_only_when_something_may_have_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path()).unwrap();
+        layout.make().unwrap();
+        let place = layout.place("one");
+        place.make().unwrap();
+        let (inbox, mut inputs) = mpsc::unbounded_channel();
+        let asked = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Some(Input::List { reply }) = inputs.recv().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let status = Status { daemon: None, services: Vec::new() };
+                let _ = reply.send(Ok(Known { status, quiet: Vec::new() }));
+            }
+        });
+        let moves = Moves::default();
+        let glance = Glance::new(inbox, moves.clone(), layout);
+        let look = || async {
+            glance.look().await.unwrap();
+            asked.load(Ordering::SeqCst)
+        };
+        // The folders have to be as they were for a moment; of the user's own others may write in, too.
+        let rest = || async {
+            let end = Instant::now() + Duration::from_secs(20);
+            while look().await != look().await {
+                assert!(Instant::now() < end, "the driver is asked each time");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            asked.load(Ordering::SeqCst)
+        };
+        let before = rest().await;
+        moves.count();
+        assert!(look().await > before, "something has happened");
+        let before = rest().await;
+        std::fs::write(place.record(), "").unwrap();
+        assert!(look().await > before, "a run may have begun");
+    }
+}

@@ -159,7 +159,7 @@ mod tests {
             let end = Instant::now() + Duration::from_secs(20);
             while look().await != look().await {
                 assert!(Instant::now() < end, "the driver is asked each time");
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::task::yield_now().await;
             }
             asked.load(Ordering::SeqCst)
         };

@@ -11,6 +11,16 @@ impl Figures {
         self.0.push(figure);
     }
 
+    /// Those of another, too.
+    pub fn join(&mut self, other: Figures) {
+        self.0.extend(other.0);
+    }
+
+    /// Their mean: of spans that follow each other, what tells how many fit into a time.
+    pub fn mean(&self) -> f64 {
+        self.0.iter().sum::<f64>() / self.0.len() as f64
+    }
+
     /// How many.
     pub fn count(&self) -> usize {
         self.0.len()

@@ -7,6 +7,7 @@
     reason = "a bench is run by hand and speaks to whoever runs it"
 )]
 
+mod asker;
 mod binaries;
 mod fifo;
 mod figures;
@@ -22,6 +23,7 @@ mod restart;
 mod run;
 mod scale;
 mod schedulers;
+mod status;
 mod supervisor;
 mod waiting;
 
@@ -55,6 +57,8 @@ enum Measurement {
     Memory,
     /// A thousand services: until all run, memory, and what idling costs
     Scale,
+    /// How all of a thousand services are: by API and by command, beside supervisord, circus and pm2
+    Status,
     /// How late scheduled runs begin, beside APScheduler, Node and crond
     Lateness,
     /// A thousand jobs that wait for tomorrow: memory, and what waiting costs
@@ -101,6 +105,9 @@ fn measure(asked: &Arguments) -> Result<()> {
     }
     if chosen(Measurement::Scale) {
         take(scale::measure(&binaries, 1000 / asked.quick as usize, rounds(5))?);
+    }
+    if chosen(Measurement::Status) {
+        take(status::measure(&binaries, 1000 / asked.quick as usize, rounds(5))?);
     }
     if chosen(Measurement::Lateness) {
         take(lateness::measure(&binaries, rounds(5))?);

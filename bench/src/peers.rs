@@ -50,12 +50,17 @@ fn script(path: &Path, line: &str) -> Result<()> {
     Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?)
 }
 
-/// supervisord with its defaults; its children run in this folder and its logs lie there.
+/// Where supervisord answers, in its folder.
+pub const SUPERVISOR_SOCKET: &str = "supervisor.sock";
+
+/// supervisord with its defaults and a socket for its command; its children run in this folder and its logs lie there.
 pub fn supervisord(program: &Path, folder: &Path, count: usize, beacon: &Path) -> Result<Supervisor> {
     let here = folder.display();
     let mut text = format!(
         "[supervisord]\nnodaemon=true\nminfds=10000\nlogfile={here}/own.log\npidfile={here}/own.pid\n\
-         childlogdir={here}\n"
+         childlogdir={here}\n[unix_http_server]\nfile={here}/{SUPERVISOR_SOCKET}\n\
+         [supervisorctl]\nserverurl=unix://{here}/{SUPERVISOR_SOCKET}\n[rpcinterface:supervisor]\n\
+         supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
     );
     for at in 0..count {
         writeln!(text, "[program:s{at}]\ncommand={}\ndirectory={here}", beacon.display())?;
@@ -65,6 +70,25 @@ pub fn supervisord(program: &Path, folder: &Path, count: usize, beacon: &Path) -
     let mut command = Command::new(program);
     command.arg("-c").arg(config);
     Supervisor::start(command, Signal::TERM)
+}
+
+/// circus with its defaults, its sockets and its children in this folder.
+pub fn circus(program: &Path, folder: &Path, count: usize, beacon: &Path) -> Result<Supervisor> {
+    let (here, endpoint) = (folder.display(), circus_endpoint(folder));
+    let mut text = format!("[circus]\nendpoint = {endpoint}\npubsub_endpoint = ipc://{here}/events\n");
+    for at in 0..count {
+        writeln!(text, "[watcher:s{at}]\ncmd = {}\nworking_dir = {here}", beacon.display())?;
+    }
+    let config = folder.join("circus.ini");
+    std::fs::write(&config, text)?;
+    let mut command = Command::new(program);
+    command.arg(config);
+    Supervisor::start(command, Signal::TERM)
+}
+
+/// Where it answers.
+pub fn circus_endpoint(folder: &Path) -> String {
+    format!("ipc://{}/endpoint", folder.display())
 }
 
 /// pm2 without its look-ups in git and without its metrics, in a home of its own; returns when its command does.

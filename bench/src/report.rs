@@ -12,7 +12,7 @@ const HEAD: &str = "# Results\n\n\
     runs that were interleaved; a ratio is of the medians, in brackets of the minima, which other load disturbs least. \
     Compare figures of one section only.\n";
 /// The order of the sections.
-const ORDER: [&str; 7] = ["run", "restart", "scale", "memory", "lateness", "waiting", "market"];
+const ORDER: [&str; 8] = ["run", "restart", "scale", "status", "memory", "lateness", "waiting", "market"];
 
 /// One measurement.
 #[derive(Debug)]

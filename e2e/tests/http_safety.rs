@@ -442,12 +442,16 @@ fn restarts(project: &Project, count: usize) -> Vec<Duration> {
     all
 }
 
+/// What may cost the daemon most.
+const STORM: [&str; 5] =
+    ["/api/v1/services", "/health", "/metrics", "/api/v1/schedules", "/api/v1/services/good/why"];
+
 #[test]
 fn a_storm_of_requests_keeps_no_service_waiting() {
     let project = Project::empty();
     let command = quoted(&puppet(&["--beacon", &project.path("beacon")]));
     let idle: String =
-        (0..30).map(|n| format!("[services.s{n}]\ncommand = {}\n", quoted(&["sleep", "1000"]))).collect();
+        (0..300).map(|n| format!("[services.s{n}]\ncommand = {}\n", quoted(&["sleep", "1000"]))).collect();
     project.write(
         "soloist.toml",
         &format!(
@@ -461,16 +465,15 @@ fn a_storm_of_requests_keeps_no_service_waiting() {
     let is_over = AtomicBool::new(false);
     let began = Instant::now();
     let (storm, answered) = std::thread::scope(|scope| {
-        let ask = || {
+        let (is_over, caller) = (&is_over, &caller);
+        let ask = |path: &'static str| {
             let mut stream = caller.connect().unwrap();
-            let one = format!(
-                "GET /api/v1/services HTTP/1.1\r\nHost: {}\r\n{}\r\n\r\n",
-                caller.address,
-                caller.bearer()
-            );
+            let one =
+                format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{}\r\n\r\n", caller.address, caller.bearer());
             let many = one.repeat(50);
             let (mut answered, mut bytes, mut text) = (0, vec![0u8; 1 << 20], Vec::new());
-            while !is_over.load(Ordering::Relaxed) {
+            // They end when the restarts fail, too.
+            while !is_over.load(Ordering::Relaxed) && began.elapsed() < 4 * LIMIT {
                 stream.write_all(many.as_bytes()).unwrap();
                 let mut seen = 0;
                 while seen < 50 {
@@ -483,18 +486,21 @@ fn a_storm_of_requests_keeps_no_service_waiting() {
             }
             answered
         };
-        let askers: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        let askers: Vec<_> =
+            STORM.iter().cycle().take(20).map(|path| scope.spawn(move || ask(path))).collect();
         let storm = restarts(&project, 40);
         is_over.store(true, Ordering::Relaxed);
         (storm, askers.into_iter().map(|asker| asker.join().unwrap()).sum::<usize>())
     });
     let rate = answered as f64 / began.elapsed().as_secs_f64();
-    let told = |all: &[Duration]| format!("median {:?}, p99 {:?}", all[all.len() / 2], all[all.len() - 1]);
+    let told =
+        |all: &[Duration]| format!("median {:?}, longest {:?}", all[all.len() / 2], all[all.len() - 1]);
     let report = format!("calm: {}; at {rate:.0} requests/s: {}", told(&calm), told(&storm));
     // With its answers visible under `--nocapture`.
     std::io::stderr().write_all(format!("{report}\n").as_bytes()).unwrap();
     // On a machine that tests other things meanwhile; a driver that answered all of it first would take seconds.
     assert!(storm[storm.len() / 2] < Duration::from_millis(250), "{report}");
+    assert!(storm[storm.len() - 1] < Duration::from_secs(2), "{report}");
 }
 
 #[test]

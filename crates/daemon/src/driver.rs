@@ -18,6 +18,9 @@ mod signal;
 mod successor;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use soloist_api::error::Problem;
 use soloist_api::event::Event as ApiEvent;
@@ -42,14 +45,14 @@ use crate::driver::probe::Tries;
 pub use crate::driver::successor::End;
 use crate::driver::successor::Succession;
 use crate::history::History;
-use crate::inbox::{Inbox, Input};
+use crate::inbox::{Inbox, Input, Sort};
 use crate::ledger::Ledger;
 use crate::links::{GuardLink, Zygote};
 use crate::tally::Tally;
 use crate::upgrade;
 
-/// So many clients are answered before the driver looks again at what happened.
-const ASKED_TOGETHER: usize = 16;
+/// So long clients are answered, but for the last of them, before the driver looks again at what happened.
+const ASKED_TOGETHER: Duration = Duration::from_millis(1);
 /// How many events a slow reader may lag behind before it is told to ask anew.
 const EVENTS_KEPT: usize = 1024;
 
@@ -113,6 +116,7 @@ pub struct Driver {
     events: broadcast::Sender<ApiEvent>,
     history: History,
     tally: Tally,
+    moves: Moves,
     is_ending: bool,
     clocks: Clocks,
     /// The way to a binary that becomes the daemon.
@@ -158,6 +162,7 @@ impl Driver {
             events,
             history,
             tally: Tally::new(),
+            moves: Moves::default(),
             is_ending: false,
             clocks,
             succession: Succession::default(),
@@ -183,6 +188,11 @@ impl Driver {
         self.tally.clone()
     }
 
+    /// How often anything may have changed.
+    pub fn moves(&self) -> Moves {
+        self.moves.clone()
+    }
+
     /// Runs until a client has everything stopped, or has another binary become the daemon.
     pub async fn run(&mut self) -> Result<End, Problem> {
         let alarm = Watched::new(Alarm::new()?)?;
@@ -195,12 +205,14 @@ impl Driver {
                     if let Ok(mut ready) = ready {
                         ready.clear_ready();
                     }
+                    self.moves.count();
                     let mut orders = Orders::new();
                     self.project.expire(now(), &mut orders);
                     self.perform(orders);
                 }
-                // Who reports from a guard gets a turn before the next client.
-                () = tokio::task::yield_now(), if !self.asked.is_empty() => {}
+                // Who reports from a guard gets a turn before the next client: the first turn finds that there is a
+                // report, the second one reads it.
+                () = turns(2), if !self.asked.is_empty() => {}
                 input = self.inputs.recv() => {
                     let Some(input) = input else { break };
                     self.sort(input);
@@ -210,9 +222,12 @@ impl Driver {
             while let Ok(input) = self.inputs.try_recv() {
                 self.sort(input);
             }
-            for _ in 0..ASKED_TOGETHER {
-                let Some(input) = self.asked.pop_front() else { break };
+            let begun = Instant::now();
+            while let Some(input) = self.asked.pop_front() {
                 self.take(input);
+                if begun.elapsed() >= ASKED_TOGETHER {
+                    break;
+                }
             }
             self.publish();
         }
@@ -228,9 +243,9 @@ impl Driver {
     }
 
     fn sort(&mut self, input: Input) {
-        match input.is_asked() {
-            true => self.asked.push_back(input),
-            false => self.take(input),
+        match input.sort() {
+            Sort::Wish | Sort::Question => self.asked.push_back(input),
+            Sort::News => self.take(input),
         }
     }
 
@@ -244,6 +259,9 @@ impl Driver {
     }
 
     fn take(&mut self, input: Input) {
+        if input.sort() != Sort::Question {
+            self.moves.count();
+        }
         match input {
             Input::Guard { claim, report } => self.take_report(claim, report),
             Input::GuardEnded { claim } => self.take_guard_end(claim),
@@ -252,7 +270,7 @@ impl Driver {
             Input::ZonesChanged => self.take_zones(),
             Input::Seen { at, event } => self.tell(at, event),
             Input::Sought { at, found } => self.take_sought(at, found.map(|found| *found)),
-            Input::List { reply } => drop(reply.send(Ok(self.status_of_all()))),
+            Input::List { reply } => drop(reply.send(Ok(self.known()))),
             Input::Get { name, reply } => drop(reply.send(self.status_by_name(&name))),
             Input::Why { name, reply } => drop(reply.send(self.account_of(&name))),
             Input::Declared { name, reply } => drop(reply.send(self.declaration(&name))),
@@ -315,6 +333,29 @@ impl Driver {
             lost: None,
         });
         at
+    }
+}
+
+/// Counts what may have changed something. Who has asked, and finds the count as it was before, would be told the same
+/// again.
+#[derive(Clone, Debug, Default)]
+pub struct Moves(Arc<AtomicU64>);
+
+impl Moves {
+    /// Before it changes: who sees the count has to wait for the driver's answer.
+    pub(crate) fn count(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// So many until now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+async fn turns(count: u32) {
+    for _ in 0..count {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -6,6 +6,7 @@ mod bounds;
 mod door;
 mod events;
 mod feed;
+pub mod glance;
 mod health;
 mod logs;
 mod looks;
@@ -75,8 +76,8 @@ fn routes(inbox: Inbox, past: Past, over: watch::Receiver<()>) -> Router {
         .routes(routes!(down))
         .routes(routes!(upgrade))
         .merge(schedules::routes())
-        .with_state(inbox.clone())
-        .merge(health::routes(inbox))
+        .with_state(inbox)
+        .merge(health::routes(past.glance.clone()))
         .merge(metrics::routes(past.clone()))
         .merge(services::routes(past.clone()))
         .merge(events::routes(past.clone()))

@@ -6,7 +6,7 @@ use soloist_api::error::Problem;
 use soloist_api::event::Event as ApiEvent;
 use soloist_api::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer, Upgrade, UpgradeAnswer};
 use soloist_api::schedule::{Clear, Done, Edit, Named, Overridden, Override, Schedules};
-use soloist_api::status::{ServiceStatus, Status};
+use soloist_api::status::ServiceStatus;
 use soloist_api::watch::{Config, Signal};
 use soloist_core::event::Event;
 use soloist_core::id::ClaimId;
@@ -15,6 +15,7 @@ use soloist_os::guard::Report;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::links::Found;
+use crate::runs::Known;
 
 /// Where an answer goes.
 pub type Reply<T> = oneshot::Sender<Result<T, Problem>>;
@@ -59,8 +60,8 @@ pub enum Input {
     },
     /// A client asks for the status of all.
     List {
-        /// Where the answer goes.
-        reply: Reply<Status>,
+        /// Where the answer goes; what `run`s hold is not in it.
+        reply: Reply<Known>,
     },
     /// A client asks for one.
     Get {
@@ -196,9 +197,8 @@ pub enum Input {
 }
 
 impl Input {
-    /// Whether a client waits for an answer; else something happened, which is not kept waiting by any number of
-    /// clients.
-    pub fn is_asked(&self) -> bool {
+    /// What it is.
+    pub fn sort(&self) -> Sort {
         match self {
             Input::Guard { .. }
             | Input::GuardEnded { .. }
@@ -208,26 +208,37 @@ impl Input {
             | Input::Seen { .. }
             | Input::Sought { .. }
             | Input::BinarySeen { .. }
-            | Input::Answered => false,
+            | Input::Answered => Sort::News,
             Input::List { .. }
             | Input::Get { .. }
             | Input::Why { .. }
             | Input::Declared { .. }
-            | Input::Signal { .. }
+            | Input::Schedules { .. }
+            | Input::Schedule { .. }
+            | Input::Subscribe { .. } => Sort::Question,
+            Input::Signal { .. }
             | Input::Change { .. }
             | Input::Up { .. }
             | Input::Instances { .. }
-            | Input::Schedules { .. }
-            | Input::Schedule { .. }
             | Input::Reschedule { .. }
             | Input::RunNow { .. }
             | Input::Override { .. }
             | Input::ClearOverrides { .. }
             | Input::Down { .. }
-            | Input::Upgrade { .. }
-            | Input::Subscribe { .. } => true,
+            | Input::Upgrade { .. } => Sort::Wish,
         }
     }
+}
+
+/// The sorts of inputs. Of the last two a client waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// Something happened; no number of clients keeps it waiting.
+    News,
+    /// Something is wanted.
+    Wish,
+    /// Something is to be told; nothing changes by that.
+    Question,
 }
 
 /// What can be asked of one instance.

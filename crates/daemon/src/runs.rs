@@ -1,17 +1,18 @@
 //! Instances that a `soloist run` holds: found by their records, told in status, stopped over their guard's link. No
 //! daemon is needed for any of it.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use soloist_api::error::{Code, Problem};
-use soloist_api::status::{Said, ServiceStatus};
+use soloist_api::status::{Said, ServiceStatus, Status};
 use soloist_core::event::Wanted;
 use soloist_os::claim::held_by;
 use soloist_os::guard::{Order, Report, order, read_report};
 use soloist_os::layout::{Layout, Place, machine_state};
 use soloist_os::link::Link;
-use soloist_os::record::{Holder, Record, all};
+use soloist_os::record::{self, Holder, Record, all_but};
 
 use crate::config::{Config, Declared, Scope};
 use crate::convert;
@@ -20,9 +21,43 @@ use crate::leftovers;
 use crate::ports;
 use crate::schedules;
 
+/// What the driver knows by itself.
+#[derive(Debug)]
+pub struct Known {
+    /// Its instances as they are for it.
+    pub status: Status,
+    /// Of these, whether nothing lives, is held or will start by itself.
+    pub quiet: Vec<bool>,
+}
+
+impl Known {
+    /// With what living `run`s hold, and whether there are any: a run that somebody started by hand under a declared name
+    /// is the instance. The folders are read for it, but no record of what the driver has at work.
+    pub fn with_runs(self, layout: &Layout) -> (Status, bool) {
+        let Known { mut status, quiet } = self;
+        let services = status.services.iter().zip(&quiet);
+        let busy: HashSet<&str> =
+            services.filter(|(_, is_quiet)| !**is_quiet).map(|(one, _)| one.name.as_str()).collect();
+        let mut runs = living_but(layout, |name| busy.contains(name));
+        let has_runs = !runs.is_empty();
+        for one in status.services.iter_mut() {
+            if let Some(run) = runs.iter().find(|run| run.name == one.name) {
+                *one = run.clone();
+            }
+        }
+        runs.retain(|run| !status.services.iter().any(|one| one.name == run.name));
+        status.services.extend(runs);
+        (status, has_runs)
+    }
+}
+
 /// Every instance of this project that a living `run` holds.
 pub fn living(layout: &Layout) -> Vec<ServiceStatus> {
-    guarded(layout)
+    living_but(layout, |_| false)
+}
+
+fn living_but(layout: &Layout, is_left_out: impl Fn(&str) -> bool) -> Vec<ServiceStatus> {
+    guarded_but(layout, is_left_out)
         .filter(|(_, record)| record.holder == Holder::Run)
         .map(|(base, record)| tell(&record, &Place { base, instance: record.instance.clone() }))
         .collect()
@@ -30,9 +65,28 @@ pub fn living(layout: &Layout) -> Vec<ServiceStatus> {
 
 /// The records of all instances of this project that live under a guard, each with the state folder it is in.
 pub fn guarded(layout: &Layout) -> impl Iterator<Item = (PathBuf, Record)> {
-    let bases = [Some(layout.state()), machine_state().ok()].into_iter().flatten();
-    let records = bases.flat_map(|base| all(&base).into_iter().map(move |record| (base.clone(), record)));
-    records.filter(|(_, record)| !record.ended && record.project == layout.root && record.is_guarded())
+    guarded_but(layout, |_| false)
+}
+
+fn guarded_but(
+    layout: &Layout,
+    is_left_out: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = (PathBuf, Record)> {
+    let found = bases(layout).into_iter().flat_map(move |base| {
+        let records = all_but(&base, &is_left_out);
+        records.into_iter().map(move |record| (base.clone(), record))
+    });
+    found.filter(|(_, record)| !record.ended && record.project == layout.root && record.is_guarded())
+}
+
+/// The state folders in which instances of this project may lie.
+fn bases(layout: &Layout) -> Vec<PathBuf> {
+    [Some(layout.state()), machine_state().ok()].into_iter().flatten().collect()
+}
+
+/// When a record of any of them was last written.
+pub(crate) fn written(layout: &Layout) -> Option<SystemTime> {
+    bases(layout).iter().filter_map(|base| record::written(base)).max()
 }
 
 /// Where the instance of this name lives under a guard: in the project, or machine-wide.
@@ -41,6 +95,12 @@ pub fn guarded_of(layout: &Layout, name: &str) -> impl Iterator<Item = (Place, R
     let places = [Some(layout.place(name)), Place::machine(name).ok()].into_iter().flatten();
     let found = places.filter_map(|place| Record::read(&place.record()).map(|record| (place, record)));
     found.filter(move |(_, record)| !record.ended && record.project == root && record.is_guarded())
+}
+
+/// The instance of this name, if a living `run` holds it.
+pub fn living_of(layout: &Layout, name: &str) -> Option<ServiceStatus> {
+    let mut found = guarded_of(layout, name).filter(|(_, record)| record.holder == Holder::Run);
+    found.next().map(|(place, record)| tell(&record, &place))
 }
 
 /// Where the run of this name holds its claim, if one lives.

@@ -27,6 +27,7 @@ use tokio::sync::oneshot;
 use crate::config::Config;
 use crate::driver::{Driver, End};
 use crate::http::access::Access;
+use crate::http::glance::Glance;
 use crate::inbox::{Inbox, Input};
 use crate::ledger::Ledger;
 use crate::service::RUN_VARIABLES;
@@ -42,6 +43,8 @@ const PREDECESSOR_LIMIT: Duration = Duration::from_secs(10);
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
 /// How long answers under way may take when the daemon ends.
 const LAST_ANSWERS_LIMIT: Duration = Duration::from_secs(2);
+/// So many questions look at disks at once: more would take processors and memory from the services.
+const LOOKS_TOGETHER: usize = 2;
 /// Beyond this the daemon's own log starts anew, with one old one kept.
 const LOG_MAX: u64 = 1 << 20;
 
@@ -145,6 +148,7 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
             inbox: driver.inbox(),
             history: history.clone(),
             tally: driver.tally(),
+            glance: Glance::new(driver.inbox(), driver.moves(), layout.clone()),
             layout: layout.clone(),
         };
         let mut api = Api::start(&listener, tcp.as_ref(), &past, &mut driver)?;
@@ -240,7 +244,8 @@ fn answer(
     past: http::past::Past,
     ended: oneshot::Receiver<()>,
 ) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let Ok(runtime) = builder.max_blocking_threads(LOOKS_TOGETHER).enable_all().build() else { return };
     let _ = runtime.block_on(async {
         let unix = tokio::net::UnixListener::from_std(unix)?;
         let tcp =

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -152,14 +153,29 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// All records below a state folder, by name; files that are no records are left out.
 pub fn all(base: &Path) -> Vec<Record> {
-    let Ok(entries) = std::fs::read_dir(base.join("claims")) else { return Vec::new() };
+    all_but(base, |_| false)
+}
+
+/// As `all`, without those of these instances: their files are not even opened.
+pub fn all_but(base: &Path, is_left_out: impl Fn(&str) -> bool) -> Vec<Record> {
+    let claims = base.join("claims");
+    let Ok(entries) = std::fs::read_dir(&claims) else { return Vec::new() };
     let mut records: Vec<Record> = entries
         .flatten()
-        .filter(|e| e.path().extension().is_some_and(|x| x == "json"))
-        .filter_map(|e| Record::read(&e.path()))
+        .map(|entry| entry.file_name())
+        .filter(|name| {
+            name.to_str().and_then(|name| name.strip_suffix(".json")).is_some_and(|name| !is_left_out(name))
+        })
+        .filter_map(|name| Record::read(&claims.join(name)))
         .collect();
     records.sort_by(|a, b| a.instance.cmp(&b.instance));
     records
+}
+
+/// When a record below a state folder was last written: to write one is to exchange two names of one folder, which marks
+/// it. The marks of older kernels are some milliseconds coarse.
+pub fn written(base: &Path) -> Option<SystemTime> {
+    std::fs::metadata(base.join("claims")).and_then(|claims| claims.modified()).ok()
 }
 
 #[cfg(test)]

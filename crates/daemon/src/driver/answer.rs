@@ -5,18 +5,21 @@ use std::time::Duration;
 
 use soloist_api::error::{Code, Problem};
 use soloist_api::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer};
-use soloist_api::status::{ServiceStatus, Status};
+use soloist_api::status::{HolderStatus, ServiceStatus, Status};
 use soloist_core::event::{Cause, Event, IfHeld, Wanted};
+use soloist_core::id::ClaimId;
 use soloist_core::plan::Kind;
 use soloist_core::project::Orders;
 use soloist_core::state::Word;
 use soloist_core::time::Time;
 use soloist_os::claim::held_by;
+use soloist_os::record::Holder;
 
 use super::{Driver, now};
 use crate::config::Config;
 use crate::convert;
 use crate::inbox::{Reply, Verb};
+use crate::runs::Known;
 use crate::{changes, keys, leftovers, runs, schedules};
 
 /// How long a client waits if it does not say.
@@ -40,21 +43,20 @@ enum Goal {
 impl Driver {
     // ---- what is
 
+    /// All, without a look at any file of what is held here: many ask, and services wait meanwhile.
+    pub(super) fn known(&self) -> Known {
+        let told: Vec<usize> = (0..self.services.len()).filter(|at| self.is_told(*at)).collect();
+        Known {
+            quiet: told.iter().map(|at| self.is_quiet(*at)).collect(),
+            status: Status {
+                daemon: Some(self.daemon.clone()),
+                services: told.iter().map(|at| self.status_at(*at)).collect(),
+            },
+        }
+    }
+
     pub(super) fn status_of_all(&self) -> Status {
-        let runs = runs::living(&self.layout);
-        let mut services: Vec<ServiceStatus> = (0..self.services.len())
-            .filter(|at| self.is_told(*at))
-            .map(|at| {
-                let ours = self.status_at(at);
-                // A run that somebody started by hand under a declared name is the instance.
-                match runs.iter().find(|run| run.name == ours.name) {
-                    Some(run) if self.is_quiet(at) => run.clone(),
-                    _ => ours,
-                }
-            })
-            .collect();
-        services.extend(runs.into_iter().filter(|run| self.project.position(&run.name).is_none()));
-        Status { daemon: Some(self.daemon.clone()), services }
+        self.known().with_runs(&self.layout).0
     }
 
     /// What is declared no more, and a lane, is there as long as something of it lives.
@@ -64,18 +66,30 @@ impl Driver {
     }
 
     pub(super) fn status_by_name(&self, name: &str) -> Result<ServiceStatus, Problem> {
-        let all = self.status_of_all();
-        match all.services.iter().find(|s| s.name == name) {
-            Some(found) => Ok(found.clone()),
-            None => Err(runs::unknown_among(name, all.services.iter().map(|s| s.name.as_str()))),
+        let ours = self.project.position(name).filter(|at| self.is_told(*at));
+        if let Some(at) = ours.filter(|at| !self.is_quiet(*at)) {
+            return Ok(self.status_at(at));
         }
+        // A name is part of paths from here on.
+        let run = if name.contains('/') { None } else { runs::living_of(&self.layout, name) };
+        let found = run.or_else(|| ours.map(|at| self.status_at(at)));
+        found.ok_or_else(|| {
+            runs::unknown_among(name, self.status_of_all().services.iter().map(|s| s.name.as_str()))
+        })
     }
 
     pub(super) fn status_at(&self, at: usize) -> ServiceStatus {
         let service = &self.services[at];
         let status = self.project.status(at);
-        let holder =
-            if self.is_held(at) || status.state == Word::Standby { held_by(&service.place) } else { None };
+        let holder = match self.project.instance(at).claim() {
+            // What it was started with is in its record only.
+            Some(_) if status.is_stale => held_by(&service.place).as_ref().map(convert::holder_to_api),
+            Some(claim) => Some(self.held_here(claim, at, &status)),
+            None if status.state == Word::Standby => {
+                held_by(&service.place).as_ref().map(convert::holder_to_api)
+            }
+            None => None,
+        };
         let face = convert::Face {
             clock: self.clocks.clock,
             name: &service.declared.name,
@@ -83,11 +97,27 @@ impl Driver {
             ports: &service.declared.plan.ports,
             command: &service.declared.program.argv,
             log: self.layout.log(&service.declared.name).display().to_string(),
-            holder: holder.as_ref().map(convert::holder_to_api),
+            holder,
             tail: self.telling_lines(at, status.state),
         };
         let schedule = schedules::told(&service.declared, status.outlook.as_ref(), schedules::now());
         ServiceStatus { schedule, ..convert::service(face, status) }
+    }
+
+    /// What the record of a claim says that is held here.
+    fn held_here(&self, claim: ClaimId, at: usize, status: &soloist_core::state::Status) -> HolderStatus {
+        let guard =
+            self.held.get(&claim).and_then(|held| held.guard.as_ref()?.pid).unwrap_or(self.daemon.pid);
+        HolderStatus {
+            kind: convert::holder_word(Holder::Daemon).to_owned(),
+            pid: Some(status.pid.unwrap_or(guard)),
+            guard: Some(guard),
+            port: None,
+            user: None,
+            since: convert::wall(self.clocks.clock, status.since),
+            command: self.services[at].declared.program.argv.clone(),
+            project: self.layout.root.display().to_string(),
+        }
     }
 
     /// The instance of this name, or all instances of a keyed service of this name.

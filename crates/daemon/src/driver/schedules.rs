@@ -18,7 +18,9 @@ impl Driver {
         let changes = changes::read(&self.layout).map_err(|e| changes::bad(&e))?;
         let now = schedules::now();
         let hours = schedules::hours(self.services.iter().map(|service| &service.declared), now);
-        Ok(Schedules { hours, ..schedules::of(self.status_of_all().services, &changes, now) })
+        let scheduled = self.services.iter().filter(|service| service.declared.rota.is_some());
+        let told = scheduled.filter_map(|service| self.status_by_name(&service.declared.name).ok()).collect();
+        Ok(Schedules { hours, ..schedules::of(told, &changes, now) })
     }
 
     pub(super) fn schedule(&self, name: &str) -> Result<Named, Problem> {

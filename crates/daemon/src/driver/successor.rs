@@ -65,6 +65,7 @@ impl Driver {
     /// There is no successor after all.
     pub fn stays(&mut self, why: String) {
         self.log.say(&why);
+        self.moves.count();
         self.daemon.note = Some(why);
     }
 

@@ -5,19 +5,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use soloist_api::health::{Alive, Health, ServiceHealth};
 use soloist_api::status::ServiceStatus;
-use tokio::sync::oneshot;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Answer, ended, json, refuse};
-use crate::inbox::{Inbox, Input};
+use super::glance::Glance;
+use super::{Answer, json, refuse};
 
-pub(super) fn routes<S: Clone + Send + Sync + 'static>(inbox: Inbox) -> OpenApiRouter<S> {
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(glance: Glance) -> OpenApiRouter<S> {
     OpenApiRouter::new()
         .routes(routes!(livez))
         .routes(routes!(readyz))
         .routes(routes!(health))
-        .with_state(inbox)
+        .with_state(glance)
 }
 
 /// Whether the daemon answers.
@@ -32,8 +31,8 @@ async fn livez() -> Answer {
     path = "/readyz",
     responses((status = 200, body = Health), (status = 503, body = Health))
 )]
-async fn readyz(State(inbox): State<Inbox>) -> Answer {
-    tell(&inbox, |mut services| {
+async fn readyz(State(glance): State<Glance>) -> Answer {
+    tell(&glance, |mut services| {
         services.retain(|one| !one.ready);
         Health { ok: services.is_empty(), services }
     })
@@ -46,21 +45,18 @@ async fn readyz(State(inbox): State<Inbox>) -> Answer {
     path = "/health",
     responses((status = 200, body = Health), (status = 503, body = Health))
 )]
-async fn health(State(inbox): State<Inbox>) -> Answer {
-    tell(&inbox, |services| Health { ok: services.iter().all(|one| one.healthy), services }).await
+async fn health(State(glance): State<Glance>) -> Answer {
+    tell(&glance, |services| Health { ok: services.iter().all(|one| one.healthy), services }).await
 }
 
-async fn tell(inbox: &Inbox, judge: impl FnOnce(Vec<ServiceHealth>) -> Health) -> Answer {
-    let (reply, answer) = oneshot::channel();
-    let _ = inbox.send(Input::List { reply });
-    match answer.await {
-        Ok(Ok(status)) => {
-            let found = judge(status.services.iter().map(judged).collect());
+async fn tell(glance: &Glance, judge: impl FnOnce(Vec<ServiceHealth>) -> Health) -> Answer {
+    match glance.look().await {
+        Ok(seen) => {
+            let found = judge(seen.status.services.iter().map(judged).collect());
             let code = if found.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             json(code, "application/json", &found)
         }
-        Ok(Err(problem)) => refuse(&problem),
-        Err(_) => refuse(&ended()),
+        Err(problem) => refuse(&problem),
     }
 }
 

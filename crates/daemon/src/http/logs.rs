@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, sse};
 use jiff::{SignedDuration, Timestamp};
 use soloist_api::error::{Code, Problem};
 use soloist_api::watch::{LogEvent, LogsQuery, Run, RunsQuery};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,7 +23,6 @@ use super::events::{Out, last_event_id, stream};
 use super::past::Past;
 use super::{Answer, ended, misunderstood, refuse};
 use crate::history::runs::runs;
-use crate::inbox::Input;
 use crate::logs::{Start, Tail, last_lines, piece};
 
 /// How often a followed file that has nothing new is looked at.
@@ -100,9 +99,7 @@ async fn logs(
 async fn log_of(past: &Past, name: &str) -> Result<PathBuf, Problem> {
     let is_lane = |lane: &str| !lane.is_empty() && lane.bytes().all(|byte| byte.is_ascii_digit());
     let base = name.split_once('~').filter(|(_, lane)| is_lane(lane)).map_or(name, |(base, _)| base);
-    let (reply, answer) = oneshot::channel();
-    let _ = past.inbox.send(Input::Get { name: base.to_owned(), reply });
-    let status = answer.await.unwrap_or_else(|_| Err(ended()))?;
+    let status = past.glance.of(base).await?;
     if status.log.is_none() {
         let what =
             format!("{name} was started by `soloist run` and writes to the terminal it was started in");

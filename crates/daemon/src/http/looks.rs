@@ -3,18 +3,16 @@
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use soloist_api::error::Problem;
-use soloist_api::status::{ServiceStatus, Status};
+use soloist_api::status::ServiceStatus;
 use soloist_api::watch::{Config, Ports, Process, Signal, Tree};
 use soloist_os::layout::Layout;
-use tokio::sync::oneshot;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::past::{Past, aside};
-use super::{Answer, ask, ended, read, refuse};
+use super::{Answer, ask, read, refuse};
 use crate::convert::moment;
-use crate::inbox::{Input, Reply};
+use crate::inbox::Input;
 use crate::{ports, runs};
 
 /// Their routes.
@@ -52,8 +50,7 @@ async fn signal(State(past): State<Past>, Path(name): Path<String>, body: Bytes)
 #[utoipa::path(get, path = "/api/v1/services/{name}/tree", responses((status = 200, body = Tree)))]
 async fn tree(State(past): State<Past>, Path(name): Path<String>) -> Answer {
     // A name that the driver does not know leads to no file.
-    let known: Result<ServiceStatus, Problem> = told(&past, |reply| Input::Get { name, reply }).await;
-    match known {
+    match past.glance.of(&name).await {
         Ok(status) => aside(move || Ok(tree_of(&past.layout, status.name))).await,
         Err(problem) => refuse(&problem),
     }
@@ -62,17 +59,10 @@ async fn tree(State(past): State<Past>, Path(name): Path<String>) -> Answer {
 /// Ports that are declared, and those that services listen on.
 #[utoipa::path(get, path = "/api/v1/ports", responses((status = 200, body = Ports)))]
 async fn ports(State(past): State<Past>) -> Answer {
-    let known: Result<Status, Problem> = told(&past, |reply| Input::List { reply }).await;
-    match known {
-        Ok(status) => aside(move || Ok(ports::overview(&past.layout, &status.services)?)).await,
+    match past.glance.look().await {
+        Ok(seen) => aside(move || Ok(ports::overview(&past.layout, &seen.status.services)?)).await,
         Err(problem) => refuse(&problem),
     }
-}
-
-pub(super) async fn told<T>(past: &Past, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Problem> {
-    let (reply, answer) = oneshot::channel();
-    let _ = past.inbox.send(input(reply));
-    answer.await.unwrap_or_else(|_| Err(ended()))
 }
 
 fn tree_of(layout: &Layout, service: String) -> Tree {

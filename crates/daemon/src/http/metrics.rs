@@ -1,5 +1,7 @@
 //! `/metrics`: what is counted, and how all instances are now, as OpenMetrics text. The driver is asked for one status.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -12,14 +14,12 @@ use prometheus_client::registry::Registry;
 use soloist_api::error::{Code, Problem};
 use soloist_api::schedule::ScheduleStatus;
 use soloist_api::status::{ServiceStatus, Status};
-use tokio::sync::oneshot;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::health::judged;
 use super::past::Past;
-use super::{Answer, ended, refuse};
-use crate::inbox::Input;
+use super::{Answer, refuse};
 use crate::tally::Tally;
 
 /// Of the OpenMetrics specification, 1.0.
@@ -36,19 +36,16 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(past: Past) -> OpenApiRou
     responses((status = 200, body = String, content_type = "application/openmetrics-text"))
 )]
 async fn metrics(State(past): State<Past>) -> Answer {
-    let (reply, answer) = oneshot::channel();
-    let _ = past.inbox.send(Input::List { reply });
-    match answer.await {
-        Ok(Ok(status)) => match text(&past.tally, status) {
+    match past.glance.look().await {
+        Ok(seen) => match text(&past.tally, Arc::clone(&seen.status)) {
             Ok(text) => ([(header::CONTENT_TYPE, KIND)], text).into_response(),
             Err(e) => refuse(&Problem::new(Code::Error, format!("the metrics cannot be written: {e}"))),
         },
-        Ok(Err(problem)) => refuse(&problem),
-        Err(_) => refuse(&ended()),
+        Err(problem) => refuse(&problem),
     }
 }
 
-fn text(tally: &Tally, status: Status) -> Result<String, std::fmt::Error> {
+fn text(tally: &Tally, status: Arc<Status>) -> Result<String, std::fmt::Error> {
     let mut now = Registry::with_prefix("soloist");
     now.register_collector(Box::new(Seen(status)));
     let mut out = String::new();
@@ -60,7 +57,7 @@ fn text(tally: &Tally, status: Status) -> Result<String, std::fmt::Error> {
 
 /// How all is at this moment.
 #[derive(Debug)]
-struct Seen(Status);
+struct Seen(Arc<Status>);
 
 impl Collector for Seen {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
@@ -165,7 +162,7 @@ mod tests {
         tally.note("a", &note(What::Refused, "need", None));
         tally.note("a", &note(What::Standby, "claim", None));
         tally.stop("a", Duration::from_millis(700), true);
-        let text = text(&tally, Status { daemon: None, services: Vec::new() }).unwrap();
+        let text = text(&tally, Arc::new(Status { daemon: None, services: Vec::new() })).unwrap();
         for line in [
             r#"soloist_service_restarts_total{service="a",reason="signal"} 2"#,
             r#"soloist_schedule_skipped_total{service="a",reason="closed"} 7"#,
@@ -189,7 +186,7 @@ mod tests {
         let open = r#"{"state": "scheduled", "ready": false, "pid": null, "schedule": {"open": true}}"#;
         let held = r#"{"holder": {"kind": "run", "pid": 18, "guard": 19, "command": [], "project": ""}}"#;
         let services = vec![service("a\"b", "{}"), service("rests", open), service("twice", held)];
-        let text = text(&Tally::new(), Status { daemon: None, services }).unwrap();
+        let text = text(&Tally::new(), Arc::new(Status { daemon: None, services })).unwrap();
         for line in [
             r#"soloist_service_up{service="a\"b"} 1"#,
             r#"soloist_service_state{service="rests",state="scheduled"} 1"#,

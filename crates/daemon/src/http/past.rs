@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::glance::Glance;
 use super::{Answer, ended, json, misunderstood, refuse};
 use crate::account;
 use crate::history::{self, History, read};
@@ -29,6 +30,8 @@ pub struct Past {
     pub history: History,
     /// What is counted.
     pub tally: Tally,
+    /// How all is.
+    pub glance: Glance,
     /// Where things lie.
     pub layout: Layout,
 }

@@ -1,9 +1,4 @@
-//! The API's routes about services: what they are, with an ETag, and how they are changed. However many ask what is, the
-//! driver is asked once at a time.
-
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+//! The API's routes about services: what they are, with an ETag, and how they are changed.
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
@@ -13,74 +8,30 @@ use serde::{Deserialize, Serialize};
 use soloist_api::error::{Code, Problem};
 use soloist_api::request::Change;
 use soloist_api::status::{ServiceStatus, Status};
+use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{Mutex, oneshot};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::glance::{Glance, tag};
 use super::past::{Past, aside};
-use super::{Answer, ended, json, looks, misunderstood, read, refuse};
-use crate::inbox::{Inbox, Input, Verb};
+use super::{Answer, ended, json, misunderstood, read, refuse};
+use crate::inbox::{Input, Verb};
 use crate::ports;
-use crate::runs::unknown_among;
 
 pub(super) fn routes<S: Clone + Send + Sync + 'static>(past: Past) -> OpenApiRouter<S> {
-    let glance = Glance { inbox: past.inbox.clone(), came: AtomicU64::new(0), last: Mutex::default() };
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(one))
-        .with_state(Arc::new(glance))
+        .with_state(past.glance.clone())
         .merge(OpenApiRouter::new().routes(routes!(change)).with_state(past))
-}
-
-/// One answer of the driver serves all who asked before it was asked.
-struct Glance {
-    inbox: Inbox,
-    /// So many have come.
-    came: AtomicU64,
-    last: Mutex<Option<(u64, Seen)>>,
-}
-
-#[derive(Clone)]
-struct Seen {
-    status: Arc<Status>,
-    bytes: Bytes,
-    tag: HeaderValue,
-}
-
-impl Glance {
-    async fn look(&self) -> Result<Seen, Problem> {
-        let number = self.came.fetch_add(1, Ordering::Relaxed);
-        let mut last = self.last.lock().await;
-        if let Some((asked, seen)) = &*last
-            && number < *asked
-        {
-            return Ok(seen.clone());
-        }
-        let asked = self.came.load(Ordering::Relaxed);
-        let (reply, answer) = oneshot::channel();
-        let _ = self.inbox.send(Input::List { reply });
-        let status = answer.await.map_err(|_| ended())??;
-        let bytes = Bytes::from(serde_json::to_vec(&status).unwrap_or_default());
-        let seen = Seen { status: Arc::new(status), tag: tag(&bytes), bytes };
-        *last = Some((asked, seen.clone()));
-        Ok(seen)
-    }
-}
-
-/// Weak: it stands for what is said, not for how (RFC 9110, 8.8.1).
-fn tag(bytes: &[u8]) -> HeaderValue {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    let tag = format!("W/\"{:016x}\"", hasher.finish());
-    HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\""))
 }
 
 /// All instances.
 #[utoipa::path(get, path = "/api/v1/services", responses((status = 200, body = Status), (status = 304)))]
-async fn list(State(glance): State<Arc<Glance>>, headers: HeaderMap) -> Answer {
+async fn list(State(glance): State<Glance>, headers: HeaderMap) -> Answer {
     match glance.look().await {
-        Ok(seen) => tagged(&headers, seen.tag, seen.bytes),
+        Ok(seen) => tagged(&headers, seen.tag.clone(), seen.bytes.clone()),
         Err(problem) => refuse(&problem),
     }
 }
@@ -92,17 +43,13 @@ async fn list(State(glance): State<Arc<Glance>>, headers: HeaderMap) -> Answer {
     params(("name" = String, Path)),
     responses((status = 200, body = ServiceStatus), (status = 304))
 )]
-async fn one(State(glance): State<Arc<Glance>>, Path(name): Path<String>, headers: HeaderMap) -> Answer {
-    let seen = match glance.look().await {
-        Ok(seen) => seen,
-        Err(problem) => return refuse(&problem),
-    };
-    match seen.status.services.iter().find(|service| service.name == name) {
-        Some(found) => {
-            let bytes = Bytes::from(serde_json::to_vec(found).unwrap_or_default());
+async fn one(State(glance): State<Glance>, Path(name): Path<String>, headers: HeaderMap) -> Answer {
+    match glance.of(&name).await {
+        Ok(found) => {
+            let bytes = Bytes::from(serde_json::to_vec(&found).unwrap_or_default());
             tagged(&headers, tag(&bytes), bytes)
         }
-        None => refuse(&unknown_among(&name, seen.status.services.iter().map(|s| s.name.as_str()))),
+        Err(problem) => refuse(&problem),
     }
 }
 
@@ -196,7 +143,7 @@ async fn told(past: Past, name: String, done: Result<ServiceStatus, Problem>) ->
         Err(problem) if problem.code != Code::PortHeld => return refuse(&problem),
         Err(problem) => problem,
     };
-    match looks::told(&past, |reply| Input::Get { name, reply }).await {
+    match past.glance.of(&name).await {
         Ok(status) => {
             let look = move || match ports::stranger(&past.layout, &status.ports) {
                 Some((port, holder)) => {

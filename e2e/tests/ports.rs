@@ -24,11 +24,26 @@ fn listener(project: &Project, port: u16, flags: &[&str]) -> Background {
     puppet
 }
 
-/// Whether the process holds any socket; puppets hold no other ones.
+/// Whether a socket of the process listens: it has one a moment before it does.
 fn listens(puppet: &Background) -> bool {
     let descriptors = std::fs::read_dir(format!("/proc/{}/fd", puppet.pid())).into_iter().flatten().flatten();
-    let mut links = descriptors.filter_map(|entry| std::fs::read_link(entry.path()).ok());
-    links.any(|link| link.to_string_lossy().starts_with("socket:"))
+    let links = descriptors.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    let inodes: Vec<String> = links
+        .filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+        .collect();
+    sockets().iter().any(|fields| fields[3] == LISTENING && inodes.contains(&fields[9]))
+}
+
+/// As in `/proc/net/tcp`.
+const LISTENING: &str = "0A";
+
+/// The fields of all sockets of both families (proc_pid_net(5)): 1 is the local address, 3 the state, 9 the inode.
+fn sockets() -> Vec<Vec<String>> {
+    let both =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| std::fs::read_to_string(table).unwrap_or_default());
+    let lines = both.iter().flat_map(|table| table.lines());
+    let fields = lines.map(|line| line.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    fields.filter(|fields| fields.len() > 9).collect()
 }
 
 /// Asks twice, for people and for scripts; both must name just these.
@@ -66,19 +81,11 @@ fn collect_pids(value: &serde_json::Value, pids: &mut BTreeSet<u64>) {
     }
 }
 
-/// States of sockets with this local port, of both families, as in `/proc/net/tcp`: 0A listens, 06 is TIME_WAIT.
+/// States of sockets with this local port, of both families: 06 is TIME_WAIT.
 fn states(port: u16) -> Vec<String> {
-    let both =
-        ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| std::fs::read_to_string(table).unwrap_or_default());
     let local = format!(":{port:04X}");
-    let lines = both.iter().flat_map(|table| table.lines());
-    lines
-        .filter_map(|line| {
-            let mut fields = line.split_ascii_whitespace().skip(1);
-            fields.next().filter(|address| address.ends_with(&local))?;
-            fields.nth(1).map(str::to_owned)
-        })
-        .collect()
+    let there = sockets().into_iter().filter(|fields| fields[1].ends_with(&local));
+    there.map(|mut fields| fields.swap_remove(3)).collect()
 }
 
 fn one_listener_is_named(project: &Project) {

@@ -39,8 +39,8 @@ enum Command {
         /// Folder with Historical.xlsx and Live.xlsx
         #[arg(long, env = "MARKET_DIR", default_value = "live_data")]
         dir: PathBuf,
-        /// Database to write
-        #[arg(long, env = "MARKET_DATABASE", default_value = "market.db")]
+        /// Database to write: a file, or postgres://user@host/name
+        #[arg(long, env = "MARKET_DATABASE", hide_env_values = true, default_value = "market.db")]
         database: Location,
         /// Symbols wanted, one a line [default: symbols.txt in the folder, otherwise every stock]
         #[arg(long, env = "MARKET_SYMBOLS")]
@@ -54,8 +54,8 @@ enum Command {
         /// Port to listen on; 0 takes a free one
         #[arg(long, env = "PORT")]
         port: u16,
-        /// Database to read; it may not exist yet
-        #[arg(long, env = "MARKET_DATABASE", default_value = "market.db")]
+        /// Database to read: a file, or postgres://user@host/name; it may not exist yet
+        #[arg(long, env = "MARKET_DATABASE", hide_env_values = true, default_value = "market.db")]
         database: Location,
         /// Address to listen on
         #[arg(long, env = "MARKET_HOST", default_value = "127.0.0.1")]

@@ -25,13 +25,11 @@ impl FromStr for Location {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once("://") {
-            Some(("postgres" | "postgresql", _)) => Ok(Self::Server(text.to_owned())),
-            Some((other, _)) => {
-                Err(format!("no database of the kind `{other}` is known; give a path, or postgres://…"))
-            }
-            None if text.is_empty() => Err("it is empty; give a path, or postgres://…".to_owned()),
-            None => Ok(Self::File(text.into())),
+        match text {
+            "" => Err("it is empty; give a path, or postgres://…".to_owned()),
+            // Not refused here, whatever its kind: the command line would show it with its password.
+            url if url.contains("://") => Ok(Self::Server(url.to_owned())),
+            path => Ok(Self::File(path.into())),
         }
     }
 }
@@ -41,10 +39,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
-            Self::Server(url) => match (url.split_once("://"), url.rsplit_once('@')) {
-                (Some((kind, _)), Some((_, place))) => write!(f, "{kind}://{place}"),
-                _ => f.write_str(url),
-            },
+            Self::Server(url) => f.write_str(&postgres::shown(url)),
         }
     }
 }
@@ -82,7 +77,8 @@ impl From<i64> for Field<'_> {
 
 impl From<f64> for Field<'_> {
     fn from(number: f64) -> Self {
-        Self::Real(number)
+        // SQLite has no such number; neither shall PostgreSQL.
+        if number.is_nan() { Self::Null } else { Self::Real(number) }
     }
 }
 
@@ -158,11 +154,14 @@ pub trait Tables {
     /// Adds many rows to a table: `fill` is given a function that takes one row after another.
     fn insert(&mut self, table: &str, columns: &[&str], fill: Fill<'_>) -> Result<()>;
 
-    /// How a column of numbers is declared that the engine counts up itself.
-    fn id(&self) -> &'static str;
+    /// Declarations of tables in the engine's words; `{id}` is a number that the engine counts up itself.
+    fn declared(&self, tables: &str) -> String;
 
-    /// Whether there is a table of this name.
-    fn has_table(&mut self, name: &str) -> Result<bool>;
+    /// The version of the tables, 0 without any.
+    fn version(&mut self) -> Result<i64>;
+
+    /// Changes it.
+    fn set_version(&mut self, version: i64) -> Result<()>;
 
     /// The first row of a query, if there is one.
     fn row(&mut self, query: &str, fields: &[Field<'_>]) -> Result<Option<Row>> {
@@ -212,6 +211,9 @@ pub struct Store {
 
 /// One kind of database.
 trait Engine: Send {
+    /// The version of the tables that are there, 0 without any.
+    fn version(&mut self) -> Result<i64>;
+
     /// Runs `act` in one transaction that holds the write lock, and commits it if it went well.
     fn write(&mut self, act: &mut dyn FnMut(&mut dyn Tables) -> Result<()>) -> Result<()>;
 
@@ -234,7 +236,7 @@ impl Store {
     pub fn look(location: &Location) -> Result<Option<Self>> {
         let engine: Option<Box<dyn Engine>> = match location {
             Location::File(path) => sqlite::look(path)?.map(|engine| Box::new(engine) as _),
-            Location::Server(url) => postgres::look(url)?.map(|engine| Box::new(engine) as _),
+            Location::Server(url) => Some(Box::new(postgres::open(url)?)),
         };
         let Some(mut engine) = engine else { return Ok(None) };
         Ok(schema::is_made(engine.as_mut())?.then_some(Self { engine }))

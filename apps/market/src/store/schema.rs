@@ -11,74 +11,98 @@ const VERSION: i64 = 2;
 /// `{id}` is the engine's way to number rows. No index on the stock: two thousand rows are looked through in a tenth of a
 /// millisecond, and an index would be built anew with every cycle.
 const TABLES: &str = "
-CREATE TABLE IF NOT EXISTS schema_version (version BIGINT);
-CREATE TABLE IF NOT EXISTS fences (writer VARCHAR PRIMARY KEY, token BIGINT, updated_at VARCHAR);
-CREATE TABLE IF NOT EXISTS historical_data (
+CREATE TABLE fences (writer VARCHAR PRIMARY KEY, token BIGINT, updated_at VARCHAR);
+CREATE TABLE historical_data (
     id {id}, stock VARCHAR, category VARCHAR, strike VARCHAR, prev_oi VARCHAR, latest_oi VARCHAR,
     call_oi_difference VARCHAR, put_oi_difference VARCHAR, ltp VARCHAR, additional_strike VARCHAR,
     created_at VARCHAR, updated_at VARCHAR);
-CREATE TABLE IF NOT EXISTS live_data (
+CREATE TABLE live_data (
     id {id}, stock VARCHAR, section VARCHAR, label VARCHAR, prev_oi VARCHAR, strike VARCHAR,
     oi_diff VARCHAR, is_new_strike VARCHAR, add_strike VARCHAR, created_at VARCHAR, updated_at VARCHAR);
-CREATE TABLE IF NOT EXISTS row_issues (
+CREATE TABLE row_issues (
     id {id}, workbook VARCHAR, cell VARCHAR, stock VARCHAR, kind VARCHAR, message VARCHAR, created_at VARCHAR);
-CREATE TABLE IF NOT EXISTS processing_metadata (
+CREATE TABLE processing_metadata (
     id {id}, process_type VARCHAR, stocks_processed BIGINT, status VARCHAR, message VARCHAR, processed_at VARCHAR,
     run_id VARCHAR, stocks_total BIGINT, rows_stored BIGINT, issues BIGINT, duration_ms DOUBLE PRECISION,
     fingerprint VARCHAR, created_at VARCHAR, updated_at VARCHAR);
-CREATE TABLE IF NOT EXISTS snapshot_source (
+CREATE TABLE snapshot_source (
     id BIGINT PRIMARY KEY, revision BIGINT, fingerprint VARCHAR, row_count BIGINT, stocks_processed BIGINT,
     stocks_total BIGINT, historical_sheet VARCHAR, live_sheet VARCHAR, message VARCHAR, created_at VARCHAR,
     updated_at VARCHAR);
-CREATE TABLE IF NOT EXISTS uploaded_files (
+CREATE TABLE uploaded_files (
     id {id}, file_type VARCHAR, file_name VARCHAR, file_size BIGINT, uploaded_at VARCHAR, created_at VARCHAR,
     updated_at VARCHAR);
-CREATE TABLE IF NOT EXISTS quotes (
+CREATE TABLE quotes (
     symbol VARCHAR PRIMARY KEY, name VARCHAR, exchange VARCHAR, currency VARCHAR, market_state VARCHAR,
     price DOUBLE PRECISION, previous_close DOUBLE PRECISION, open DOUBLE PRECISION, high DOUBLE PRECISION,
     low DOUBLE PRECISION, volume DOUBLE PRECISION, average_volume DOUBLE PRECISION, market_cap DOUBLE PRECISION,
     gap_percent DOUBLE PRECISION, change_percent DOUBLE PRECISION, relative_volume DOUBLE PRECISION,
     gap_class VARCHAR, session VARCHAR, quoted_at VARCHAR, fetched_at VARCHAR);
-CREATE TABLE IF NOT EXISTS scans (
+CREATE TABLE scans (
     id {id}, run_id VARCHAR, session VARCHAR, started_at VARCHAR, finished_at VARCHAR, status VARCHAR,
     wanted BIGINT, received BIGINT, requests BIGINT, duration_ms DOUBLE PRECISION, message VARCHAR);
-CREATE TABLE IF NOT EXISTS provider_state (
+CREATE TABLE provider_state (
     host VARCHAR PRIMARY KEY, next_free_at DOUBLE PRECISION, hour_began_at DOUBLE PRECISION, hour_count BIGINT,
     open_until DOUBLE PRECISION, backoff_seconds DOUBLE PRECISION, cookie VARCHAR, crumb VARCHAR, updated_at VARCHAR);
 ";
 
-/// Makes the tables, if they are not there.
+/// The tables of version 1, which only SQLite has, and their columns.
+const TABLES_1: [(&str, &str); 4] = [
+    (
+        "historical_data",
+        "id, stock, category, strike, prev_oi, latest_oi, call_oi_difference, put_oi_difference, ltp, \
+         additional_strike, created_at, updated_at",
+    ),
+    (
+        "live_data",
+        "id, stock, section, label, prev_oi, strike, oi_diff, is_new_strike, add_strike, created_at, updated_at",
+    ),
+    (
+        "processing_metadata",
+        "id, process_type, stocks_processed, status, message, processed_at, created_at, updated_at",
+    ),
+    (
+        "snapshot_source",
+        "id, row_count, stocks_processed, stocks_total, historical_sheet, live_sheet, message, created_at, updated_at",
+    ),
+];
+
+/// Makes the tables, if they are not there. Rows of version 1 are kept; the next cycle makes them anew, since without a
+/// fingerprint nothing is like what they were made of.
 pub(super) fn make(engine: &mut dyn Engine) -> Result<()> {
     if is_made(engine)? {
         return Ok(());
     }
     engine.write(&mut |tables| {
-        let id = tables.id();
-        tables.batch(&TABLES.replace("{id}", id))?;
-        if tables.row("SELECT version FROM schema_version", &[])?.is_none() {
-            tables.execute("INSERT INTO schema_version (version) VALUES ($1)", &[VERSION.into()])?;
+        let found = tables.version()?;
+        // Another run may have made them while this one waited for the lock.
+        if found == VERSION {
+            return Ok(());
         }
-        Ok(())
+        let old = if found == 1 { &TABLES_1[..] } else { &[] };
+        for (table, _) in old {
+            tables.batch(&format!("ALTER TABLE {table} RENAME TO {table}_1"))?;
+        }
+        tables.batch(&tables.declared(TABLES))?;
+        for (table, columns) in old {
+            tables.batch(&format!(
+                "INSERT INTO {table} ({columns}) SELECT {columns} FROM {table}_1; DROP TABLE {table}_1;"
+            ))?;
+        }
+        tables.batch("UPDATE snapshot_source SET revision = 1, fingerprint = ''")?;
+        tables.set_version(VERSION)
     })
 }
 
 /// Whether the tables are there, as this program knows them.
 pub(super) fn is_made(engine: &mut dyn Engine) -> Result<bool> {
-    let mut version = None;
-    engine.read(&mut |tables| {
-        if tables.has_table("schema_version")? {
-            version =
-                tables.row("SELECT version FROM schema_version", &[])?.map(|row| row.int(0)).transpose()?;
-        }
-        Ok(())
-    })?;
-    match version {
-        Some(version) if version > VERSION => {
+    match engine.version()? {
+        version if version > VERSION => {
             bail!(
                 "its tables are of version {version}, this program knows version {VERSION}: use a newer program"
             )
         }
-        found => Ok(found == Some(VERSION)),
+        version => Ok(version == VERSION),
     }
 }
 

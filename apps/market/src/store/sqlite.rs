@@ -76,6 +76,10 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 impl Engine for Sqlite {
+    fn version(&mut self) -> Result<i64> {
+        Within(&self.0).version()
+    }
+
     fn write(&mut self, act: &mut dyn FnMut(&mut dyn Tables) -> Result<()>) -> Result<()> {
         let transaction =
             self.0.transaction_with_behavior(TransactionBehavior::Immediate).with_context(|| {
@@ -113,13 +117,16 @@ impl Tables for Within<'_> {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    fn id(&self) -> &'static str {
-        "INTEGER PRIMARY KEY"
+    fn declared(&self, tables: &str) -> String {
+        tables.replace("{id}", "INTEGER PRIMARY KEY")
     }
 
-    fn has_table(&mut self, name: &str) -> Result<bool> {
-        let query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1";
-        Ok(self.row(query, &[name.into()])?.is_some())
+    fn version(&mut self) -> Result<i64> {
+        Ok(self.0.pragma_query_value(None, "user_version", |row| row.get(0))?)
+    }
+
+    fn set_version(&mut self, version: i64) -> Result<()> {
+        Ok(self.0.pragma_update(None, "user_version", version)?)
     }
 
     fn insert(&mut self, table: &str, columns: &[&str], fill: Fill<'_>) -> Result<()> {

@@ -198,7 +198,7 @@ fn a_port_that_is_taken_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("its address").port().to_string();
     let mut command = market();
-    let command = command.args(["serve", "--database"]).arg(stage.database()).env("PORT", &port);
+    let command = command.args(["serve", "--database"]).arg(stage.location()).env("PORT", &port);
     let output = command.output().expect("the program runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{output:?}");

@@ -103,7 +103,7 @@ fn the_environment_says_the_same_as_the_options() {
     let output = market()
         .arg("process")
         .env("MARKET_DIR", stage.dir())
-        .env("MARKET_DATABASE", stage.database())
+        .env("MARKET_DATABASE", stage.location())
         .env("MARKET_SYMBOLS", symbols)
         .env("MARKET_TODAY", TODAY)
         .output()

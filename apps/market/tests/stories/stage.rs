@@ -1,16 +1,18 @@
 //! A folder of its own for each story, and the few things a story does: put workbooks there, run the program,
 //! look at what it stored, ask its server.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Cursor, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
+
+use crate::database::{Connection, Database};
 
 /// The day of the sample workbooks.
 pub const TODAY: &str = "2025-11-24";
@@ -19,6 +21,7 @@ pub const TODAY: &str = "2025-11-24";
 pub type Fields = Vec<String>;
 
 pub struct Stage {
+    base: Database,
     room: TempDir,
 }
 
@@ -27,7 +30,7 @@ impl Stage {
     pub fn empty() -> Self {
         let room = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(room.path().join("live_data")).expect("a folder in it");
-        Self { room }
+        Self { base: Database::empty(room.path()), room }
     }
 
     pub fn with_sample() -> Self {
@@ -48,8 +51,14 @@ impl Stage {
         self.room.path().join("live_data")
     }
 
+    /// The file of SQLite; on PostgreSQL there is none.
     pub fn database(&self) -> PathBuf {
         self.room.path().join("market.db")
+    }
+
+    /// What `--database` takes.
+    pub fn location(&self) -> OsString {
+        self.base.location()
     }
 
     /// Puts a file into the folder as a careful producer does: written aside, then renamed.
@@ -70,7 +79,7 @@ impl Stage {
     /// `market process` on the stage, with more arguments.
     pub fn command(&self, more: &[&str]) -> Command {
         let mut command = market();
-        command.arg("process").arg("--dir").arg(self.dir()).arg("--database").arg(self.database()).args(more);
+        command.arg("process").arg("--dir").arg(self.dir()).arg("--database").arg(self.location()).args(more);
         command
     }
 
@@ -88,17 +97,19 @@ impl Stage {
         assert!(output.status.success(), "{output:?}");
     }
 
+    /// Changes the database past the program.
+    pub fn change(&self, statements: &str) {
+        self.base.change(statements);
+    }
+
     pub fn connection(&self) -> Connection {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let connection = Connection::open_with_flags(self.database(), flags).expect("the database opens");
-        connection.busy_timeout(Duration::from_secs(10)).expect("a timeout");
-        connection
+        self.base.connection()
     }
 
     /// All rows of both tables from one read transaction.
     pub fn rows(&self) -> (Vec<Fields>, Vec<Fields>) {
         let connection = self.connection();
-        connection.execute_batch("BEGIN").expect("a transaction");
+        connection.hold();
         let historical = "SELECT stock, category, strike, prev_oi, latest_oi, call_oi_difference, \
                           put_oi_difference, ltp, additional_strike FROM historical_data ORDER BY id";
         let live = "SELECT stock, section, label, prev_oi, strike, oi_diff, is_new_strike, add_strike \
@@ -113,13 +124,16 @@ impl Stage {
     }
 
     pub fn serve(&self) -> Server {
-        Server::start(&self.database())
+        Server::start(&self.location())
     }
 }
 
 pub fn market() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_market"));
     for name in ["MARKET_DIR", "MARKET_DATABASE", "MARKET_SYMBOLS", "MARKET_TODAY", "MARKET_HOST", "PORT"] {
+        command.env_remove(name);
+    }
+    for name in ["SOLOIST_TOKEN", "SOLOIST_RUN_ID", "PGPASSWORD"] {
         command.env_remove(name);
     }
     command
@@ -130,10 +144,7 @@ pub fn package() -> &'static Path {
 }
 
 pub fn query(connection: &Connection, query: &str) -> Vec<Fields> {
-    let mut statement = connection.prepare(query).expect("the tables are there");
-    let columns = statement.column_count();
-    let rows = statement.query_map([], |row| (0..columns).map(|at| row.get(at)).collect());
-    rows.and_then(Iterator::collect).expect("rows of text")
+    connection.rows(query)
 }
 
 /// The right rows of a folder, from its two tables of values separated by commas.
@@ -232,7 +243,7 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(database: &Path) -> Self {
+    fn start(database: &OsStr) -> Self {
         let mut command = market();
         command.args(["serve", "--port", "0", "--database"]).arg(database).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the server starts");

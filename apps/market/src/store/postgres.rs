@@ -60,14 +60,15 @@ pub fn open(url: &str) -> Result<Postgres> {
 pub fn shown(url: &str) -> String {
     let kind = url.split("://").next().unwrap_or_default();
     let Ok(config) = url.parse::<Config>() else { return format!("{kind}://…") };
-    let hosts = config.get_hosts().iter().map(|host| match host {
-        Host::Tcp(name) => Cow::Borrowed(name.as_str()),
+    // One port may be meant for all hosts.
+    let ports = config.get_ports().iter().chain(config.get_ports().last().into_iter().cycle());
+    let places = config.get_hosts().iter().zip(ports).map(|(host, port)| match host {
+        Host::Tcp(name) => format!("{name}:{port}"),
         #[cfg(unix)]
-        Host::Unix(path) => path.to_string_lossy(),
+        Host::Unix(path) => path.display().to_string(),
     });
-    let ports: String = config.get_ports().iter().map(|port| format!(":{port}")).collect();
-    let hosts = hosts.collect::<Vec<_>>().join(",");
-    format!("{kind}://{hosts}{ports}/{}", config.get_dbname().unwrap_or_default())
+    let places = places.collect::<Vec<_>>().join(",");
+    format!("{kind}://{places}/{}", config.get_dbname().unwrap_or_default())
 }
 
 fn is_ours(kind: &str) -> bool {
@@ -334,4 +335,34 @@ fn told(error: &postgres::Error) -> String {
         (None, None) => error.to_string(),
     };
     text.replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_url_has_no_password() {
+        for (url, seen) in [
+            ("postgres://me:pa55@db.example:5433/market?password=pa55", "postgres://db.example:5433/market"),
+            ("postgres://me:p%40@[::1]/market", "postgres://::1:5432/market"),
+            ("postgresql://me@%2Frun%2Fpostgresql/market", "postgresql:///run/postgresql/market"),
+            ("postgres://me:pa55@one:1,two:2/market", "postgres://one:1,two:2/market"),
+            ("postgres://me:pa55@host:port/market", "postgres://…"),
+            ("mysql://me:pa55@host/market", "mysql://…"),
+        ] {
+            assert_eq!(shown(url), seen);
+        }
+    }
+
+    #[test]
+    fn a_copied_line_is_read_as_it_was() {
+        let mut line = Vec::new();
+        let text = "a\\b\tc\nd\re\0f";
+        for field in [Field::Null, Field::Int(-7), Field::Real(0.1), Field::Real(1e300), Field::Text(text)] {
+            append(&mut line, &field).expect("memory takes it");
+        }
+        let right = "\\N\t-7\t1e-1\t1e300\ta\\\\b\\tc\\nd\\re\u{fffd}f\t";
+        assert_eq!(String::from_utf8_lossy(&line), right);
+    }
 }

@@ -14,11 +14,14 @@ const BUSY: Duration = Duration::from_secs(10);
 const PAGE: i64 = 16_384;
 
 /// An open file.
-pub struct Sqlite(Connection);
+pub struct Sqlite {
+    connection: Connection,
+    place: String,
+}
 
 /// Opens the file to write; makes it if need be.
 pub fn open(path: &Path) -> Result<Sqlite> {
-    let open = || {
+    opened(path, || {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
         connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -1024;")?;
@@ -29,14 +32,6 @@ pub fn open(path: &Path) -> Result<Sqlite> {
             switch_to_wal(&connection)?;
         }
         Ok(connection)
-    };
-    open().map(Sqlite).map_err(|e: rusqlite::Error| {
-        let hint = if is_busy(&e) {
-            "another writer holds it: try again when it is done"
-        } else {
-            "check the path and its rights, or name another by --database"
-        };
-        anyhow::Error::new(e).context(format!("cannot open the database {}; {hint}", path.display()))
     })
 }
 
@@ -46,15 +41,21 @@ pub fn look(path: &Path) -> Result<Option<Sqlite>> {
         return Ok(None);
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let open = || {
+    let sqlite = opened(path, || {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY)?;
         connection.execute_batch("PRAGMA cache_size = -512;")?;
-        Ok::<_, rusqlite::Error>(connection)
-    };
-    open()
-        .map(|connection| Some(Sqlite(connection)))
-        .with_context(|| format!("cannot read the database {}", path.display()))
+        Ok(connection)
+    });
+    sqlite.map(Some)
+}
+
+fn opened(path: &Path, open: impl FnOnce() -> rusqlite::Result<Connection>) -> Result<Sqlite> {
+    let place = path.display().to_string();
+    match open() {
+        Ok(connection) => Ok(Sqlite { connection, place }),
+        Err(e) => Err(failed("cannot be opened", &place, e.into())),
+    }
 }
 
 /// SQLite does not wait for a lock when it changes the journal, so two first runs at once need this loop.
@@ -75,23 +76,34 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
+/// An error of SQLite gets the file and what to do; any other stays as it is.
+fn failed(what: &str, place: &str, error: anyhow::Error) -> anyhow::Error {
+    let Some(cause) = error.downcast_ref::<rusqlite::Error>() else { return error };
+    let hint = match cause.sqlite_error_code() {
+        _ if is_busy(cause) => "another writer holds it: try again when it is done",
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => "look for space on its disk",
+        _ => "check the path and its rights, or name another by --database",
+    };
+    error.context(format!("the database {place} {what}; {hint}"))
+}
+
 impl Engine for Sqlite {
     fn version(&mut self) -> Result<i64> {
-        Within(&self.0).version()
+        Within(&self.connection).version().map_err(|e| failed("cannot be read", &self.place, e))
     }
 
     fn write(&mut self, act: &mut dyn FnMut(&mut dyn Tables) -> Result<()>) -> Result<()> {
-        let transaction =
-            self.0.transaction_with_behavior(TransactionBehavior::Immediate).with_context(|| {
-                format!("the database could not be locked for writing within {} s", BUSY.as_secs())
-            })?;
-        act(&mut Within(&transaction))?;
-        transaction.commit().context("the database did not take the change; look for space on its disk")
+        let mut write = || {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            act(&mut Within(&transaction))?;
+            Ok(transaction.commit()?)
+        };
+        write().map_err(|e| failed("did not take the change", &self.place, e))
     }
 
     fn read(&mut self, act: &mut dyn FnMut(&mut dyn Tables) -> Result<()>) -> Result<()> {
-        let transaction = self.0.transaction()?;
-        act(&mut Within(&transaction))
+        let mut read = || act(&mut Within(&*self.connection.transaction()?));
+        read().map_err(|e| failed("cannot be read", &self.place, e))
     }
 }
 

@@ -132,7 +132,11 @@ impl Postgres {
                 told(&e)
             ),
             (Ok(()), Err(e)) => {
-                bail!("the database {} did not take the change: {}; look for space on its disk", self.shown, told(&e))
+                bail!(
+                    "the database {} did not take the change: {}; look for space on its disk",
+                    self.shown,
+                    told(&e)
+                )
             }
             (Err(e), Err(_)) => Err(e.context(format!(
                 "the connection to {} was lost and nothing was changed; the next use connects anew",
@@ -219,7 +223,9 @@ impl Tables for Within<'_> {
     fn rows(&mut self, query: &str, fields: &[Field<'_>]) -> Result<Vec<Row>> {
         self.run(fields, |client, fields| {
             let rows = client.query_typed(query, fields)?;
-            rows.iter().map(|row| (0..row.len()).map(|at| row.try_get(at)).collect::<Result<_, _>>().map(Row)).collect()
+            rows.iter()
+                .map(|row| (0..row.len()).map(|at| row.try_get(at)).collect::<Result<_, _>>().map(Row))
+                .collect()
         })
     }
 
@@ -317,7 +323,8 @@ impl<'a> FromSql<'a> for Value {
     }
 
     fn accepts(kind: &Type) -> bool {
-        matches!(*kind, Type::BOOL | Type::INT4 | Type::INT8 | Type::FLOAT8) || <String as FromSql>::accepts(kind)
+        matches!(*kind, Type::BOOL | Type::INT4 | Type::INT8 | Type::FLOAT8)
+            || <String as FromSql>::accepts(kind)
     }
 }
 

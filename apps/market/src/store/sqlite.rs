@@ -146,9 +146,18 @@ impl Tables for Within<'_> {
         let mut statement = self
             .0
             .prepare_cached(&format!("INSERT INTO {table} ({}) VALUES ({places})", columns.join(", ")))?;
+        // Most texts are those of the row before, and what is bound stays bound.
+        let mut bound = vec![None::<String>; columns.len()];
         fill(&mut |fields| {
-            for (at, field) in fields.iter().enumerate() {
-                statement.raw_bind_parameter(at + 1, field)?;
+            for ((at, field), bound) in (1..).zip(fields).zip(&mut bound) {
+                let text = if let Field::Text(text) = field { Some(*text) } else { None };
+                if text.is_none() || text != bound.as_deref() {
+                    statement.raw_bind_parameter(at, field)?;
+                    match text {
+                        Some(text) => text.clone_into(bound.get_or_insert_default()),
+                        None => *bound = None,
+                    }
+                }
             }
             statement.raw_execute()?;
             Ok(())

@@ -34,7 +34,8 @@ impl Cluster {
         let order = ["--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en", "--encoding=UTF8"];
         let data = room.path().join("data");
         let mut initdb = as_nobody(&programs.join("initdb"));
-        let made = initdb.args(["--username=market", "--auth=trust", "--no-sync"]).args(order).arg(&data).output();
+        let made =
+            initdb.args(["--username=market", "--auth=trust", "--no-sync"]).args(order).arg(&data).output();
         let made = made.expect("initdb runs");
         assert!(made.status.success(), "{made:?}");
         fs::write(data.join("pg_hba.conf"), RULES).expect("the rules are written");
@@ -59,7 +60,6 @@ impl Cluster {
             })
         });
     }
-
 }
 
 impl Drop for Cluster {

@@ -138,7 +138,9 @@ mod on_the_server {
         let stage = Stage::with_sample();
         stage.process_well();
         client(&stage)
-            .batch_execute("DROP ROLE IF EXISTS sealed; CREATE ROLE sealed LOGIN SUPERUSER PASSWORD 'pa55word'")
+            .batch_execute(
+                "DROP ROLE IF EXISTS sealed; CREATE ROLE sealed LOGIN SUPERUSER PASSWORD 'pa55word'",
+            )
             .expect("a role");
         let open = stage.location().into_string().expect("a URL");
         let place = open.split_once('@').expect("a user").1;
@@ -153,7 +155,8 @@ mod on_the_server {
             let output = child.wait_with_output().expect("the run ends");
             assert!(output.status.success() && !format!("{output:?}").contains("pa55"), "{output:?}");
         }
-        for (user, more) in [("sealed:wr0ng", ""), ("sealed", "?password=wr0ng"), ("sealed:wr0ng", "?port=x")] {
+        for (user, more) in [("sealed:wr0ng", ""), ("sealed", "?password=wr0ng"), ("sealed:wr0ng", "?port=x")]
+        {
             let output = run(user, more, None).wait_with_output().expect("the run ends");
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{output:?}");

@@ -169,10 +169,7 @@ INSERT INTO snapshot_source VALUES (1, 'old', 2, 1, 1, '24.11.2025', '24.11.2025
         });
         assert!(stage.rows() == expected("sample"));
         let messages: Vec<_> = stage.runs().into_iter().map(|(_, message)| message).collect();
-        assert_eq!(
-            messages,
-            ["Processed 1/1 stocks successfully", "Processed 105/204 stocks successfully"]
-        );
+        assert_eq!(messages, ["Processed 1/1 stocks successfully", "Processed 105/204 stocks successfully"]);
         let connection = stage.connection();
         let first = "SELECT id, processed_at FROM processing_metadata ORDER BY id LIMIT 1";
         assert_eq!(query(&connection, first), [["4", "2025-11-24 03:50:00.000000"]]);

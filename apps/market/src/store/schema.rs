@@ -46,8 +46,8 @@ CREATE TABLE provider_state (
     open_until DOUBLE PRECISION, backoff_seconds DOUBLE PRECISION, cookie VARCHAR, crumb VARCHAR, updated_at VARCHAR);
 ";
 
-/// The tables of version 1, which only SQLite has, and their columns.
-const TABLES_1: [(&str, &str); 4] = [
+/// What is kept of version 1, which only SQLite has.
+const KEPT: [(&str, &str); 3] = [
     (
         "historical_data",
         "id, stock, category, strike, prev_oi, latest_oi, call_oi_difference, put_oi_difference, ltp, \
@@ -61,35 +61,33 @@ const TABLES_1: [(&str, &str); 4] = [
         "processing_metadata",
         "id, process_type, stocks_processed, status, message, processed_at, created_at, updated_at",
     ),
-    (
-        "snapshot_source",
-        "id, row_count, stocks_processed, stocks_total, historical_sheet, live_sheet, message, created_at, updated_at",
-    ),
 ];
 
-/// Makes the tables, if they are not there. Rows of version 1 are kept; the next cycle makes them anew, since without a
-/// fingerprint nothing is like what they were made of.
+/// Makes the tables, if they are not there. Rows of version 1 are kept, without what they were made of: so the next
+/// cycle makes them anew, whatever columns there are now.
 pub(super) fn make(engine: &mut dyn Engine) -> Result<()> {
     if is_made(engine)? {
         return Ok(());
     }
     engine.write(&mut |tables| {
-        let found = tables.version()?;
-        // Another run may have made them while this one waited for the lock.
-        if found == VERSION {
-            return Ok(());
+        let mut kept: &[(&str, &str)] = &[];
+        match tables.version()? {
+            // Another run has made them while this one waited for the lock.
+            VERSION => return Ok(()),
+            1 => kept = &KEPT,
+            _ => {}
         }
-        let old = if found == 1 { &TABLES_1[..] } else { &[] };
-        for (table, _) in old {
-            tables.batch(&format!("ALTER TABLE {table} RENAME TO {table}_1"))?;
+        for (table, _) in kept {
+            tables.batch(&format!(
+                "DROP TABLE IF EXISTS snapshot_source; ALTER TABLE {table} RENAME TO {table}_1"
+            ))?;
         }
         tables.batch(&tables.declared(TABLES))?;
-        for (table, columns) in old {
+        for (table, columns) in kept {
             tables.batch(&format!(
                 "INSERT INTO {table} ({columns}) SELECT {columns} FROM {table}_1; DROP TABLE {table}_1;"
             ))?;
         }
-        tables.batch("UPDATE snapshot_source SET revision = 1, fingerprint = ''")?;
         tables.set_version(VERSION)
     })
 }

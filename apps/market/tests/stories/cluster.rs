@@ -51,12 +51,16 @@ impl Cluster {
         format!("postgres://market@127.0.0.1:{}", self.port)
     }
 
+    /// What the server has said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.room.path().join("log")).unwrap_or_default()
+    }
+
     fn wait(&mut self) {
         let url = format!("{}/postgres", self.url());
         wait_until("PostgreSQL answers", Duration::from_secs(60), || {
             Client::connect(&url, NoTls).map(drop).map_err(|e| {
-                let log = fs::read_to_string(self.room.path().join("log")).unwrap_or_default();
-                format!("{e}; it has ended: {:?}; it said: {log}", self.server.try_wait())
+                format!("{e}; it has ended: {:?}; it said: {}", self.server.try_wait(), self.log())
             })
         });
     }

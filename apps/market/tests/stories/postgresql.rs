@@ -23,7 +23,7 @@ fn the_stories_hold_on_postgresql() {
     stories.env(SERVER, cluster.url());
     let told = stories.output().expect("the stories are told");
     let (out, err) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
-    assert!(told.status.success(), "{out}\n{err}");
+    assert!(told.status.success(), "{out}\n{err}\nThe server said:\n{}", cluster.log());
     for story in STORIES {
         assert!(out.contains(&format!("test {story}")), "no story of {story}\n{out}");
     }

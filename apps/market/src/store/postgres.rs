@@ -247,7 +247,10 @@ impl Tables for Within<'_> {
             match filled {
                 Ok(()) => sink.finish().map(|_| ()),
                 // A sink that is dropped takes everything back.
-                Err(e) => Ok(fill_error = Some(e)),
+                Err(e) => {
+                    fill_error = Some(e);
+                    Ok(())
+                }
             }
         })?;
         match fill_error {

@@ -2,12 +2,12 @@
 //! even by SIGKILL: the kernel then ends it.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use e2e::{free_port, program, wait_until};
 use postgres::{Client, NoTls};
 use tempfile::TempDir;
 
@@ -15,6 +15,9 @@ use tempfile::TempDir;
 const NOBODY: u32 = 65_534;
 /// One role must give its password, so that there is somebody to refuse.
 const RULES: &str = "host all sealed all scram-sha-256\nhost all all all trust\n";
+
+/// Nothing that is well takes as long on a busy machine.
+const LIMIT: Duration = Duration::from_secs(60);
 
 pub struct Cluster {
     port: u16,
@@ -39,7 +42,8 @@ impl Cluster {
         let made = made.expect("initdb runs");
         assert!(made.status.success(), "{made:?}");
         fs::write(data.join("pg_hba.conf"), RULES).expect("the rules are written");
-        let port = free_port();
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let port = free.expect("a free port").port();
         let server = run(&programs, &data, port);
         let mut cluster = Self { port, room, server };
         cluster.wait();
@@ -58,7 +62,7 @@ impl Cluster {
 
     fn wait(&mut self) {
         let url = format!("{}/postgres", self.url());
-        wait_until("PostgreSQL answers", Duration::from_secs(60), || {
+        wait_until("PostgreSQL answers", || {
             Client::connect(&url, NoTls).map(drop).map_err(|e| {
                 format!("{e}; it has ended: {:?}; it said: {}", self.server.try_wait(), self.log())
             })
@@ -98,16 +102,27 @@ fn as_nobody(program: &Path) -> Command {
 }
 
 fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
     fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
 /// Where its programs are: on the PATH, or where Debian has them, the newest version first.
 fn programs() -> Option<PathBuf> {
-    if let Some(initdb) = program("initdb") {
-        return initdb.parent().map(Path::to_owned);
+    let on_path: Vec<_> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
+    let of_debian = fs::read_dir("/usr/lib/postgresql").ok().into_iter().flatten().flatten();
+    let mut of_debian: Vec<_> = of_debian.map(|version| version.path().join("bin")).collect();
+    of_debian.sort();
+    let folders = on_path.into_iter().chain(of_debian.into_iter().rev());
+    folders.into_iter().find(|folder| folder.join("initdb").exists())
+}
+
+/// Asks again until there is an answer.
+pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let began = Instant::now();
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) => assert!(began.elapsed() < LIMIT, "waited {LIMIT:?} until {what}; last seen: {seen}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
-    let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
-    let folders = versions.map(|version| version.path().join("bin"));
-    folders.filter(|folder| folder.join("initdb").exists()).max()
 }

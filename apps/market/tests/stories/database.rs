@@ -23,12 +23,12 @@ pub enum Database {
 
 impl Database {
     /// An empty one: no table is there, of SQLite not even the file.
-    pub fn empty(room: &Path) -> Self {
+    pub fn empty(room: &Path, server: Option<&str>) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let Ok(server) = std::env::var(SERVER) else { return Self::File(room.join("market.db")) };
+        let Some(server) = server else { return Self::File(room.join("market.db")) };
         let name = format!("story_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        on(&server, "postgres").batch_execute(&format!("CREATE DATABASE {name}")).expect("a database");
-        Self::Server { server, name }
+        on(server, "postgres").batch_execute(&format!("CREATE DATABASE {name}")).expect("a database");
+        Self::Server { server: server.to_owned(), name }
     }
 
     /// What `--database` takes.

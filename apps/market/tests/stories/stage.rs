@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-use crate::database::{Connection, Database};
+use crate::database::{Connection, Database, SERVER};
 
 /// The day of the sample workbooks.
 pub const TODAY: &str = "2025-11-24";
@@ -28,23 +28,35 @@ pub struct Stage {
 impl Stage {
     /// An empty folder of workbooks.
     pub fn empty() -> Self {
+        Self::on(std::env::var(SERVER).ok().as_deref())
+    }
+
+    fn on(server: Option<&str>) -> Self {
         let room = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(room.path().join("live_data")).expect("a folder in it");
-        Self { base: Database::empty(room.path()), room }
+        Self { base: Database::empty(room.path(), server), room }
     }
 
     pub fn with_sample() -> Self {
         Self::with("sample")
     }
 
+    /// The same with a database on a server of PostgreSQL.
+    pub fn with_sample_on(server: &str) -> Self {
+        Self::on(Some(server)).filled("sample")
+    }
+
     /// The files of a folder of this package.
     pub fn with(folder: &str) -> Self {
-        let stage = Self::empty();
+        Self::empty().filled(folder)
+    }
+
+    fn filled(self, folder: &str) -> Self {
         for name in ["Historical.xlsx", "Live.xlsx", "symbols.txt"] {
             let from = package().join(folder).join(name);
-            stage.put(name, &std::fs::read(from).expect("a file of the package"));
+            self.put(name, &std::fs::read(from).expect("a file of the package"));
         }
-        stage
+        self
     }
 
     pub fn dir(&self) -> PathBuf {

@@ -12,8 +12,9 @@ fn process_with(stage: &Stage, token: &str, today: &str) -> Output {
     stage.command(&["--today", today]).env("SOLOIST_TOKEN", token).output().expect("the program runs")
 }
 
+/// Exit code 1, and one line with all the words.
 #[track_caller]
-fn is_refused(output: &Output, words: &[&str]) {
+pub fn is_refused(output: &Output, words: &[&str]) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{output:?}");
     for words in words {

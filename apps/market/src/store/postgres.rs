@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use postgres::config::{Host, SslMode};
-use postgres::error::SqlState;
+use postgres::error::{Severity, SqlState};
 use postgres::types::{FromSql, ToSql, Type};
 use postgres::{Client, Config, NoTls};
 
@@ -87,11 +87,11 @@ impl Postgres {
         })
     }
 
-    /// Runs statements on the connection, or on a new one if that was lost meanwhile, and hands it out.
+    /// Runs statements on the connection, or on a new one if that does not take them, and hands it out.
     fn begin(&mut self, statements: &str) -> Result<(Client, Result<(), postgres::Error>)> {
         if let Some(mut client) = self.client.take() {
             let begun = client.batch_execute(statements);
-            if begun.is_ok() || !client.is_closed() {
+            if begun.as_ref().err().is_none_or(is_waited_for) {
                 return Ok((client, begun));
             }
         }
@@ -106,7 +106,7 @@ impl Postgres {
         let (mut client, begun) = self.begin(begin)?;
         let mut within = Within { client: &mut client, has_failed: false };
         let done = match begun {
-            Err(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Err(anyhow!(
+            Err(e) if is_waited_for(&e) => Err(anyhow!(
                 "the database {} could not be locked for writing within {} s: another writer holds it; try again \
                  when it is done",
                 self.shown,
@@ -126,18 +126,20 @@ impl Postgres {
                 self.client = Some(client);
                 done
             }
-            (Ok(()), Err(e)) if client.is_closed() => bail!(
-                "the connection to {} broke while it took the change ({}); whether it did is seen by the next run",
-                self.shown,
-                told(&e)
-            ),
-            (Ok(()), Err(e)) => {
+            (Ok(()), Err(e))
+                if e.as_db_error().is_some_and(|e| e.parsed_severity() == Some(Severity::Error)) =>
+            {
                 bail!(
                     "the database {} did not take the change: {}; look for space on its disk",
                     self.shown,
                     told(&e)
                 )
             }
+            (Ok(()), Err(e)) => bail!(
+                "the connection to {} broke while it took the change ({}); whether it did is seen by the next run",
+                self.shown,
+                told(&e)
+            ),
             (Err(e), Err(_)) => Err(e.context(format!(
                 "the connection to {} was lost and nothing was changed; the next use connects anew",
                 self.shown
@@ -329,6 +331,11 @@ impl<'a> FromSql<'a> for Value {
         matches!(*kind, Type::BOOL | Type::INT4 | Type::INT8 | Type::FLOAT8)
             || <String as FromSql>::accepts(kind)
     }
+}
+
+/// Whether a lock was not free in time.
+fn is_waited_for(error: &postgres::Error) -> bool {
+    error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
 }
 
 /// An error in one line. Neither server nor crate puts the password into one.

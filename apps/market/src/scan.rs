@@ -25,7 +25,7 @@ mod stored;
 mod yahoo;
 
 use cache::Cache;
-use haul::Haul;
+use haul::{Haul, Wish};
 use hours::{Hours, Session};
 use provider::Provider;
 use stored::Scan;
@@ -189,7 +189,7 @@ impl Scanner {
         notify::state("checking", None);
         if let Some(until) = self.provider.shut_until()? {
             let left = (until - gate::epoch()).max(0.001);
-            return Ok(self.sleep(Duration::from_secs_f64(left), "the provider asked for quiet"));
+            return Ok(sleep(Duration::from_secs_f64(left), "the provider asked for quiet"));
         }
         let now = self.now();
         let (session, is_known) = self.hours.at(now);
@@ -205,19 +205,15 @@ impl Scanner {
         let session = if is_known { session } else { haul.session().unwrap_or(session) };
         let pause = if session == Session::Closed { self.order.every.max(QUIET) } else { self.order.every };
         self.due = began + pause;
-        let left = self.due.saturating_duration_since(Instant::now());
-        if haul.shut_until.is_some() {
-            return Ok(self.sleep(left, &message));
+        if let Some(until) = haul.shut_until {
+            self.due =
+                self.due.max(Instant::now() + Duration::from_secs_f64((until - gate::epoch()).max(0.0)));
+            return Ok(sleep(self.due.saturating_duration_since(Instant::now()), &message));
         }
+        let left = self.due.saturating_duration_since(Instant::now());
         notify::state(if session == Session::Closed { "sleeping" } else { "idle" }, None);
         notify::status(&format!("{message}, next in {:.0} s", left.as_secs_f64()));
         Ok(left)
-    }
-
-    fn sleep(&mut self, left: Duration, why: &str) -> Duration {
-        notify::state("sleeping", None);
-        notify::status(&format!("{why}; next in {:.0} s", left.as_secs_f64()));
-        left
     }
 
     /// The last prices of a day are fetched after its last session: no whole scan has been done since.
@@ -232,13 +228,12 @@ impl Scanner {
         let (session, is_known) = self.hours.at(self.now());
         let requests = self.provider.requests();
         notify::state("scraping", Some((0, self.symbols.len() as u64)));
-        let haul = Haul::gather(
-            self.provider.as_mut(),
-            &self.order.screeners,
-            &self.symbols,
-            session,
-            &mut |done, all| notify::state("scraping", Some((done, all))),
-        )?;
+        let known = self.store.read(stored::symbols)?;
+        let (screeners, symbols) = (&self.order.screeners, &self.symbols);
+        let wish = Wish { screeners, symbols, session, known: &known };
+        let haul = Haul::gather(self.provider.as_mut(), &wish, &mut |done, all| {
+            notify::state("scraping", Some((done, all)));
+        })?;
         let session = if is_known { session } else { haul.session().unwrap_or(session) };
         if !is_known && !self.is_warned {
             self.is_warned = true;
@@ -268,6 +263,12 @@ impl Scanner {
             None => Timestamp::now(),
         }
     }
+}
+
+fn sleep(left: Duration, why: &str) -> Duration {
+    notify::state("sleeping", None);
+    notify::status(&format!("{why}; next in {:.0} s", left.as_secs_f64()));
+    left
 }
 
 fn tell(haul: &Haul, message: &str) {

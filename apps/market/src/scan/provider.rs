@@ -10,13 +10,13 @@ pub trait Provider {
     ///
     /// # Errors
     /// It does not answer, not usably, or must not be asked now.
-    fn screen(&mut self, name: &str) -> Result<Vec<Told>, Fault>;
+    fn screen(&mut self, name: &str) -> Result<Answer, Fault>;
 
     /// The quotes of the first of these symbols, and of how many it took; symbols it does not know are left out.
     ///
     /// # Errors
     /// As with `screen`; the symbols that were asked for are then counted all the same.
-    fn quotes(&mut self, symbols: &[&str]) -> (usize, Result<Vec<Told>, Fault>);
+    fn quotes(&mut self, symbols: &[&str]) -> (usize, Result<Answer, Fault>);
 
     /// Requests that were sent so far.
     fn requests(&self) -> u32;
@@ -26,6 +26,15 @@ pub trait Provider {
     /// # Errors
     /// The database does not answer.
     fn shut_until(&mut self) -> anyhow::Result<Option<f64>>;
+}
+
+/// A list of quotes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Answer {
+    /// What is told of which symbol.
+    pub told: Vec<Told>,
+    /// Quotes of which nobody can say whose they are.
+    pub nameless: usize,
 }
 
 /// What a provider said of a symbol: what was missing, null, of another type or absurd is none.

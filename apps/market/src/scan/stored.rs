@@ -67,8 +67,7 @@ pub fn record(tables: &mut dyn Tables, haul: &Haul, scan: &Scan) -> Result<()> {
         put(tables, quote, &now)?;
     }
     if haul.is_whole() {
-        let rows = tables.rows("SELECT symbol FROM quotes", &[])?;
-        let known: BTreeSet<String> = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<_>>()?;
+        let known = symbols(tables)?;
         let gone = |symbol: &&String| !haul.quotes.contains_key(*symbol) && !haul.unusable.contains(*symbol);
         for symbol in known.iter().filter(gone) {
             tables.execute("DELETE FROM quotes WHERE symbol = $1", &[symbol.into()])?;
@@ -96,6 +95,12 @@ pub fn record(tables: &mut dyn Tables, haul: &Haul, scan: &Scan) -> Result<()> {
     )?;
     let prune = "DELETE FROM scans WHERE id <= (SELECT max(id) FROM scans) - $1";
     tables.execute(prune, &[HISTORY_MAX.into()]).map(|_| ())
+}
+
+/// The symbols that have a quote.
+pub fn symbols(tables: &mut dyn Tables) -> Result<BTreeSet<String>> {
+    let rows = tables.rows("SELECT symbol FROM quotes", &[])?;
+    rows.into_iter().map(|mut row| row.text(0)).collect()
 }
 
 /// When the last whole scan was done.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::gate::{Gate, Pass, Way, epoch};
 use super::limiter::Rules;
 use super::line::{Line, Reply};
-use super::provider::{Fault, Provider, Told};
+use super::provider::{Answer, Fault, Provider};
 use crate::store::{Location, Writer};
 
 pub mod fields;
@@ -155,7 +155,7 @@ impl Yahoo {
 }
 
 impl Provider for Yahoo {
-    fn screen(&mut self, name: &str) -> Result<Vec<Told>, Fault> {
+    fn screen(&mut self, name: &str) -> Result<Answer, Fault> {
         let name = utf8_percent_encode(name, ESCAPED);
         let path = format!("/v1/finance/screener/predefined/saved?scrIds={name}&count={SCREEN_COUNT}");
         let answer = self.ask(&path)?;
@@ -164,7 +164,7 @@ impl Provider for Yahoo {
         })
     }
 
-    fn quotes(&mut self, symbols: &[&str]) -> (usize, Result<Vec<Told>, Fault>) {
+    fn quotes(&mut self, symbols: &[&str]) -> (usize, Result<Answer, Fault>) {
         // A crumb is at most 128 bytes, each of which may be escaped.
         let room = URL_MAX.saturating_sub(self.base.len() + 128 * 3 + "&crumb=".len());
         let (count, path) = batch(symbols, room);

@@ -4,16 +4,18 @@
 use serde_json::Value;
 
 use crate::scan::hours::Session;
-use crate::scan::provider::{Price, Told};
+use crate::scan::provider::{Answer, Price, Told};
 
 /// No symbol is longer.
 pub const SYMBOL_MAX: usize = 32;
 /// No name is shown longer.
 const TEXT_MAX: usize = 120;
 
-/// The quotes of a list of them; who has no symbol is left out.
-pub fn read_all(list: &Value) -> Option<Vec<Told>> {
-    Some(list.as_array()?.iter().filter_map(read).collect())
+/// The quotes of a list of them.
+pub fn read_all(list: &Value) -> Option<Answer> {
+    let list = list.as_array()?;
+    let told: Vec<Told> = list.iter().filter_map(read).collect();
+    Some(Answer { nameless: list.len() - told.len(), told })
 }
 
 fn read(quote: &Value) -> Option<Told> {
@@ -83,7 +85,7 @@ mod tests {
     use super::read_all;
 
     fn told(quote: Value) -> Option<super::Told> {
-        read_all(&json!([quote])).expect("a list").pop()
+        read_all(&json!([quote])).expect("a list").told.pop()
     }
 
     #[test]
@@ -110,5 +112,6 @@ mod tests {
             assert_eq!(told(quote.clone()), None, "{quote}");
         }
         assert_eq!(read_all(&json!({"symbol": "AAPL"})), None);
+        assert_eq!(read_all(&json!([null, 7])).map(|answer| answer.nameless), Some(2));
     }
 }

@@ -38,6 +38,16 @@ const EXCEPTIONS: [Exception; 9] = [
         reason: "the only poll of the market app's tests, which use nothing of ours",
     },
     Exception {
+        place: "apps/market/tests/stories/replaying.rs",
+        times: 1,
+        reason: "the poll of the scanner's tests, which use nothing of ours",
+    },
+    Exception {
+        place: "apps/market/tests/stories/scanning.rs",
+        times: 1,
+        reason: "a scanner is killed at many moments, which must be many",
+    },
+    Exception {
         place: "apps/market/tests/stories/snapshots.rs",
         times: 1,
         reason: "the moment of the kill is what is tried; nothing tells of it",

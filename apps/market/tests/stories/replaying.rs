@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
@@ -143,18 +145,23 @@ impl Stand {
 
     /// A scanner that goes on.
     pub fn start(&self, symbols: &str, more: &[&str]) -> Running {
-        let (socket, name) = self.socket();
-        let mut command = self.scan(symbols, more);
-        command.env("NOTIFY_SOCKET", name).stdout(Stdio::null()).stderr(Stdio::null());
-        Running { child: command.spawn().expect("the scanner starts"), socket, heard: String::new() }
-    }
-
-    fn socket(&self) -> (UnixDatagram, PathBuf) {
         let name = (0..).map(|at| self.path(&format!("notify-{at}"))).find(|name| !name.exists());
         let name = name.expect("a free name");
         let socket = UnixDatagram::bind(&name).expect("a socket");
-        socket.set_nonblocking(true).expect("a socket that does not wait");
-        (socket, name)
+        let heard = Arc::new(Mutex::new(String::new()));
+        let hearing = heard.clone();
+        // Read at once: who speaks to a full socket waits. An empty message ends it.
+        let ear = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = socket.recv(&mut buffer) {
+                let mut heard = hearing.lock().expect("nobody panicked with it");
+                *heard += &String::from_utf8_lossy(&buffer[..length]);
+                heard.push('\n');
+            }
+        });
+        let mut command = self.scan(symbols, more);
+        command.env("NOTIFY_SOCKET", &name).stdout(Stdio::null()).stderr(Stdio::null());
+        Running { child: command.spawn().expect("the scanner starts"), name, heard, ear: Some(ear) }
     }
 
     pub fn connection(&self) -> Connection {
@@ -235,22 +242,23 @@ impl Stand {
 /// A scanner that goes on; it ends with the story.
 pub struct Running {
     pub child: Child,
-    socket: UnixDatagram,
-    heard: String,
+    name: PathBuf,
+    heard: Arc<Mutex<String>>,
+    ear: Option<JoinHandle<()>>,
 }
 
 impl Running {
     /// Waits until it has said these words since they were waited for last.
     pub fn hear(&mut self, words: &str) {
+        let began = Instant::now();
         wait_for(words, || {
-            let mut buffer = [0; 4096];
-            while let Ok(length) = self.socket.recv(&mut buffer) {
-                self.heard += &String::from_utf8_lossy(&buffer[..length]);
-                self.heard.push('\n');
+            let mut heard = self.heard.lock().expect("nobody panicked with it");
+            if let Some(at) = heard.find(words) {
+                heard.drain(..at + words.len());
+                return Some(());
             }
-            let at = self.heard.find(words)?;
-            self.heard.drain(..at + words.len());
-            Some(())
+            assert!(began.elapsed() < Duration::from_secs(50), "no {words:?} in {heard}");
+            None
         });
     }
 
@@ -274,5 +282,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let is_told = UnixDatagram::unbound().and_then(|socket| socket.send_to(&[], &self.name)).is_ok();
+        let _ = self.ear.take().filter(|_| is_told).map(JoinHandle::join);
     }
 }

@@ -163,3 +163,29 @@ fn wander(from: f64, to: f64, past: f64, chance: f64) -> f64 {
 fn money(amount: f64) -> Value {
     json!((amount * 100.0).round().max(1.0) / 100.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::Prices;
+    use crate::scan::hours::Hours;
+
+    #[test]
+    fn a_market_is_the_same_for_its_seed_and_moves_with_time() {
+        let market = |seed| Prices { seed, hours: Hours::of_new_york().expect("the calendar") };
+        let at = |moment: &str| moment.parse::<Timestamp>().expect("a moment");
+        let (ten, later) = (at("2026-11-20T15:00:00Z"), at("2026-11-20T15:00:20Z"));
+        let quote = market(1).quote("AAPL", ten);
+        assert_eq!(quote, market(1).quote("AAPL", ten));
+        assert_ne!(quote, market(2).quote("AAPL", ten));
+        let later = market(1).quote("AAPL", later);
+        assert_ne!(quote["regularMarketVolume"], later["regularMarketVolume"]);
+        assert_eq!(quote["regularMarketOpen"], later["regularMarketOpen"]);
+        // The close of a day is what the next day is measured against, and so is the last close before its open.
+        let close = market(1).quote("AAPL", at("2026-11-20T22:00:00Z"))["regularMarketPrice"].clone();
+        let monday = market(1).quote("AAPL", at("2026-11-23T15:00:00Z"));
+        assert_eq!(monday["regularMarketPreviousClose"], close);
+        assert_eq!(market(1).quote("AAPL", at("2026-11-23T12:00:00Z"))["regularMarketPrice"], close);
+    }
+}

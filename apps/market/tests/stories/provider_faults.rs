@@ -1,6 +1,10 @@
 //! A provider that does wrong: it is never asked while it wants quiet, never more than the limiter allows, and what was
 //! received before stays, with its age.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
 use crate::replaying::{Asked, Stand, wait_for};
 
 /// Seconds between the requests of a log.
@@ -47,6 +51,19 @@ fn after_a_429_there_is_quiet_then_one_probe_and_longer_quiet() {
     assert_eq!(stand.rows("SELECT open_until, backoff_seconds FROM provider_state"), ["0|0"]);
     assert_ne!(stand.quotes(), quotes);
     stand.assert_limit(0.001, 100);
+}
+
+#[test]
+fn two_scanners_probe_as_one() {
+    let (stand, good, quotes) = after_a_good_scan();
+    stand.fault("429");
+    let more = ["--every", "1ms", "--backoff", "300ms"];
+    assert!(!stand.once("", &more).status.success());
+    let (_one, _other) = (stand.start("", &more), stand.start("", &more));
+    let log = wait_for("three probes", || Some(stand.log()).filter(|log| log.len() >= good + 4));
+    let pauses = pauses(&log[good..]);
+    assert!(pauses[0] >= 0.3 && pauses[1] >= 0.6 && pauses[2] >= 1.2, "{pauses:?}");
+    assert_kept(&stand, &quotes);
 }
 
 #[test]
@@ -180,6 +197,70 @@ fn values_that_are_wrong_cost_at_most_their_quote() {
         let harmed = "SELECT count(*) FROM quotes WHERE volume IS NULL OR previous_close IS NULL";
         assert_ne!(stand.rows(harmed), ["0"], "{fault}");
     }
+}
+
+#[test]
+fn a_body_without_end_is_cut_off() {
+    let endless = |stream: &mut TcpStream, path: &str| {
+        let quotes = b"HTTP/1.1 200 OK\r\n\r\n{\"quoteResponse\":{\"result\":[";
+        match path {
+            "/" => {
+                stream.write_all(b"HTTP/1.1 404 No\r\nSet-Cookie: A3=x; Path=/\r\nContent-Length: 0\r\n\r\n")
+            }
+            "/v1/test/getcrumb" => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"),
+            // Ends when the other side has had enough.
+            _ => stream.write_all(quotes).and_then(|()| {
+                loop {
+                    stream.write_all(&[b' '; 65_536])?
+                }
+            }),
+        }
+    };
+    let said = ask(endless);
+    assert!(said.contains("more than 4194304 bytes"), "{said}");
+}
+
+#[test]
+fn a_provider_that_wants_consent_is_not_followed_to_its_form() {
+    let paths = Arc::new(Mutex::new(Vec::new()));
+    let asked = paths.clone();
+    let said = ask(move |stream: &mut TcpStream, path: &str| {
+        asked.lock().expect("nobody panicked with it").push(path.to_owned());
+        stream.write_all(b"HTTP/1.1 302 Found\r\nLocation: /consent\r\nContent-Length: 0\r\n\r\n")
+    });
+    assert!(said.contains("no cookie; it may want a person's consent"), "{said}");
+    assert!(paths.lock().expect("nobody panicked with it").iter().all(|path| path == "/"), "{paths:?}");
+}
+
+/// Scans once with a provider that answers each connection's request in this way; returns what the scan says.
+fn ask(answer: impl Fn(&mut TcpStream, &str) -> std::io::Result<()> + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    let stand = Stand::open();
+    let provider = std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut line = String::new();
+            let mut reader = BufReader::new(stream.try_clone().expect("the same connection"));
+            reader.read_line(&mut line).expect("a request");
+            let path = line.split([' ', '?']).nth(1).expect("a path").to_owned();
+            if path == "/end" {
+                return;
+            }
+            while line != "\r\n" {
+                line.clear();
+                reader.read_line(&mut line).expect("the rest of its head");
+            }
+            let _ = answer(&mut stream, &path);
+        }
+    });
+    let output = stand.once("AAPL", &["--provider", &format!("http://{address}")]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    TcpStream::connect(address)
+        .and_then(|mut last| last.write_all(b"GET /end \r\n"))
+        .expect("a last request");
+    provider.join().expect("the provider did not panic");
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]

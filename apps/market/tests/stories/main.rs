@@ -1,10 +1,13 @@
 //! What `market` promises, told with the real program: rows, refusals, whole snapshots, answers.
 //! `stage` is the one door to the program; the stories know neither its files nor its queries.
 
+#[cfg(target_os = "linux")]
 mod provider_faults;
 mod refusals;
+#[cfg(target_os = "linux")]
 mod replaying;
 mod rows;
+#[cfg(target_os = "linux")]
 mod scanning;
 mod serving;
 mod snapshots;

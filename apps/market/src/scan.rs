@@ -40,7 +40,7 @@ const QUIET: Duration = Duration::from_secs(15 * 60);
 #[derive(Debug, Clone, Args)]
 pub struct Order {
     /// Database to write
-    #[arg(long, env = "MARKET_DATABASE", default_value = "market.db")]
+    #[arg(long, env = "MARKET_DATABASE", hide_env_values = true, default_value = "market.db")]
     database: Location,
     /// Symbols wanted, one a line
     #[arg(long, env = "MARKET_SYMBOLS")]

@@ -149,10 +149,13 @@ impl Gate {
         })
     }
 
-    /// Keeps what was fetched; without a crumb another may try.
+    /// Keeps what was fetched; without a crumb another may try. What a faster one has fetched meanwhile stays then.
     pub fn keep(&mut self, cookie: Option<String>, crumb: Option<String>) -> Result<()> {
         self.change(|entry, _, _| {
-            (entry.cookie, entry.crumb, entry.crumb_leased_until) = (cookie, crumb, 0.0);
+            if crumb.is_some() || entry.crumb.is_none() {
+                (entry.cookie, entry.crumb) = (cookie, crumb);
+            }
+            entry.crumb_leased_until = 0.0;
             Ok(())
         })
     }

@@ -83,6 +83,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::read_all;
+    use crate::scan::hours::Session;
+    use crate::scan::quote::Quote;
 
     fn told(quote: Value) -> Option<super::Told> {
         read_all(&json!([quote])).expect("a list").told.pop()
@@ -101,7 +103,68 @@ mod tests {
         assert_eq!((told.regular.amount, told.regular.at), (Some(412.5), Some(1_763_736_000)));
         assert_eq!([told.previous_close, told.open, told.volume, told.low, told.market_cap], [None; 5]);
         assert_eq!(told.average_volume, Some(5.0));
-        assert_eq!(told.session, Some(crate::scan::hours::Session::Closed));
+        assert_eq!(told.session, Some(Session::Closed));
+    }
+
+    /// Whatever stands in whichever field, it costs no more than that field, and nothing that is no number gets through.
+    #[test]
+    fn no_value_anywhere_does_harm() {
+        let names = [
+            "symbol",
+            "shortName",
+            "marketState",
+            "preMarketPrice",
+            "preMarketTime",
+            "regularMarketPrice",
+            "regularMarketTime",
+            "postMarketPrice",
+            "regularMarketPreviousClose",
+            "regularMarketOpen",
+            "regularMarketVolume",
+            "averageDailyVolume3Month",
+            "marketCap",
+        ];
+        let values = [
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(-1),
+            json!(1e308),
+            json!(5e-324),
+            json!(u64::MAX),
+            json!(i64::MIN),
+            json!(""),
+            json!("12"),
+            json!("N/A"),
+            json!([]),
+            json!({}),
+            json!({"raw": null}),
+            json!({"raw": {"raw": 1}}),
+            json!({"raw": -0.0, "fmt": "0"}),
+            json!("\u{0}"),
+            json!("x".repeat(10_000)),
+        ];
+        let whole = json!({
+            "symbol": "A", "shortName": "A", "marketState": "PRE", "preMarketPrice": 1, "preMarketTime": 1,
+            "regularMarketPrice": 1, "regularMarketTime": 1, "regularMarketPreviousClose": 1, "regularMarketOpen": 1,
+            "regularMarketVolume": 1, "averageDailyVolume3Month": 1, "marketCap": 1,
+        });
+        for (name, value) in names.iter().flat_map(|name| values.iter().map(move |value| (name, value))) {
+            for state in ["PRE", "REGULAR", "POST", "CLOSED"] {
+                let mut quote = whole.clone();
+                quote["marketState"] = json!(state);
+                quote[*name] = value.clone();
+                let Some(quote) = told(quote).and_then(|told| Quote::of(told, Session::Regular)) else {
+                    continue;
+                };
+                let numbers = [Some(quote.price), quote.gap, quote.change, quote.relative_volume, quote.open];
+                assert!(
+                    numbers.iter().flatten().all(|number| number.is_finite()),
+                    "{name} {value}: {quote:?}"
+                );
+                assert!(quote.price > 0.0 && quote.told.symbol.len() <= super::SYMBOL_MAX, "{name} {value}");
+            }
+        }
     }
 
     #[test]

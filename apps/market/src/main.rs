@@ -5,10 +5,13 @@ mod clock;
 mod fields;
 mod historical;
 mod live;
+mod notify;
 mod number;
 mod process;
 mod refusal;
+mod replay;
 mod say;
+mod scan;
 mod serve;
 mod snapshot;
 mod store;
@@ -61,6 +64,10 @@ enum Command {
         #[arg(long, env = "MARKET_HOST", default_value = "127.0.0.1")]
         host: IpAddr,
     },
+    /// Ask a provider for quotes in the sessions of New York, store them, and go on until SIGTERM or SIGINT.
+    Scan(scan::Order),
+    /// Be such a provider on loopback, with made-up quotes and faults on demand.
+    Replay(replay::Order),
 }
 
 fn day(text: &str) -> Result<Date, String> {
@@ -73,6 +80,8 @@ fn main() -> ExitCode {
             process::run(&process::Order { dir, database, symbols, today }).map(say::line)
         }
         Command::Serve { port, database, host } => serve::run(host, port, database),
+        Command::Scan(order) => scan::run(order),
+        Command::Replay(order) => replay::run(order),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

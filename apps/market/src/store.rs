@@ -133,6 +133,15 @@ impl Row {
             other => Err(odd(at, "a whole number", &other.cloned())),
         }
     }
+
+    /// A number, if there is one.
+    pub fn maybe_real(&self, at: usize) -> Result<Option<f64>> {
+        match self.0.get(at) {
+            Some(Value::Real(number)) => Ok(Some(*number)),
+            Some(Value::Null) => Ok(None),
+            other => Err(odd(at, "a number", &other.cloned())),
+        }
+    }
 }
 
 fn odd(at: usize, wanted: &str, found: &Option<Value>) -> anyhow::Error {

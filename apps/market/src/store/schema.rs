@@ -42,8 +42,10 @@ CREATE TABLE scans (
     id {id}, run_id VARCHAR, session VARCHAR, started_at VARCHAR, finished_at VARCHAR, status VARCHAR,
     wanted BIGINT, received BIGINT, requests BIGINT, duration_ms DOUBLE PRECISION, message VARCHAR);
 CREATE TABLE provider_state (
-    host VARCHAR PRIMARY KEY, next_free_at DOUBLE PRECISION, hour_began_at DOUBLE PRECISION, hour_count BIGINT,
-    open_until DOUBLE PRECISION, backoff_seconds DOUBLE PRECISION, cookie VARCHAR, crumb VARCHAR, updated_at VARCHAR);
+    host VARCHAR PRIMARY KEY, next_free_at DOUBLE PRECISION, open_until DOUBLE PRECISION,
+    backoff_seconds DOUBLE PRECISION, cookie VARCHAR, crumb VARCHAR, crumb_leased_until DOUBLE PRECISION,
+    updated_at VARCHAR);
+CREATE TABLE provider_requests (host VARCHAR, asked_at DOUBLE PRECISION);
 ";
 
 /// What is kept of version 1, which only SQLite has.

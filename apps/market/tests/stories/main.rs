@@ -4,8 +4,14 @@
 mod cluster;
 mod database;
 mod postgresql;
+#[cfg(target_os = "linux")]
+mod provider_faults;
 mod refusals;
+#[cfg(target_os = "linux")]
+mod replaying;
 mod rows;
+#[cfg(target_os = "linux")]
+mod scanning;
 mod serving;
 mod snapshots;
 mod stage;

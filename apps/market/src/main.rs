@@ -5,6 +5,7 @@ mod clock;
 mod fields;
 mod historical;
 mod live;
+mod notify;
 mod number;
 mod process;
 mod refusal;

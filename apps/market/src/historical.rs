@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 
 use crate::fields::Fields;
+use crate::issues::{Issue, Issues, Kind};
 use crate::number;
-use crate::refusal::{Oddities, Refusal};
+use crate::refusal::Refusal;
 use crate::symbols::{Key, Roster};
 use crate::workbook::cells::column_name;
 use crate::workbook::{Cell, Row, Workbook};
 
+const WORKBOOK: &str = "Historical";
 /// The heading is looked for in this many rows.
 const HEADING_WITHIN: u32 = 20;
 const MAX_ROWS: usize = 1_000_000;
@@ -75,10 +77,8 @@ pub struct Historical {
     rows: HashMap<Key, Vec<HistoricalRow>>,
     strikes: HashMap<(Key, u64), Strike>,
     count: usize,
-    /// Cells that are not what their column says.
-    pub oddities: Oddities,
-    /// Strikes implausibly far from the price; kept as they are.
-    pub doubts: Oddities,
+    /// Cells that are not what their column says, and strikes far from the price; all are kept as they are.
+    pub issues: Issues,
 }
 
 impl Historical {
@@ -129,7 +129,9 @@ impl Historical {
         let category = row.text(columns[CATEGORY]);
         let Some(stock) = row.get(columns[STOCK]) else {
             if !category.is_empty() {
-                self.oddities.note(|| format!("row {} of Historical names no stock", row.number));
+                let message = || format!("row {} of Historical names no stock", row.number);
+                let issue = || Issue::of_row(WORKBOOK, row.number, "", Kind::NoStock, message());
+                self.issues.note(Kind::NoStock, issue);
             }
             return Ok(());
         };
@@ -146,8 +148,10 @@ impl Historical {
             let cell = row.get(columns[column])?;
             let value = cell.number();
             if value.is_none() {
-                let oddities = &mut self.oddities;
-                oddities.note(|| odd("Historical", row.number, columns[column], COLUMNS[column], &cell));
+                let place = (row.number, columns[column]);
+                self.issues.note(Kind::NotANumber, || {
+                    Issue::of_number(WORKBOOK, place, COLUMNS[column], roster.name(key), &cell)
+                });
             }
             value
         };
@@ -158,9 +162,19 @@ impl Historical {
             if let Some(price) = price.filter(|price| *price > 0.0)
                 && !PLAUSIBLE.contains(&(strike / price))
             {
-                let name = stock.text();
-                self.doubts
-                    .note(|| format!("{name} strike {} at {}", number::text(strike), number::text(price)));
+                self.issues.note(Kind::FarFromPrice, || {
+                    let stock = roster.name(key);
+                    let message =
+                        format!("{stock} strike {} at {}", number::text(strike), number::text(price));
+                    let cell = format!("{}{}", column_name(columns[STRIKE]), row.number);
+                    Issue {
+                        workbook: WORKBOOK,
+                        cell,
+                        stock: stock.to_owned(),
+                        kind: Kind::FarFromPrice,
+                        message,
+                    }
+                });
             }
         }
         let mut fields = Fields::default();
@@ -201,12 +215,6 @@ impl Historical {
             known.additional = if is_yes { "Yes".to_owned() } else { additional.to_owned() };
         }
     }
-}
-
-/// Words for a cell that is not the number its column wants.
-pub fn odd(sheet: &str, row: u32, column: u32, heading: &str, cell: &Cell<'_>) -> String {
-    let text: String = cell.text().chars().take(40).collect();
-    format!("{sheet} {}{row} ({heading}) is no number: {text:?}", column_name(column))
 }
 
 /// The number itself: 150 and 150.0 are one strike, 152.5 and 1525 are two.

@@ -74,6 +74,24 @@ impl Roster {
         &self.stocks
     }
 
+    /// The first name of a stock.
+    pub fn name(&self, key: Key) -> &str {
+        self.stocks.iter().find(|(_, known)| *known == key).map_or("", |(name, _)| name)
+    }
+
+    /// How many different stocks it knows.
+    pub fn size(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Forgets the stocks that an open roster has learned since it had this size.
+    pub fn shrink_to(&mut self, size: usize) {
+        if self.takes_new {
+            self.keys.retain(|_, key| key.0 < size);
+            self.stocks.retain(|(_, key)| key.0 < size);
+        }
+    }
+
     /// A name without letters and digits would match every blank cell, so it is not taken.
     fn add(&mut self, name: &str) -> Option<Key> {
         let mut wanted = String::new();

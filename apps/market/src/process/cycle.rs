@@ -136,7 +136,7 @@ impl<'a> Cycle<'a> {
             None => Roster::open(),
         };
         let list_print = list_print(&mut roster);
-        let known =
+        let mut known =
             kept.history.take().filter(|known| known.day == self.day && known.list_print == list_print);
         let look = known.as_ref().and_then(|known| known.look);
         let looked_at = SystemTime::now();
@@ -150,6 +150,12 @@ impl<'a> Cycle<'a> {
         let live_bytes = live_file.bytes.unwrap_or_default();
         let live_print = guarded(&live_place, || bounds::check(&live_place, &live_bytes))?;
 
+        known = known.filter(|known| known.print == print);
+        let settled = Some(historical_file.look).filter(|look| look.is_settled(looked_at));
+        if let Some(known) = &mut known {
+            known.look = settled;
+        }
+
         let history_print = format!("{}-{list_print:016x}-{print:016x}", self.day);
         let fingerprint = format!("{history_print}-{live_print:016x}");
         let stored = snapshot::source(tables)?;
@@ -162,7 +168,7 @@ impl<'a> Cycle<'a> {
             return Ok((source.clone(), false));
         }
 
-        let history = match known.filter(|known| known.print == print) {
+        let history = match known {
             Some(known) => known,
             None => {
                 let bytes = historical_file.bytes.unwrap_or_default();
@@ -171,11 +177,10 @@ impl<'a> Cycle<'a> {
                 let historical = guarded(&place, || Historical::read(&mut book, &mut roster))?;
                 let roster_size = roster.size();
                 let day = self.day;
-                History { look: None, print, day, list_print, roster, roster_size, sheet, historical }
+                History { look: settled, print, day, list_print, roster, roster_size, sheet, historical }
             }
         };
         let history = kept.history.insert(history);
-        history.look = Some(historical_file.look).filter(|look| look.is_settled(looked_at));
         history.roster.shrink_to(history.roster_size);
         let (roster, historical) = (&mut history.roster, &history.historical);
         let mut book = guarded(&live_place, || Workbook::open(&live_place, live_bytes, self.day))?;

@@ -46,6 +46,18 @@ struct History {
     historical: Historical,
 }
 
+/// What is read of the files.
+struct Input {
+    roster: Roster,
+    list_print: u64,
+    /// Historical and Live, as in messages.
+    places: [String; 2],
+    /// How Historical looks; none if it may change without looking different.
+    look: Option<Look>,
+    /// Historical and Live; nothing of Historical if it looks as it is known.
+    bytes: [Option<Vec<u8>>; 2],
+}
+
 /// One cycle.
 pub struct Cycle<'a> {
     order: &'a Order,
@@ -107,7 +119,6 @@ impl<'a> Cycle<'a> {
                 if snapshot::is_due(tables, &run)? {
                     snapshot::record(tables, &run)?;
                 }
-                kept.refused = self.sight.clone().map(|sight| (sight, refusal));
                 Ok(Err(message))
             }
         }
@@ -131,29 +142,51 @@ impl<'a> Cycle<'a> {
             return Err(refusal.clone().into());
         }
 
+        let input = self.read(kept)?;
+        let done = self.store(tables, kept, input);
+        if let Err(Failure::Refused(refusal)) = &done {
+            kept.refused = self.sight.clone().map(|sight| (sight, refusal.clone()));
+        }
+        done
+    }
+
+    /// Reads the files. What hinders it may pass without a change of theirs.
+    fn read(&self, kept: &Kept) -> Result<Input, Refusal> {
         let mut roster = match &self.list {
             Some(path) => Roster::read(path)?,
             None => Roster::open(),
         };
         let list_print = list_print(&mut roster);
-        let mut known =
-            kept.history.take().filter(|known| known.day == self.day && known.list_print == list_print);
-        let look = known.as_ref().and_then(|known| known.look);
+        let known = kept.history.as_ref();
+        let known = known.filter(|known| known.day == self.day && known.list_print == list_print);
         let looked_at = SystemTime::now();
-        let [historical_file, live_file] = whole::read_pair(&self.order.dir, look)?;
-        let place = historical_file.path.display().to_string();
-        let print = match (&historical_file.bytes, &known) {
-            (None, Some(known)) => known.print,
-            (bytes, _) => guarded(&place, || bounds::check(&place, bytes.as_deref().unwrap_or_default()))?,
-        };
-        let live_place = live_file.path.display().to_string();
-        let live_bytes = live_file.bytes.unwrap_or_default();
-        let live_print = guarded(&live_place, || bounds::check(&live_place, &live_bytes))?;
+        let [historical, live] = whole::read_pair(&self.order.dir, known.and_then(|known| known.look))?;
+        let look = Some(historical.look).filter(|look| look.is_settled(looked_at));
+        let places = [&historical, &live].map(|file| file.path.display().to_string());
+        let bytes = [historical.bytes, live.bytes];
+        Ok(Input { roster, list_print, places, look, bytes })
+    }
 
-        known = known.filter(|known| known.print == print);
-        let settled = Some(historical_file.look).filter(|look| look.is_settled(looked_at));
+    /// Makes rows of what was read, and stores those that are not there.
+    fn store(
+        &self,
+        tables: &mut dyn Tables,
+        kept: &mut Kept,
+        input: Input,
+    ) -> Result<(Source, bool), Failure> {
+        let Input { roster, list_print, places: [place, live_place], look, bytes: [bytes, live_bytes] } =
+            input;
+        let live_bytes = live_bytes.unwrap_or_default();
+        let known = kept.history.take();
+        let print = match (&bytes, &known) {
+            (None, Some(known)) => known.print,
+            _ => guarded(&place, || bounds::check(&place, bytes.as_deref().unwrap_or_default()))?,
+        };
+        let live_print = guarded(&live_place, || bounds::check(&live_place, &live_bytes))?;
+        let mut known =
+            known.filter(|known| (known.day, known.list_print, known.print) == (self.day, list_print, print));
         if let Some(known) = &mut known {
-            known.look = settled;
+            known.look = look;
         }
 
         let history_print = format!("{}-{list_print:016x}-{print:016x}", self.day);
@@ -171,22 +204,17 @@ impl<'a> Cycle<'a> {
         let history = match known {
             Some(known) => known,
             None => {
-                let bytes = historical_file.bytes.unwrap_or_default();
-                let mut book = guarded(&place, || Workbook::open(&place, bytes, self.day))?;
-                let sheet = book.sheet().to_owned();
-                let historical = guarded(&place, || Historical::read(&mut book, &mut roster))?;
-                let roster_size = roster.size();
-                let day = self.day;
-                History { look: settled, print, day, list_print, roster, roster_size, sheet, historical }
+                let mut roster = roster;
+                let (sheet, historical) = self
+                    .sheet(&place, bytes.unwrap_or_default(), |book| Historical::read(book, &mut roster))?;
+                let (day, roster_size) = (self.day, roster.size());
+                History { look, print, day, list_print, roster, roster_size, sheet, historical }
             }
         };
-        let history = kept.history.insert(history);
-        history.roster.shrink_to(history.roster_size);
-        let (roster, historical) = (&mut history.roster, &history.historical);
-        let mut book = guarded(&live_place, || Workbook::open(&live_place, live_bytes, self.day))?;
-        let live_sheet = book.sheet().to_owned();
-        let live = guarded(&live_place, || Live::read(&mut book, roster, historical))?;
-        drop(book);
+        let History { roster, roster_size, sheet, historical, .. } = kept.history.insert(history);
+        roster.shrink_to(*roster_size);
+        let (live_sheet, live) =
+            self.sheet(&live_place, live_bytes, |book| Live::read(book, roster, historical))?;
 
         let is_same_history = |source: &Source| source.fingerprint.starts_with(&history_print);
         if !stored.as_ref().is_some_and(is_same_history) {
@@ -197,6 +225,7 @@ impl<'a> Cycle<'a> {
         snapshot::replace_issues(tables, &issues)?;
         let (stocks_processed, row_count) = snapshot::counts(historical, &live, roster);
         let stocks_total = count(roster.stocks().len());
+        let words = issues.words();
         let source = Source {
             fingerprint,
             sight: self.sight.clone().unwrap_or_default(),
@@ -204,16 +233,27 @@ impl<'a> Cycle<'a> {
             stocks_processed,
             stocks_total,
             issues: count(issues.count()),
-            historical_sheet: history.sheet.clone(),
+            historical_sheet: sheet.clone(),
             live_sheet,
-            message: format!(
-                "Processed {stocks_processed}/{stocks_total} stocks successfully{}",
-                issues.words()
-            ),
+            message: format!("Processed {stocks_processed}/{stocks_total} stocks successfully{words}"),
         };
         snapshot::remember(tables, &source)?;
         snapshot::record(tables, &self.run.with(&source))?;
         Ok((source, true))
+    }
+
+    /// Reads the sheet of the day; returns its name and what `read` makes of it.
+    fn sheet<T>(
+        &self,
+        place: &str,
+        bytes: Vec<u8>,
+        read: impl FnOnce(&mut Workbook) -> Result<T, Refusal>,
+    ) -> Result<(String, T), Refusal> {
+        guarded(place, || {
+            let mut book = Workbook::open(place, bytes, self.day)?;
+            let made = read(&mut book)?;
+            Ok((book.sheet().to_owned(), made))
+        })
     }
 
     /// A cycle without news is told now and then.

@@ -1,7 +1,8 @@
 //! What a workbook may ask of the machine, judged by the zip's central directory before anything is inflated.
 //! The zip reader stops a part that grows past its declared size, so a lie about sizes does not help either.
+//! The xlsx reader keeps some parts, and each single piece of text, in memory; so these are bounded more narrowly.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
 use zip::ZipArchive;
 
@@ -9,6 +10,14 @@ use crate::refusal::Refusal;
 
 const MAX_PARTS: usize = 64;
 const MAX_PART: u64 = 64 << 20;
+/// Each string costs a multiple of its bytes.
+const MAX_STRINGS: u64 = 16 << 20;
+/// Each style costs forty times its bytes.
+const MAX_TABLE: u64 = 2 << 20;
+/// No cell of Excel has more than 32,767 characters.
+const MAX_PIECE: usize = 1 << 20;
+/// A part of this size may be one piece.
+const LARGE: u64 = 4 << 20;
 const MAX_TOGETHER: u64 = 256 << 20;
 const MAX_RATIO: u64 = 200;
 /// Small parts may be as dense as they like.
@@ -35,8 +44,9 @@ pub fn check(place: &str, bytes: &[u8]) -> Result<u64, Refusal> {
         if part.encrypted() {
             return Err(Refusal::new(place, "it is encrypted", "save it without a password"));
         }
-        if size > MAX_PART {
-            return Err(refuse(format!("its part {name} would be {size} bytes, more than {MAX_PART}")));
+        let most = most(&name);
+        if size > most {
+            return Err(refuse(format!("its part {name} would be {size} bytes, more than {most}")));
         }
         if size > RATIO_FROM && size / MAX_RATIO > packed {
             return Err(refuse(format!("its part {name} would grow from {packed} to {size} bytes")));
@@ -57,6 +67,46 @@ pub fn check(place: &str, bytes: &[u8]) -> Result<u64, Refusal> {
         return Err(refuse("its parts overlap".to_owned()));
     }
     Ok(print.0)
+}
+
+/// How large a part may be.
+fn most(name: &str) -> u64 {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or(name).to_ascii_lowercase();
+    match last.as_str() {
+        "sharedstrings.xml" => MAX_STRINGS,
+        "styles.xml" | "workbook.xml" => MAX_TABLE,
+        other if other.ends_with(".rels") => MAX_TABLE,
+        _ => MAX_PART,
+    }
+}
+
+/// Checks that no large part is a single piece of text, or a single tag.
+pub fn check_pieces(place: &str, bytes: &[u8]) -> Result<(), Refusal> {
+    let refuse = |why: String| Refusal::new(place, why, "check what was put there");
+    let unread = |e: &dyn std::error::Error| refuse(format!("a part of it cannot be read ({e})"));
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| unread(&e))?;
+    let mut chunk = vec![0; 64 << 10];
+    for at in 0..archive.len() {
+        let is_large = archive.by_index_raw(at).map_err(|e| unread(&e))?.size() > LARGE;
+        if !is_large {
+            continue;
+        }
+        let mut part = archive.by_index(at).map_err(|e| unread(&e))?;
+        let mut piece = 0;
+        loop {
+            let length = part.read(&mut chunk).map_err(|e| unread(&e))?;
+            let Some(read) = chunk.get(..length).filter(|read| !read.is_empty()) else { break };
+            piece = match read.iter().rposition(|byte| *byte == b'<') {
+                Some(last) => length - last,
+                None => piece + length,
+            };
+            if piece > MAX_PIECE {
+                let name = String::from_utf8_lossy(part.name_raw());
+                return Err(refuse(format!("its part {name} holds a piece of more than {MAX_PIECE} bytes")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// FNV-1a: the same on every machine and in every build, which std's hasher does not promise.

@@ -135,13 +135,31 @@ fn sizes_beyond_bounds_are_refused_before_anything_is_inflated() {
 
     let blank = vec![b' '; 30 << 20];
     let harm =
-        |stage: &Stage| stage.put("Live.xlsx", &workbook_with(&[], &[("xl/sharedStrings.xml", &blank)]));
-    is_refused(harm, &["Live.xlsx", "xl/sharedStrings.xml would grow from"]);
+        |stage: &Stage| stage.put("Live.xlsx", &workbook_with(&[], &[("xl/worksheets/sheet9.xml", &blank)]));
+    is_refused(harm, &["Live.xlsx", "xl/worksheets/sheet9.xml would grow from"]);
 
     let names: Vec<String> = (0..65).map(|at| format!("part{at}")).collect();
     let parts: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"x"[..])).collect();
     let harm = |stage: &Stage| stage.put("Live.xlsx", &workbook_with(&[], &parts));
     is_refused(harm, &["Live.xlsx", "68 parts"]);
+}
+
+/// The xlsx reader keeps them in memory at a multiple of their size.
+#[test]
+fn parts_and_cells_that_would_take_much_memory_are_refused() {
+    let blank = vec![b' '; 17 << 20];
+    for (name, size) in
+        [("xl/sharedStrings.xml", 17 << 20), ("xl/styles.xml", 3 << 20), ("x/y.rels", 3 << 20)]
+    {
+        let harm = |stage: &Stage| stage.put("Live.xlsx", &workbook_with(&[], &[(name, &blank[..size])]));
+        is_refused(harm, &["Live.xlsx", &format!("its part {name} would be {size} bytes, more than")]);
+    }
+    // Not so dense that the density alone is refused.
+    let words: String = (0..40_000).map(|at| format!("{at:0<128}")).collect();
+    for sheet in [table(&[&["OPT_ABB"], &[&words]]), format!("<sheetData x=\"{words}\"></sheetData>")] {
+        let harm = |stage: &Stage| stage.put("Live.xlsx", &workbook(&[(TODAY, &sheet)]));
+        is_refused(harm, &["Live.xlsx", "sheet1.xml holds a piece of more than 1048576 bytes"]);
+    }
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use e2e::wait_until;
 
 use crate::stage::{Stage, TODAY, query, table, workbook};
 
@@ -77,28 +79,19 @@ impl Worker {
 
     /// Ticks until a tick reads nothing: the files are old enough to be known by their looks.
     fn settle(&mut self) {
-        let since = Instant::now();
-        loop {
+        wait_until("a tick reads nothing", PATIENCE, || {
             let before = self.bytes_read();
             self.tick_well();
-            if self.bytes_read() - before < FEW {
-                return;
-            }
-            assert!(since.elapsed() < PATIENCE, "each tick reads");
-            std::thread::sleep(Duration::from_millis(200));
-        }
+            let read = self.bytes_read() - before;
+            if read < FEW { Ok(()) } else { Err(format!("{read} bytes read")) }
+        });
     }
 
     fn end(mut self) -> ExitStatus {
         drop(self.child.stdin.take());
-        let since = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("its end") {
-                return status;
-            }
-            assert!(since.elapsed() < PATIENCE, "it does not end with its input");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_until("it ends with its input", PATIENCE, || {
+            self.child.try_wait().expect("its state").ok_or("it runs")
+        })
     }
 }
 

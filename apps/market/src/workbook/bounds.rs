@@ -18,6 +18,8 @@ const MAX_TABLE: u64 = 2 << 20;
 const MAX_PIECE: usize = 1 << 20;
 /// A part of this size may be one piece.
 const LARGE: u64 = 4 << 20;
+/// What an old workbook begins with, and one under a password: both are OLE containers, and no zip.
+const OLE: [u8; 8] = [0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1];
 const MAX_TOGETHER: u64 = 256 << 20;
 const MAX_RATIO: u64 = 200;
 /// Small parts may be as dense as they like.
@@ -28,6 +30,10 @@ const RATIO_FROM: u64 = 1 << 20;
 pub fn check(place: &str, bytes: &[u8]) -> Result<u64, Refusal> {
     let remedy = "let its producer write it anew, whole, and rename it into place";
     let refuse = |why: String| Refusal::new(place, why, remedy);
+    if bytes.starts_with(&OLE) {
+        let why = "it has a password, or is an old .xls file";
+        return Err(Refusal::new(place, why, "save it as .xlsx without a password"));
+    }
     let mut archive = ZipArchive::new(Cursor::new(bytes))
         .map_err(|e| refuse(format!("it is not a whole xlsx file of {} bytes ({e})", bytes.len())))?;
     if archive.len() > MAX_PARTS {
@@ -80,7 +86,7 @@ fn most(name: &str) -> u64 {
     }
 }
 
-/// Checks that no large part is a single piece of text, or a single tag.
+/// Checks that no large part is a single piece of text, a single tag, or text that comments split into pieces.
 pub fn check_pieces(place: &str, bytes: &[u8]) -> Result<(), Refusal> {
     let refuse = |why: String| Refusal::new(place, why, "check what was put there");
     let unread = |e: &dyn std::error::Error| refuse(format!("a part of it cannot be read ({e})"));
@@ -92,17 +98,17 @@ pub fn check_pieces(place: &str, bytes: &[u8]) -> Result<(), Refusal> {
             continue;
         }
         let mut part = archive.by_index(at).map_err(|e| unread(&e))?;
-        let mut piece = 0;
+        let (mut piece, mut is_opened) = (0, false);
         loop {
             let length = part.read(&mut chunk).map_err(|e| unread(&e))?;
             let Some(read) = chunk.get(..length).filter(|read| !read.is_empty()) else { break };
-            piece = match read.iter().rposition(|byte| *byte == b'<') {
-                Some(last) => length - last,
-                None => piece + length,
-            };
-            if piece > MAX_PIECE {
+            piece = memchr::memrchr(b'<', read).map_or(piece + length, |last| length - last);
+            let has_comment = is_opened && read[0] == b'!' || memchr::memmem::find(read, b"<!").is_some();
+            is_opened = read.ends_with(b"<");
+            if piece > MAX_PIECE || has_comment {
                 let name = String::from_utf8_lossy(part.name_raw());
-                return Err(refuse(format!("its part {name} holds a piece of more than {MAX_PIECE} bytes")));
+                let what = if has_comment { "comments" } else { "a piece of more than 1 MiB" };
+                return Err(refuse(format!("its part {name} is large and holds {what}")));
             }
         }
     }

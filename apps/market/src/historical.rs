@@ -53,22 +53,23 @@ pub struct HistoricalRow {
     pub fields: Fields<8>,
 }
 
-/// What the live open interest of a strike is compared with.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Base {
-    /// No row has this strike: all of its open interest is new.
-    NewStrike,
-    /// The latest open interest of the same side.
-    Known(f64),
-    /// The strike is known, but not its open interest on this side.
-    Unknown,
-}
-
+/// What live rows of a strike are measured against.
 #[derive(Debug, Default)]
-struct Strike {
+pub struct Strike {
     call: Option<f64>,
     put: Option<f64>,
-    additional: String,
+    /// `Yes`, or what else the sheet says of an additional strike, on either side.
+    pub additional: String,
+}
+
+impl Strike {
+    /// The latest open interest of a side, if it is known.
+    pub fn latest(&self, side: Side) -> Option<f64> {
+        match side {
+            Side::Call => self.call,
+            Side::Put => self.put,
+        }
+    }
 }
 
 /// All that the sheet holds of the wanted stocks.
@@ -110,19 +111,9 @@ impl Historical {
         self.rows.get(&stock).map_or(&[], Vec::as_slice)
     }
 
-    /// What to compare the open interest of `strike` with.
-    pub fn base(&self, stock: Key, side: Side, strike: f64) -> Base {
-        let Some(known) = self.strikes.get(&(stock, strike_key(strike))) else { return Base::NewStrike };
-        let latest = match side {
-            Side::Call => known.call,
-            Side::Put => known.put,
-        };
-        latest.map_or(Base::Unknown, Base::Known)
-    }
-
-    /// `Yes`, or what else the sheet says of an additional strike, on either side.
-    pub fn additional(&self, stock: Key, strike: f64) -> &str {
-        self.strikes.get(&(stock, strike_key(strike))).map_or("", |known| &known.additional)
+    /// What the sheet knows of a strike; none if no row has it, so that all of its open interest is new.
+    pub fn strike(&self, stock: Key, strike: f64) -> Option<&Strike> {
+        self.strikes.get(&(stock, strike_key(strike)))
     }
 
     fn take(&mut self, row: &Row<'_>, columns: &[u32; 9], roster: &mut Roster) -> Result<(), String> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::fields::Fields;
-use crate::historical::{Base, Historical, Side};
+use crate::historical::{Historical, Side};
 use crate::issues::{Issue, Issues, Kind};
 use crate::number;
 use crate::refusal::Refusal;
@@ -264,14 +264,11 @@ fn live_row(
     fields.add(&strike_text);
     if let (Some(strike), false) = (strike, is_total) {
         let (_, side) = SECTIONS[open.section];
-        let (difference, is_new) = match historical.base(stock, side, strike) {
-            Base::NewStrike => (oi, "Yes"),
-            Base::Known(base) => (oi.map(|oi| oi - base), ""),
-            Base::Unknown => (None, ""),
-        };
-        fields.add_number(difference);
-        fields.add(is_new);
-        fields.add(historical.additional(stock, strike));
+        let known = historical.strike(stock, strike);
+        let base = known.map_or(Some(0.0), |known| known.latest(side));
+        fields.add_number(oi.zip(base).map(|(oi, base)| oi - base));
+        fields.add(if known.is_none() { "Yes" } else { "" });
+        fields.add(known.map_or("", |known| &known.additional));
     }
     Some(LiveRow { fields })
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::refusal::Refusal;
 
-/// No workbook of this kind comes near it.
-const MAX_FILE: u64 = 64 << 20;
+/// Both are held in memory at once; those of 20,000 stocks have six MiB each.
+const MAX_FILE: u64 = 32 << 20;
 /// A list of symbols is a few kilobytes.
 const MAX_SMALL: u64 = 1 << 20;
 const ATTEMPTS: usize = 3;

@@ -6,9 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use e2e::wait_until;
-
-use crate::stage::{Stage, TODAY, query, table, workbook};
+use crate::stage::{Stage, TODAY, query, table, wait_until, workbook};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// No workbook of these stories is smaller, and no tick is longer.
@@ -79,7 +77,7 @@ impl Worker {
 
     /// Ticks until a tick reads nothing: the files are old enough to be known by their looks.
     fn settle(&mut self) {
-        wait_until("a tick reads nothing", PATIENCE, || {
+        wait_until("a tick reads nothing", || {
             let before = self.bytes_read();
             self.tick_well();
             let read = self.bytes_read() - before;
@@ -89,8 +87,8 @@ impl Worker {
 
     fn end(mut self) -> ExitStatus {
         drop(self.child.stdin.take());
-        wait_until("it ends with its input", PATIENCE, || {
-            self.child.try_wait().expect("its state").ok_or("it runs")
+        wait_until("it ends with its input", || {
+            self.child.try_wait().expect("its state").ok_or("it runs".to_owned())
         })
     }
 }

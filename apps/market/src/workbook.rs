@@ -32,7 +32,7 @@ pub struct Workbook {
 impl Workbook {
     /// Opens the workbook and chooses the newest sheet that is not after `today`.
     pub fn open(place: &str, bytes: Vec<u8>, today: Date) -> Result<Self, Refusal> {
-        bounds::check_pieces(place, &bytes)?;
+        bounds::check_content(place, &bytes)?;
         let xlsx = Xlsx::new(Cursor::new(bytes)).map_err(|e| unread(place, &e))?;
         let sheets = xlsx.sheets_metadata().iter().filter(|sheet| sheet.typ == SheetType::WorkSheet);
         let names: Vec<&str> = sheets.map(|sheet| sheet.name.as_str()).collect();

@@ -12,6 +12,8 @@ const MAX_PARTS: usize = 64;
 const MAX_PART: u64 = 64 << 20;
 /// Each string costs a multiple of its bytes.
 const MAX_STRINGS: u64 = 16 << 20;
+/// No string is shorter: `<si/>`.
+const MIN_STRING: u64 = 5;
 /// Each style costs forty times its bytes.
 const MAX_TABLE: u64 = 2 << 20;
 /// No cell of Excel has more than 32,767 characters.
@@ -86,17 +88,33 @@ fn most(name: &str) -> u64 {
     }
 }
 
-/// Checks that no large part is a single piece of text, a single tag, or text that comments split into pieces.
-pub fn check_pieces(place: &str, bytes: &[u8]) -> Result<(), Refusal> {
+/// Checks what sizes do not tell: that no large part is a single piece of text, a single tag, or text that comments split
+/// into pieces; and that no more strings are announced than there can be.
+pub fn check_content(place: &str, bytes: &[u8]) -> Result<(), Refusal> {
     let refuse = |why: String| Refusal::new(place, why, "check what was put there");
     let unread = |e: &dyn std::error::Error| refuse(format!("a part of it cannot be read ({e})"));
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| unread(&e))?;
-    let mut chunk = vec![0; 64 << 10];
+    let mut chunk = Vec::new();
     for at in 0..archive.len() {
-        let is_large = archive.by_index_raw(at).map_err(|e| unread(&e))?.size() > LARGE;
+        let part = archive.by_index_raw(at).map_err(|e| unread(&e))?;
+        let name = String::from_utf8_lossy(part.name_raw()).into_owned();
+        let (is_large, is_strings) = (part.size() > LARGE, most(&name) == MAX_STRINGS);
+        drop(part);
+        if is_strings {
+            let mut strings = Vec::new();
+            let mut part = archive.by_index(at).map_err(|e| unread(&e))?;
+            part.read_to_end(&mut strings).map_err(|e| unread(&e))?;
+            let count = announced(&strings);
+            if count > strings.len() as u64 / MIN_STRING {
+                return Err(refuse(format!(
+                    "its part {name} announces {count} strings, which it cannot hold"
+                )));
+            }
+        }
         if !is_large {
             continue;
         }
+        chunk.resize(64 << 10, 0);
         let mut part = archive.by_index(at).map_err(|e| unread(&e))?;
         let (mut piece, mut is_opened) = (0, false);
         loop {
@@ -106,13 +124,24 @@ pub fn check_pieces(place: &str, bytes: &[u8]) -> Result<(), Refusal> {
             let has_comment = is_opened && read[0] == b'!' || memchr::memmem::find(read, b"<!").is_some();
             is_opened = read.ends_with(b"<");
             if piece > MAX_PIECE || has_comment {
-                let name = String::from_utf8_lossy(part.name_raw());
                 let what = if has_comment { "comments" } else { "a piece of more than 1 MiB" };
                 return Err(refuse(format!("its part {name} is large and holds {what}")));
             }
         }
     }
     Ok(())
+}
+
+/// The greatest number that could be meant as that of the strings: the xlsx reader makes room for so many before it has
+/// seen one, and a room that is not to be had ends the process.
+fn announced(strings: &[u8]) -> u64 {
+    const NAME: &[u8] = b"uniqueCount";
+    let number = |at: usize| {
+        let rest = strings[at + NAME.len()..].iter().skip_while(|byte| b" \t\r\n=\"'+".contains(byte));
+        let digits = rest.take_while(|byte| byte.is_ascii_digit());
+        digits.fold(0_u64, |value, digit| value.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
+    };
+    memchr::memmem::find_iter(strings, NAME).map(number).max().unwrap_or(0)
 }
 
 /// FNV-1a: the same on every machine and in every build, which std's hasher does not promise.

@@ -161,6 +161,11 @@ fn parts_and_cells_that_would_take_much_memory_are_refused() {
         let harm = |stage: &Stage| stage.put("Live.xlsx", &workbook_with(&[], &[(name, &blank[..size])]));
         is_refused(harm, &["Live.xlsx", &format!("its part {name} would be {size} bytes, more than")]);
     }
+    let strings = b"<sst uniqueCount=\"4000000000\"><si/></sst>";
+    let harm = |stage: &Stage| {
+        stage.put("Live.xlsx", &workbook_with(&[(TODAY, "")], &[("xl/sharedStrings.xml", strings)]))
+    };
+    is_refused(harm, &["Live.xlsx", "announces 4000000000 strings"]);
     // Text that is split by comments is held at once, too.
     let split = "x<!---->".repeat(600_000);
     let harm = |stage: &Stage| stage.put("Live.xlsx", &workbook(&[(TODAY, &format!("{split}<sheetData/>"))]));

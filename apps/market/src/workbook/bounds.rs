@@ -53,6 +53,9 @@ pub fn check(place: &str, bytes: &[u8]) -> Result<u64, Refusal> {
             return Err(Refusal::new(place, "it is encrypted", "save it without a password"));
         }
         let most = most(&name);
+        if size > most && most == MAX_STRINGS {
+            return Err(refuse(format!("its texts would be {size} bytes, more than {most}")));
+        }
         if size > most {
             return Err(refuse(format!("its part {name} would be {size} bytes, more than {most}")));
         }
@@ -106,9 +109,7 @@ pub fn check_content(place: &str, bytes: &[u8]) -> Result<(), Refusal> {
             part.read_to_end(&mut strings).map_err(|e| unread(&e))?;
             let count = announced(&strings);
             if count > strings.len() as u64 / MIN_STRING {
-                return Err(refuse(format!(
-                    "its part {name} announces {count} strings, which it cannot hold"
-                )));
+                return Err(refuse(format!("it announces {count} texts in {} bytes", strings.len())));
             }
         }
         if !is_large {

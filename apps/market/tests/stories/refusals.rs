@@ -155,9 +155,10 @@ fn sizes_beyond_bounds_are_refused_before_anything_is_inflated() {
 #[test]
 fn parts_and_cells_that_would_take_much_memory_are_refused() {
     let blank = vec![b' '; 17 << 20];
-    for (name, size) in
-        [("xl/sharedStrings.xml", 17 << 20), ("xl/styles.xml", 3 << 20), ("x/y.rels", 3 << 20)]
-    {
+    let harm =
+        |stage: &Stage| stage.put("Live.xlsx", &workbook_with(&[], &[("xl/sharedStrings.xml", &blank)]));
+    is_refused(harm, &["Live.xlsx", "its texts would be 17825792 bytes, more than"]);
+    for (name, size) in [("xl/styles.xml", 3 << 20), ("x/y.rels", 3 << 20)] {
         let harm = |stage: &Stage| stage.put("Live.xlsx", &workbook_with(&[], &[(name, &blank[..size])]));
         is_refused(harm, &["Live.xlsx", &format!("its part {name} would be {size} bytes, more than")]);
     }
@@ -165,7 +166,7 @@ fn parts_and_cells_that_would_take_much_memory_are_refused() {
     let harm = |stage: &Stage| {
         stage.put("Live.xlsx", &workbook_with(&[(TODAY, "")], &[("xl/sharedStrings.xml", strings)]))
     };
-    is_refused(harm, &["Live.xlsx", "announces 4000000000 strings"]);
+    is_refused(harm, &["Live.xlsx", "it announces 4000000000 texts in 41 bytes"]);
     // Text that is split by comments is held at once, too.
     let split = "x<!---->".repeat(600_000);
     let harm = |stage: &Stage| stage.put("Live.xlsx", &workbook(&[(TODAY, &format!("{split}<sheetData/>"))]));

@@ -13,15 +13,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const FEW: u64 = 1_000;
 
 /// A running worker; it ends with the story.
-struct Worker {
+pub struct Worker {
     child: Child,
     heard: UnixDatagram,
     ticks: u32,
 }
 
 impl Worker {
-    fn start(stage: &Stage, with: impl FnOnce(&mut Command)) -> Self {
+    pub fn start(stage: &Stage, with: impl FnOnce(&mut Command)) -> Self {
         let socket = stage.dir().join("notify");
+        let _ = std::fs::remove_file(&socket);
         let heard = UnixDatagram::bind(&socket).expect("a socket");
         heard.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let mut command = stage.command(&["--ticked", "--today", TODAY]);
@@ -43,13 +44,13 @@ impl Worker {
         String::from_utf8(message[..length].to_vec()).expect("text")
     }
 
-    fn write(&mut self, line: &str) {
+    pub fn write(&mut self, line: &str) {
         let input = self.child.stdin.as_mut().expect("its input");
         writeln!(input, "{line}").expect("a line written");
     }
 
     /// Gives it a tick and returns its answer: whether it went well, and the summary.
-    fn tick(&mut self) -> (bool, String) {
+    pub fn tick(&mut self) -> (bool, String) {
         self.ticks += 1;
         let run = format!("run{}", self.ticks);
         self.write(&format!("{{\"run\":\"{run}\",\"scheduled_at\":\"2025-11-24T03:45:06.000Z\"}}"));

@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 
 use crate::fields::Fields;
+use crate::issues::{Issue, Issues, Kind};
 use crate::number;
-use crate::refusal::{Oddities, Refusal};
+use crate::refusal::Refusal;
 use crate::symbols::{Key, Roster};
 use crate::workbook::cells::column_name;
 use crate::workbook::{Cell, Row, Workbook};
 
+const WORKBOOK: &str = "Historical";
 /// The heading is looked for in this many rows.
 const HEADING_WITHIN: u32 = 20;
 const MAX_ROWS: usize = 1_000_000;
@@ -51,22 +53,23 @@ pub struct HistoricalRow {
     pub fields: Fields<8>,
 }
 
-/// What the live open interest of a strike is compared with.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Base {
-    /// No row has this strike: all of its open interest is new.
-    NewStrike,
-    /// The latest open interest of the same side.
-    Known(f64),
-    /// The strike is known, but not its open interest on this side.
-    Unknown,
-}
-
+/// What live rows of a strike are measured against.
 #[derive(Debug, Default)]
-struct Strike {
+pub struct Strike {
     call: Option<f64>,
     put: Option<f64>,
-    additional: String,
+    /// `Yes`, or what else the sheet says of an additional strike, on either side.
+    pub additional: String,
+}
+
+impl Strike {
+    /// The latest open interest of a side, if it is known.
+    pub fn latest(&self, side: Side) -> Option<f64> {
+        match side {
+            Side::Call => self.call,
+            Side::Put => self.put,
+        }
+    }
 }
 
 /// All that the sheet holds of the wanted stocks.
@@ -75,10 +78,8 @@ pub struct Historical {
     rows: HashMap<Key, Vec<HistoricalRow>>,
     strikes: HashMap<(Key, u64), Strike>,
     count: usize,
-    /// Cells that are not what their column says.
-    pub oddities: Oddities,
-    /// Strikes implausibly far from the price; kept as they are.
-    pub doubts: Oddities,
+    /// Cells that are not what their column says, and strikes far from the price; all are kept as they are.
+    pub issues: Issues,
 }
 
 impl Historical {
@@ -110,26 +111,18 @@ impl Historical {
         self.rows.get(&stock).map_or(&[], Vec::as_slice)
     }
 
-    /// What to compare the open interest of `strike` with.
-    pub fn base(&self, stock: Key, side: Side, strike: f64) -> Base {
-        let Some(known) = self.strikes.get(&(stock, strike_key(strike))) else { return Base::NewStrike };
-        let latest = match side {
-            Side::Call => known.call,
-            Side::Put => known.put,
-        };
-        latest.map_or(Base::Unknown, Base::Known)
-    }
-
-    /// `Yes`, or what else the sheet says of an additional strike, on either side.
-    pub fn additional(&self, stock: Key, strike: f64) -> &str {
-        self.strikes.get(&(stock, strike_key(strike))).map_or("", |known| &known.additional)
+    /// What the sheet knows of a strike; none if no row has it, so that all of its open interest is new.
+    pub fn strike(&self, stock: Key, strike: f64) -> Option<&Strike> {
+        self.strikes.get(&(stock, strike_key(strike)))
     }
 
     fn take(&mut self, row: &Row<'_>, columns: &[u32; 9], roster: &mut Roster) -> Result<(), String> {
         let category = row.text(columns[CATEGORY]);
         let Some(stock) = row.get(columns[STOCK]) else {
             if !category.is_empty() {
-                self.oddities.note(|| format!("row {} of Historical names no stock", row.number));
+                let message = || format!("row {} of Historical names no stock", row.number);
+                let issue = || Issue::of_row(WORKBOOK, row.number, "", Kind::NoStock, message());
+                self.issues.note(Kind::NoStock, issue);
             }
             return Ok(());
         };
@@ -146,8 +139,10 @@ impl Historical {
             let cell = row.get(columns[column])?;
             let value = cell.number();
             if value.is_none() {
-                let oddities = &mut self.oddities;
-                oddities.note(|| odd("Historical", row.number, columns[column], COLUMNS[column], &cell));
+                let place = (row.number, columns[column]);
+                self.issues.note(Kind::NotANumber, || {
+                    Issue::of_number(WORKBOOK, place, COLUMNS[column], roster.name(key), &cell)
+                });
             }
             value
         };
@@ -158,9 +153,19 @@ impl Historical {
             if let Some(price) = price.filter(|price| *price > 0.0)
                 && !PLAUSIBLE.contains(&(strike / price))
             {
-                let name = stock.text();
-                self.doubts
-                    .note(|| format!("{name} strike {} at {}", number::text(strike), number::text(price)));
+                self.issues.note(Kind::FarFromPrice, || {
+                    let stock = roster.name(key);
+                    let message =
+                        format!("{stock} strike {} at {}", number::text(strike), number::text(price));
+                    let cell = format!("{}{}", column_name(columns[STRIKE]), row.number);
+                    Issue {
+                        workbook: WORKBOOK,
+                        cell,
+                        stock: stock.to_owned(),
+                        kind: Kind::FarFromPrice,
+                        message,
+                    }
+                });
             }
         }
         let mut fields = Fields::default();
@@ -201,12 +206,6 @@ impl Historical {
             known.additional = if is_yes { "Yes".to_owned() } else { additional.to_owned() };
         }
     }
-}
-
-/// Words for a cell that is not the number its column wants.
-pub fn odd(sheet: &str, row: u32, column: u32, heading: &str, cell: &Cell<'_>) -> String {
-    let text: String = cell.text().chars().take(40).collect();
-    format!("{sheet} {}{row} ({heading}) is no number: {text:?}", column_name(column))
 }
 
 /// The number itself: 150 and 150.0 are one strike, 152.5 and 1525 are two.

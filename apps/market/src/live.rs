@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::fields::Fields;
-use crate::historical::{Base, Historical, Side, odd};
+use crate::historical::{Historical, Side};
+use crate::issues::{Issue, Issues, Kind};
 use crate::number;
-use crate::refusal::{Oddities, Refusal};
+use crate::refusal::Refusal;
 use crate::symbols::{Key, Roster};
 use crate::workbook::{Cell, Row, Workbook};
 
+const WORKBOOK: &str = "Live";
 const MAX_ROWS: usize = 1_000_000;
 
 /// The sections in the order in which their rows are stored.
@@ -36,7 +38,7 @@ pub struct Live {
     blocks: HashMap<Key, Sections>,
     count: usize,
     /// Cells and blocks that are not what they should be.
-    pub oddities: Oddities,
+    pub issues: Issues,
 }
 
 /// Where the cells of an open section stand.
@@ -110,9 +112,17 @@ impl Live {
                         place.insert(Sections::default());
                     }
                     Entry::Occupied(_) => {
-                        let words =
+                        let message =
                             || format!("row {} of Live begins a second block of {symbol}", row.number);
-                        self.oddities.note(words);
+                        self.issues.note(Kind::SecondBlock, || {
+                            Issue::of_row(
+                                WORKBOOK,
+                                row.number,
+                                roster.name(stock),
+                                Kind::SecondBlock,
+                                message(),
+                            )
+                        });
                         block.stock = None;
                     }
                 }
@@ -122,10 +132,20 @@ impl Live {
         let headings = section_headings(row);
         if !headings.is_empty() {
             block.section_count += headings.len();
-            if let Some(sections) = block.stock.and_then(|stock| self.blocks.get_mut(&stock)) {
+            if let Some(stock) = block.stock
+                && let Some(sections) = self.blocks.get_mut(&stock)
+            {
                 for open in &headings {
-                    self.count -= sections[open.section].len();
-                    sections[open.section].clear();
+                    let replaced = std::mem::take(&mut sections[open.section]).len();
+                    self.count -= replaced;
+                    if replaced > 0 {
+                        let (name, _) = SECTIONS[open.section];
+                        self.issues.note(Kind::SecondSection, || {
+                            let stock = roster.name(stock);
+                            let message = format!("row {} of Live begins {name} of {stock} anew", row.number);
+                            Issue::of_row(WORKBOOK, row.number, stock, Kind::SecondSection, message)
+                        });
+                    }
                 }
             }
             block.open = headings;
@@ -133,7 +153,7 @@ impl Live {
         }
         let Some(stock) = block.stock else { return Ok(()) };
         for open in &block.open {
-            if let Some(made) = live_row(row, *open, stock, historical, &mut self.oddities) {
+            if let Some(made) = live_row(row, *open, (stock, roster), historical, &mut self.issues) {
                 self.count += 1;
                 if self.count > MAX_ROWS {
                     return Err(format!("it has more than {MAX_ROWS} rows of wanted stocks"));
@@ -210,9 +230,9 @@ fn is_words(text: &str, name: &str) -> bool {
 fn live_row(
     row: &Row<'_>,
     open: Open,
-    stock: Key,
+    (stock, roster): (Key, &Roster),
     historical: &Historical,
-    oddities: &mut Oddities,
+    issues: &mut Issues,
 ) -> Option<LiveRow> {
     let label = row.text(open.label);
     let (oi_cell, strike_cell) = (row.get(open.oi), row.get(open.strike));
@@ -223,14 +243,20 @@ fn live_row(
         return None;
     }
     let oi = oi_cell.as_ref().and_then(Cell::number);
+    let mut odd = |column, heading, cell: &Cell<'_>| {
+        let place = (row.number, column);
+        issues
+            .note(Kind::NotANumber, || Issue::of_number(WORKBOOK, place, heading, roster.name(stock), cell));
+    };
     if let (Some(cell), None) = (&oi_cell, oi) {
-        oddities.note(|| odd("Live", row.number, open.oi, "OI", cell));
+        odd(open.oi, "OI", cell);
     }
     let strike = strike_cell.as_ref().and_then(Cell::number);
     let strike_text = strike.map_or_else(|| row.text(open.strike), |strike| number::text(strike).into());
-    if strike.is_none() && !strike_text.is_empty() && !is_words(&strike_text, "Not found") {
-        oddities
-            .note(|| format!("row {} of Live has a strike that is no number: {strike_text:?}", row.number));
+    if let (Some(cell), None) = (&strike_cell, strike)
+        && !is_words(&strike_text, "Not found")
+    {
+        odd(open.strike, "Strike", cell);
     }
     let mut fields = Fields::default();
     fields.add(&label);
@@ -238,14 +264,11 @@ fn live_row(
     fields.add(&strike_text);
     if let (Some(strike), false) = (strike, is_total) {
         let (_, side) = SECTIONS[open.section];
-        let (difference, is_new) = match historical.base(stock, side, strike) {
-            Base::NewStrike => (oi, "Yes"),
-            Base::Known(base) => (oi.map(|oi| oi - base), ""),
-            Base::Unknown => (None, ""),
-        };
-        fields.add_number(difference);
-        fields.add(is_new);
-        fields.add(historical.additional(stock, strike));
+        let known = historical.strike(stock, strike);
+        let base = known.map_or(Some(0.0), |known| known.latest(side));
+        fields.add_number(oi.zip(base).map(|(oi, base)| oi - base));
+        fields.add(if known.is_none() { "Yes" } else { "" });
+        fields.add(known.map_or("", |known| &known.additional));
     }
     Some(LiveRow { fields })
 }

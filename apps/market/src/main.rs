@@ -4,6 +4,7 @@
 mod clock;
 mod fields;
 mod historical;
+mod issues;
 mod live;
 mod notify;
 mod number;
@@ -16,6 +17,7 @@ mod serve;
 mod snapshot;
 mod store;
 mod symbols;
+mod ticked;
 mod workbook;
 
 use std::net::IpAddr;
@@ -37,7 +39,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Read both workbooks once, store their rows, and end. Exit code 1 if a workbook was refused.
+    /// Read both workbooks and store their rows, once or at each tick. Exit code 1 if a workbook was refused.
     Process {
         /// Folder with Historical.xlsx and Live.xlsx
         #[arg(long, env = "MARKET_DIR", default_value = "live_data")]
@@ -51,6 +53,12 @@ enum Command {
         /// Day whose sheets are wanted, such as 2025-11-24 [default: today in Asia/Kolkata]
         #[arg(long, env = "MARKET_TODAY", value_parser = day)]
         today: Option<Date>,
+        /// Do it once and end; this is the default
+        #[arg(long, conflicts_with = "ticked")]
+        once: bool,
+        /// Do it at each line of standard input, as soloist gives them with trigger = "stdin"
+        #[arg(long)]
+        ticked: bool,
     },
     /// Serve the stored rows over HTTP until SIGTERM or SIGINT.
     Serve {
@@ -76,8 +84,9 @@ fn day(text: &str) -> Result<Date, String> {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Process { dir, database, symbols, today } => {
-            process::run(&process::Order { dir, database, symbols, today }).map(say::line)
+        Command::Process { dir, database, symbols, today, once: _, ticked } => {
+            let order = process::Order { dir, database, symbols, today };
+            process::Processor::new(order).and_then(if ticked { ticked::run } else { process::once })
         }
         Command::Serve { port, database, host } => serve::run(host, port, database),
         Command::Scan(order) => scan::run(order),

@@ -25,30 +25,3 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
-
-/// How many cells were odd, and the first of them, for a message a person can act on.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Oddities {
-    /// How many were found.
-    pub count: usize,
-    /// The first one, in words.
-    pub first: Option<String>,
-}
-
-impl Oddities {
-    /// Counts one; the words are only made for the first.
-    pub fn note(&mut self, words: impl FnOnce() -> String) {
-        self.count += 1;
-        if self.first.is_none() {
-            self.first = Some(words());
-        }
-    }
-
-    /// Adds what another part of the cycle found later.
-    pub fn join(&mut self, later: Self) {
-        self.count += later.count;
-        if self.first.is_none() {
-            self.first = later.first;
-        }
-    }
-}

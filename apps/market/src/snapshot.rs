@@ -7,26 +7,58 @@ use anyhow::Result;
 
 use crate::clock;
 use crate::historical::Historical;
+use crate::issues::Issues;
 use crate::live::Live;
 use crate::store::{Field, Tables};
-use crate::symbols::Roster;
+use crate::symbols::{Key, Roster};
 
 /// Rows kept of the history of runs: more than a day of one every six seconds.
 const HISTORY_MAX: i64 = 20_000;
 /// How often a run without news is written to the history.
 const REPEAT_AFTER_SECONDS: i64 = 60;
 
+const HISTORICAL: [&str; 11] = [
+    "stock",
+    "category",
+    "strike",
+    "prev_oi",
+    "latest_oi",
+    "call_oi_difference",
+    "put_oi_difference",
+    "ltp",
+    "additional_strike",
+    "created_at",
+    "updated_at",
+];
+const LIVE: [&str; 10] = [
+    "stock",
+    "section",
+    "label",
+    "prev_oi",
+    "strike",
+    "oi_diff",
+    "is_new_strike",
+    "add_strike",
+    "created_at",
+    "updated_at",
+];
+const ISSUES: [&str; 6] = ["workbook", "cell", "stock", "kind", "message", "created_at"];
+
 /// What the stored rows were made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// Content of both workbooks, list, day and rules.
     pub fingerprint: String,
+    /// How the files looked, `""` if a look is not enough to know them again.
+    pub sight: String,
     /// Rows of both tables.
     pub row_count: i64,
     /// Stocks with at least one row.
     pub stocks_processed: i64,
     /// Stocks that were wanted.
     pub stocks_total: i64,
+    /// Oddities in the workbooks.
+    pub issues: i64,
     /// The sheet of Historical.xlsx.
     pub historical_sheet: String,
     /// The sheet of Live.xlsx.
@@ -35,120 +67,134 @@ pub struct Source {
     pub message: String,
 }
 
-/// What the stored rows were made of, if they are all there.
+/// What the stored rows were made of. Whoever empties their tables must empty `snapshot_source` with them; that somebody
+/// did not is noticed only if one of them is all empty.
 pub fn source(tables: &mut dyn Tables) -> Result<Option<Source>> {
-    let query = "SELECT fingerprint, row_count, stocks_processed, stocks_total, historical_sheet, live_sheet, message \
-                 FROM snapshot_source WHERE row_count = (SELECT count(*) FROM historical_data) \
-                 + (SELECT count(*) FROM live_data)";
+    let query = "SELECT fingerprint, sight, row_count, stocks_processed, stocks_total, issues, historical_sheet, \
+                 live_sheet, message FROM snapshot_source \
+                 WHERE EXISTS (SELECT 1 FROM historical_data) AND EXISTS (SELECT 1 FROM live_data)";
     let Some(mut row) = tables.row(query, &[])? else { return Ok(None) };
     Ok(Some(Source {
         fingerprint: row.text(0)?,
-        row_count: row.int(1)?,
-        stocks_processed: row.int(2)?,
-        stocks_total: row.int(3)?,
-        historical_sheet: row.text(4)?,
-        live_sheet: row.text(5)?,
-        message: row.text(6)?,
+        sight: row.text(1)?,
+        row_count: row.int(2)?,
+        stocks_processed: row.int(3)?,
+        stocks_total: row.int(4)?,
+        issues: row.maybe_int(5)?.unwrap_or(0),
+        historical_sheet: row.text(6)?,
+        live_sheet: row.text(7)?,
+        message: row.text(8)?,
     }))
 }
 
-/// Replaces all rows; returns how many stocks have rows, and how many rows there are.
-pub fn replace(
+/// Replaces the rows of Historical.
+pub fn replace_historical(
     tables: &mut dyn Tables,
     historical: &Historical,
-    live: &Live,
-    roster: &mut Roster,
-) -> Result<(i64, i64)> {
+    stocks: &[(String, Key)],
+) -> Result<()> {
     let now = clock::utc_now();
-    let stocks = roster.stocks();
-    let mut row_count = 0;
-    tables.batch("DELETE FROM historical_data; DELETE FROM live_data;")?;
-    let columns = [
-        "stock",
-        "category",
-        "strike",
-        "prev_oi",
-        "latest_oi",
-        "call_oi_difference",
-        "put_oi_difference",
-        "ltp",
-        "additional_strike",
-        "created_at",
-        "updated_at",
-    ];
-    tables.insert("historical_data", &columns, &mut |take| {
+    tables.batch("DELETE FROM historical_data")?;
+    tables.insert("historical_data", &HISTORICAL, &mut |take| {
+        let mut fields = [Field::Text(&now); 11];
         for (stock, key) in stocks {
+            fields[0] = Field::Text(stock);
             for row in historical.rows(*key) {
-                let mut fields = [Field::Text(&now); 11];
-                fields[0] = Field::Text(stock);
                 for (place, text) in fields[1..].iter_mut().zip(row.fields.iter()) {
                     *place = Field::Text(text);
                 }
                 take(&fields)?;
-                row_count += 1;
             }
         }
         Ok(())
-    })?;
-    let columns = [
-        "stock",
-        "section",
-        "label",
-        "prev_oi",
-        "strike",
-        "oi_diff",
-        "is_new_strike",
-        "add_strike",
-        "created_at",
-        "updated_at",
-    ];
-    tables.insert("live_data", &columns, &mut |take| {
+    })
+}
+
+/// Replaces the rows of Live.
+pub fn replace_live(tables: &mut dyn Tables, live: &Live, stocks: &[(String, Key)]) -> Result<()> {
+    let now = clock::utc_now();
+    tables.batch("DELETE FROM live_data")?;
+    tables.insert("live_data", &LIVE, &mut |take| {
+        let mut fields = [Field::Text(&now); 10];
         for (stock, key) in stocks {
+            fields[0] = Field::Text(stock);
             for (section, row) in live.rows(*key) {
-                let mut fields = [Field::Text(&now); 10];
-                fields[0] = Field::Text(stock);
                 fields[1] = Field::Text(section);
                 for (place, text) in fields[2..].iter_mut().zip(row.fields.iter()) {
                     *place = Field::Text(text);
                 }
                 take(&fields)?;
-                row_count += 1;
             }
         }
         Ok(())
-    })?;
-    let has_rows = |key| !historical.rows(key).is_empty() || live.rows(key).next().is_some();
-    let with_rows = stocks.iter().filter(|(_, key)| has_rows(*key)).count();
-    Ok((i64::try_from(with_rows).unwrap_or(i64::MAX), row_count))
+    })
+}
+
+/// Replaces the oddities.
+pub fn replace_issues(tables: &mut dyn Tables, issues: &Issues) -> Result<()> {
+    let now = clock::utc_now();
+    tables.batch("DELETE FROM row_issues")?;
+    tables.insert("row_issues", &ISSUES, &mut |take| {
+        issues.kept().iter().try_for_each(|issue| {
+            let kind = issue.kind.word();
+            take(&[
+                issue.workbook.into(),
+                (&issue.cell).into(),
+                (&issue.stock).into(),
+                kind.into(),
+                (&issue.message).into(),
+                (&now).into(),
+            ])
+        })
+    })
+}
+
+/// How many stocks have rows, and how many rows both tables get.
+pub fn counts(historical: &Historical, live: &Live, roster: &mut Roster) -> (i64, i64) {
+    let (mut stocks, mut rows) = (0, 0);
+    for (_, key) in roster.stocks() {
+        let of_stock = historical.rows(*key).len() + live.rows(*key).count();
+        stocks += i64::from(of_stock > 0);
+        rows += i64::try_from(of_stock).unwrap_or(i64::MAX);
+    }
+    (stocks, rows)
 }
 
 /// Remembers what the rows were made of, under the next revision.
 pub fn remember(tables: &mut dyn Tables, source: &Source) -> Result<()> {
     let now = clock::utc_now();
-    let fields: [Field<'_>; 8] = [
+    let fields: [Field<'_>; 10] = [
         (&source.fingerprint).into(),
+        (&source.sight).into(),
         source.row_count.into(),
         source.stocks_processed.into(),
         source.stocks_total.into(),
+        source.issues.into(),
         (&source.historical_sheet).into(),
         (&source.live_sheet).into(),
         (&source.message).into(),
         (&now).into(),
     ];
-    let statement = "INSERT INTO snapshot_source (id, revision, fingerprint, row_count, stocks_processed, stocks_total, \
-                     historical_sheet, live_sheet, message, created_at, updated_at) \
-                     VALUES (1, 1, $1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (id) DO UPDATE SET \
+    let statement = "INSERT INTO snapshot_source (id, revision, fingerprint, sight, row_count, stocks_processed, \
+                     stocks_total, issues, historical_sheet, live_sheet, message, created_at, updated_at) \
+                     VALUES (1, 1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10) ON CONFLICT (id) DO UPDATE SET \
                      revision = snapshot_source.revision + 1, fingerprint = excluded.fingerprint, \
-                     row_count = excluded.row_count, stocks_processed = excluded.stocks_processed, \
-                     stocks_total = excluded.stocks_total, historical_sheet = excluded.historical_sheet, \
+                     sight = excluded.sight, row_count = excluded.row_count, \
+                     stocks_processed = excluded.stocks_processed, stocks_total = excluded.stocks_total, \
+                     issues = excluded.issues, historical_sheet = excluded.historical_sheet, \
                      live_sheet = excluded.live_sheet, message = excluded.message, \
                      created_at = excluded.created_at, updated_at = excluded.updated_at";
     tables.execute(statement, &fields).map(|_| ())
 }
 
+/// Remembers how the files look whose rows are stored already.
+pub fn remember_sight(tables: &mut dyn Tables, sight: &str) -> Result<()> {
+    tables.execute("UPDATE snapshot_source SET sight = $1", &[sight.into()]).map(|_| ())
+}
+
 /// A line of the history of runs.
 #[derive(Debug, Clone, Copy)]
-pub struct Cycle<'a> {
+pub struct Run<'a> {
     /// `success` or `error`.
     pub status: &'a str,
     /// The run in words.
@@ -163,13 +209,15 @@ pub struct Cycle<'a> {
     pub issues: i64,
     /// What was read.
     pub fingerprint: &'a str,
+    /// Which run it is, to its supervisor.
+    pub run_id: Option<&'a str>,
     /// When it began.
     pub began: Instant,
 }
 
-impl<'a> Cycle<'a> {
+impl<'a> Run<'a> {
     /// A run that has stored nothing.
-    pub fn of_this_run(began: Instant) -> Self {
+    pub fn of(run_id: Option<&'a str>, began: Instant) -> Self {
         Self {
             status: "success",
             message: "",
@@ -178,33 +226,34 @@ impl<'a> Cycle<'a> {
             row_count: 0,
             issues: 0,
             fingerprint: "",
+            run_id,
             began,
         }
     }
 
-    /// A run after which these rows are stored.
-    pub fn of(source: &'a Source, began: Instant) -> Self {
+    /// The same run, after which these rows are stored.
+    pub fn with(self, source: &'a Source) -> Self {
         Self {
             message: &source.message,
             stocks_processed: source.stocks_processed,
             stocks_total: source.stocks_total,
             row_count: source.row_count,
+            issues: source.issues,
             fingerprint: &source.fingerprint,
-            ..Self::of_this_run(began)
+            ..self
         }
     }
 }
 
 /// Adds a line to the history of runs, and lets the oldest go.
-pub fn record(tables: &mut dyn Tables, cycle: &Cycle<'_>) -> Result<()> {
+pub fn record(tables: &mut dyn Tables, cycle: &Run<'_>) -> Result<()> {
     let now = clock::utc_now();
-    let run_id = std::env::var("SOLOIST_RUN_ID").ok();
     let fields: [Field<'_>; 10] = [
         cycle.stocks_processed.into(),
         cycle.status.into(),
         cycle.message.into(),
         (&now).into(),
-        run_id.as_ref().into(),
+        cycle.run_id.into(),
         cycle.stocks_total.into(),
         cycle.row_count.into(),
         cycle.issues.into(),
@@ -220,13 +269,15 @@ pub fn record(tables: &mut dyn Tables, cycle: &Cycle<'_>) -> Result<()> {
     tables.execute(statement, &[HISTORY_MAX.into()]).map(|_| ())
 }
 
-/// Whether a run without news belongs into the history: it ends a failure, or the last line is old.
-pub fn is_due(tables: &mut dyn Tables) -> Result<bool> {
-    let query = "SELECT status, processed_at FROM processing_metadata ORDER BY id DESC LIMIT 1";
+/// Whether a run without news belongs into the history: it differs from the last, or the last is old.
+pub fn is_due(tables: &mut dyn Tables, cycle: &Run<'_>) -> Result<bool> {
+    let query = "SELECT status, message, processed_at FROM processing_metadata ORDER BY id DESC LIMIT 1";
     let Some(mut last) = tables.row(query, &[])? else { return Ok(true) };
-    let (status, at) = (last.text(0)?, last.text(1)?);
+    let (status, message, at) = (last.text(0)?, last.text(1)?, last.text(2)?);
     let Some(at) = clock::parse(&at) else { return Ok(true) };
     let age = jiff::Timestamp::now().duration_since(at).as_secs();
+    // The words that a run without news adds are at the end.
+    let is_news = status != cycle.status || !message.starts_with(cycle.message);
     // A clock that was set back must not silence the history.
-    Ok(status != "success" || !(0..REPEAT_AFTER_SECONDS).contains(&age))
+    Ok(is_news || !(0..REPEAT_AFTER_SECONDS).contains(&age))
 }

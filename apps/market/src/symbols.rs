@@ -17,12 +17,20 @@ pub struct Roster {
     stocks: Vec<(String, Key)>,
     takes_new: bool,
     scratch: String,
+    /// The last cell and its stock: rows of a stock follow each other.
+    last: (String, Option<Key>),
 }
 
 impl Roster {
     /// Takes every stock the workbooks speak of.
     pub fn open() -> Self {
-        Self { keys: HashMap::new(), stocks: Vec::new(), takes_new: true, scratch: String::new() }
+        Self {
+            keys: HashMap::new(),
+            stocks: Vec::new(),
+            takes_new: true,
+            scratch: String::new(),
+            last: Default::default(),
+        }
     }
 
     /// Takes the stocks of a list: one a line, blank lines and lines with `#` left out.
@@ -52,6 +60,16 @@ impl Roster {
 
     /// Finds the stock a cell names; an open roster learns it.
     pub fn find(&mut self, cell: &str) -> Option<Key> {
+        if self.last.0 == cell && !cell.is_empty() {
+            return self.last.1;
+        }
+        let found = self.look_up(cell);
+        cell.clone_into(&mut self.last.0);
+        self.last.1 = found;
+        found
+    }
+
+    fn look_up(&mut self, cell: &str) -> Option<Key> {
         let mut scratch = std::mem::take(&mut self.scratch);
         normalize(cell, &mut scratch);
         let found = self.keys.get(scratch.as_str()).copied();
@@ -74,6 +92,25 @@ impl Roster {
         &self.stocks
     }
 
+    /// The first name of a stock.
+    pub fn name(&self, key: Key) -> &str {
+        self.stocks.iter().find(|(_, known)| *known == key).map_or("", |(name, _)| name)
+    }
+
+    /// How many different stocks it knows.
+    pub fn size(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Forgets the stocks that an open roster has learned since it had this size.
+    pub fn shrink_to(&mut self, size: usize) {
+        if self.takes_new {
+            self.last.0.clear();
+            self.keys.retain(|_, key| key.0 < size);
+            self.stocks.retain(|(_, key)| key.0 < size);
+        }
+    }
+
     /// A name without letters and digits would match every blank cell, so it is not taken.
     fn add(&mut self, name: &str) -> Option<Key> {
         let mut wanted = String::new();
@@ -93,6 +130,12 @@ impl Roster {
 /// The letters and digits of `name` in upper case.
 pub fn normalize(name: &str, into: &mut String) {
     into.clear();
+    if name.is_ascii() {
+        into.extend(
+            name.bytes().filter(u8::is_ascii_alphanumeric).map(|b| char::from(b.to_ascii_uppercase())),
+        );
+        return;
+    }
     into.extend(name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase));
 }
 

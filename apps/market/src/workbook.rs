@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use calamine::{Reader, SheetType, Xlsx};
+use calamine::{Reader, SheetType, Xlsx, XlsxError};
 use jiff::civil::Date;
 
 use crate::refusal::Refusal;
@@ -32,7 +32,8 @@ pub struct Workbook {
 impl Workbook {
     /// Opens the workbook and chooses the newest sheet that is not after `today`.
     pub fn open(place: &str, bytes: Vec<u8>, today: Date) -> Result<Self, Refusal> {
-        let xlsx = Xlsx::new(Cursor::new(bytes)).map_err(|e| Refusal::new(place, e.to_string(), REDO))?;
+        bounds::check_content(place, &bytes)?;
+        let xlsx = Xlsx::new(Cursor::new(bytes)).map_err(|e| unread(place, &e))?;
         let sheets = xlsx.sheets_metadata().iter().filter(|sheet| sheet.typ == SheetType::WorkSheet);
         let names: Vec<&str> = sheets.map(|sheet| sheet.name.as_str()).collect();
         let sheet = match sheet_date::choose(&names, today) {
@@ -58,10 +59,10 @@ impl Workbook {
     pub fn each_row(&mut self, mut each: impl FnMut(&Row<'_>) -> Result<(), Refusal>) -> Result<(), Refusal> {
         let place = self.place();
         let refuse = |why: String| Refusal::new(place.clone(), why, REDO);
-        let mut reader = self.xlsx.worksheet_cells_reader(&self.sheet).map_err(|e| refuse(e.to_string()))?;
+        let mut reader = self.xlsx.worksheet_cells_reader(&self.sheet).map_err(|e| unread(&place, &e))?;
         let mut row = Row::default();
         let mut count = 0;
-        while let Some(cell) = reader.next_cell().map_err(|e| refuse(e.to_string()))? {
+        while let Some(cell) = reader.next_cell().map_err(|e| unread(&place, &e))? {
             count += 1;
             if count > MAX_CELLS {
                 return Err(refuse(format!("it has more than {MAX_CELLS} cells")));
@@ -80,11 +81,24 @@ impl Workbook {
         }
         // The part's checksum is compared where it ends, and the cells end a little before.
         match reader.next_cell() {
-            Err(calamine::XlsxError::XmlEof(_)) => Ok(()),
-            Err(e) => Err(refuse(e.to_string())),
+            Err(XlsxError::XmlEof(_)) => Ok(()),
+            Err(e) => Err(unread(&place, &e)),
             Ok(_) => Err(refuse("there are cells after the end of its table".to_owned())),
         }
     }
+}
+
+/// What the xlsx reader says. Its words hold a zero where it met wide characters.
+fn unread(place: &str, error: &XlsxError) -> Refusal {
+    let why = error.to_string();
+    if why.contains('\0') {
+        return Refusal::new(
+            place,
+            "it is written in UTF-16, or is no XML",
+            "let its producer write it as UTF-8",
+        );
+    }
+    Refusal::new(place, why, REDO)
 }
 
 /// Runs `read`, and makes a refusal of a panic: the xlsx reader is not ours, and some malformed sheets

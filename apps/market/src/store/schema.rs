@@ -26,9 +26,9 @@ CREATE TABLE processing_metadata (
     run_id VARCHAR, stocks_total BIGINT, rows_stored BIGINT, issues BIGINT, duration_ms DOUBLE PRECISION,
     fingerprint VARCHAR, created_at VARCHAR, updated_at VARCHAR);
 CREATE TABLE snapshot_source (
-    id BIGINT PRIMARY KEY, revision BIGINT, fingerprint VARCHAR, row_count BIGINT, stocks_processed BIGINT,
-    stocks_total BIGINT, historical_sheet VARCHAR, live_sheet VARCHAR, message VARCHAR, created_at VARCHAR,
-    updated_at VARCHAR);
+    id BIGINT PRIMARY KEY, revision BIGINT, fingerprint VARCHAR, sight VARCHAR, row_count BIGINT,
+    stocks_processed BIGINT, stocks_total BIGINT, issues BIGINT, historical_sheet VARCHAR, live_sheet VARCHAR,
+    message VARCHAR, created_at VARCHAR, updated_at VARCHAR);
 CREATE TABLE uploaded_files (
     id {id}, file_type VARCHAR, file_name VARCHAR, file_size BIGINT, uploaded_at VARCHAR, created_at VARCHAR,
     updated_at VARCHAR);

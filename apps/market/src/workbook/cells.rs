@@ -85,8 +85,8 @@ impl<'a> Row<'a> {
     pub fn push(&mut self, cell: calamine::Cell<DataRef<'a>>) {
         let is_blank = match cell.get_value() {
             DataRef::Empty => true,
-            DataRef::String(text) => text.trim().is_empty(),
-            DataRef::SharedString(text) => text.trim().is_empty(),
+            DataRef::String(text) => is_blank(text),
+            DataRef::SharedString(text) => is_blank(text),
             _ => false,
         };
         if cell.get_position().1 < MAX_COLUMNS && !is_blank {
@@ -119,6 +119,11 @@ impl<'a> Row<'a> {
     pub fn cells(&self) -> impl Iterator<Item = (u32, Cell<'_>)> {
         self.cells.iter().map(|cell| (cell.get_position().1, Cell::of(cell.get_value())))
     }
+}
+
+/// Most texts show by their first letter that they are not.
+fn is_blank(text: &str) -> bool {
+    text.chars().all(char::is_whitespace)
 }
 
 /// A column as Excel names it: 0 is `A`, 27 is `AB`.

@@ -1,29 +1,99 @@
-//! The two workbooks of a cycle, read whole into memory and taken from one instant: if either changes while
-//! they are read, both are read again.
+//! Files as they were at one instant. A look tells one state of a file from the next without reading it; both workbooks
+//! are read whole into memory, and again if either changes while they are read.
 
+use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::refusal::Refusal;
 
-/// No workbook of this kind comes near it.
-const MAX_FILE: u64 = 64 << 20;
+/// Both are held in memory at once; those of 20,000 stocks have six MiB each.
+const MAX_FILE: u64 = 32 << 20;
 /// A list of symbols is a few kilobytes.
 const MAX_SMALL: u64 = 1 << 20;
 const ATTEMPTS: usize = 3;
+/// Clocks of file systems are coarse, up to two seconds; a file may change twice within one step of them.
+const COARSE: Duration = Duration::from_secs(2);
 
-/// What tells one state of a file from the next.
+/// What tells one state of a file from the next. Nobody can set the time of the last change of its inode (`ctime`), so a
+/// rewrite in place that keeps size and modification time shows too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Look {
+pub struct Look {
     size: u64,
-    modified: Option<SystemTime>,
+    modified: (i64, i64),
+    changed: (i64, i64),
     inode: u64,
+    device: u64,
 }
 
-/// Reads `Historical.xlsx` and `Live.xlsx` in `dir` as they were at one instant.
-pub fn read_pair(dir: &Path) -> Result<[(PathBuf, Vec<u8>); 2], Refusal> {
+impl Look {
+    /// Looks at a file; none if it is not there, or is no file.
+    pub fn at(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().filter(Metadata::is_file).map(|metadata| Self::of(&metadata))
+    }
+
+    /// Whether a change after `looked_at` surely shows as another look: the last one is older than a step of the file's
+    /// clock.
+    pub fn is_settled(&self, looked_at: SystemTime) -> bool {
+        let Ok(seconds) = u64::try_from(self.changed.0) else { return false };
+        let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.saturating_add(1).min(1 << 40));
+        looked_at.duration_since(changed).is_ok_and(|age| age >= COARSE)
+    }
+
+    /// Whether both are of one file, whatever is in it.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (self.inode, self.device) == (other.inode, other.device)
+    }
+
+    #[cfg(unix)]
+    fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+
+        Self {
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+            device: metadata.dev(),
+        }
+    }
+
+    /// Elsewhere size and modification time must do while files are read, and a look is never settled.
+    #[cfg(not(unix))]
+    fn of(metadata: &Metadata) -> Self {
+        let modified = metadata.modified().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let modified = modified.map_or((0, 0), |at| (at.as_secs() as i64, i64::from(at.subsec_nanos())));
+        Self { size: metadata.len(), modified, changed: (-1, 0), inode: 0, device: 0 }
+    }
+}
+
+impl fmt::Display for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { size, modified, changed, inode, device } = self;
+        write!(f, "{size}.{}.{}.{}.{}.{inode}.{device}", modified.0, modified.1, changed.0, changed.1)
+    }
+}
+
+/// A workbook file as it was looked at.
+#[derive(Debug)]
+pub struct Whole {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it looked.
+    pub look: Look,
+    /// What is in it; none if it looks as it is known.
+    pub bytes: Option<Vec<u8>>,
+}
+
+/// Where `Historical.xlsx` and `Live.xlsx` are in `dir`.
+pub fn paths(dir: &Path) -> [PathBuf; 2] {
+    [dir.join("Historical.xlsx"), dir.join("Live.xlsx")]
+}
+
+/// Reads both workbooks in `dir` as they were at one instant; the first is not read if it looks as `known`.
+pub fn read_pair(dir: &Path, known: Option<Look>) -> Result<[Whole; 2], Refusal> {
     if !dir.is_dir() {
         let why = if dir.exists() { "it is not a folder" } else { "there is no such folder" };
         return Err(Refusal::new(
@@ -32,16 +102,22 @@ pub fn read_pair(dir: &Path) -> Result<[(PathBuf, Vec<u8>); 2], Refusal> {
             "name the folder of the workbooks by --dir",
         ));
     }
-    let paths = [dir.join("Historical.xlsx"), dir.join("Live.xlsx")];
+    let paths = paths(dir);
     for _ in 0..ATTEMPTS {
         let before = [look(&paths[0])?, look(&paths[1])?];
-        let historical = read(&paths[0])?;
+        let historical = if known == Some(before[0]) { None } else { Some(read(&paths[0])?) };
         let live = read(&paths[1])?;
         let after = [look(&paths[0])?, look(&paths[1])?];
-        let is_whole = historical.len() as u64 == before[0].size && live.len() as u64 == before[1].size;
-        if before == after && is_whole {
+        let is_whole = |bytes: &Vec<u8>, look: Look| bytes.len() as u64 == look.size;
+        if before == after
+            && historical.as_ref().is_none_or(|bytes| is_whole(bytes, before[0]))
+            && is_whole(&live, before[1])
+        {
             let [first, second] = paths;
-            return Ok([(first, historical), (second, live)]);
+            return Ok([
+                Whole { path: first, look: before[0], bytes: historical },
+                Whole { path: second, look: before[1], bytes: Some(live) },
+            ]);
         }
     }
     Err(Refusal::new(
@@ -77,7 +153,7 @@ fn look(path: &Path) -> Result<Look, Refusal> {
         let why = format!("it has {} bytes, more than {MAX_FILE}", metadata.len());
         return Err(Refusal::new(place(), why, "check what was put there"));
     }
-    Ok(Look { size: metadata.len(), modified: metadata.modified().ok(), inode: inode(&metadata) })
+    Ok(Look::of(&metadata))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
@@ -94,15 +170,4 @@ fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::other(format!("it has more than {most} bytes")));
     }
     Ok(bytes)
-}
-
-#[cfg(unix)]
-fn inode(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-/// Elsewhere size and time must do.
-#[cfg(not(unix))]
-fn inode(_: &Metadata) -> u64 {
-    0
 }

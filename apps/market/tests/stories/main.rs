@@ -3,6 +3,7 @@
 
 mod cluster;
 mod database;
+mod issues;
 mod postgresql;
 #[cfg(target_os = "linux")]
 mod provider_faults;
@@ -16,3 +17,5 @@ mod serving;
 mod snapshots;
 mod stage;
 mod stores;
+#[cfg(target_os = "linux")]
+mod ticks;

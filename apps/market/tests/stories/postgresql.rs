@@ -11,7 +11,8 @@ use crate::database::SERVER;
 use crate::stage::{Stage, TODAY, market};
 use crate::stores::is_refused;
 
-const STORIES: [&str; 5] = ["rows::", "snapshots::", "serving::", "refusals::a_missing_", "stores::"];
+const STORIES: [&str; 7] =
+    ["rows::", "snapshots::", "serving::", "refusals::a_missing_", "stores::", "issues::", "ticks::"];
 /// Each on a database of its own, with the sample in its folder and stored.
 const DOUBTS: [fn(&Stage); 5] = [
     a_run_whose_connection_is_cut_while_it_waits_connects_again,
@@ -31,7 +32,7 @@ fn the_stories_hold_on_postgresql() {
     let url = cluster.url();
     let mut stories = Command::new("setpriv");
     stories.args(["--pdeathsig", "KILL"]).arg(std::env::current_exe().expect("this program"));
-    stories.args(STORIES).args(["--skip", "stores::files::"]).env(SERVER, &url);
+    stories.args(STORIES).args(["--skip", "stores::files::", "--skip", "somebody_else_took_away"]).env(SERVER, &url);
     let told = stories.output().expect("the stories are told");
     let (out, err) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
     assert!(told.status.success(), "{out}\n{err}\nThe server said:\n{}", cluster.log());

@@ -60,6 +60,13 @@ fn a_missing_workbook_or_folder_is_refused() {
 }
 
 #[test]
+fn a_password_is_named() {
+    let mut container = vec![0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1];
+    container.resize(8_192, 0);
+    is_refused(|stage| stage.put("Live.xlsx", &container), &["Live.xlsx", "password"]);
+}
+
+#[test]
 fn a_folder_in_place_of_a_workbook_is_refused() {
     let harm = |stage: &Stage| {
         stage.remove("Live.xlsx");
@@ -135,13 +142,41 @@ fn sizes_beyond_bounds_are_refused_before_anything_is_inflated() {
 
     let blank = vec![b' '; 30 << 20];
     let harm =
-        |stage: &Stage| stage.put("Live.xlsx", &workbook_with(&[], &[("xl/sharedStrings.xml", &blank)]));
-    is_refused(harm, &["Live.xlsx", "xl/sharedStrings.xml would grow from"]);
+        |stage: &Stage| stage.put("Live.xlsx", &workbook_with(&[], &[("xl/worksheets/sheet9.xml", &blank)]));
+    is_refused(harm, &["Live.xlsx", "xl/worksheets/sheet9.xml would grow from"]);
 
     let names: Vec<String> = (0..65).map(|at| format!("part{at}")).collect();
     let parts: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"x"[..])).collect();
     let harm = |stage: &Stage| stage.put("Live.xlsx", &workbook_with(&[], &parts));
     is_refused(harm, &["Live.xlsx", "68 parts"]);
+}
+
+/// The xlsx reader keeps them in memory at a multiple of their size.
+#[test]
+fn parts_and_cells_that_would_take_much_memory_are_refused() {
+    let blank = vec![b' '; 17 << 20];
+    let harm =
+        |stage: &Stage| stage.put("Live.xlsx", &workbook_with(&[], &[("xl/sharedStrings.xml", &blank)]));
+    is_refused(harm, &["Live.xlsx", "its texts would be 17825792 bytes, more than"]);
+    for (name, size) in [("xl/styles.xml", 3 << 20), ("x/y.rels", 3 << 20)] {
+        let harm = |stage: &Stage| stage.put("Live.xlsx", &workbook_with(&[], &[(name, &blank[..size])]));
+        is_refused(harm, &["Live.xlsx", &format!("its part {name} would be {size} bytes, more than")]);
+    }
+    let strings = b"<sst uniqueCount=\"4000000000\"><si/></sst>";
+    let harm = |stage: &Stage| {
+        stage.put("Live.xlsx", &workbook_with(&[(TODAY, "")], &[("xl/sharedStrings.xml", strings)]))
+    };
+    is_refused(harm, &["Live.xlsx", "it announces 4000000000 texts in 41 bytes"]);
+    // Text that is split by comments is held at once, too.
+    let split = "x<!---->".repeat(600_000);
+    let harm = |stage: &Stage| stage.put("Live.xlsx", &workbook(&[(TODAY, &format!("{split}<sheetData/>"))]));
+    is_refused(harm, &["Live.xlsx", "sheet1.xml is large and holds comments"]);
+    // Not so dense that the density alone is refused.
+    let words: String = (0..40_000).map(|at| format!("{at:0<128}")).collect();
+    for sheet in [table(&[&["OPT_ABB"], &[&words]]), format!("<sheetData x=\"{words}\"></sheetData>")] {
+        let harm = |stage: &Stage| stage.put("Live.xlsx", &workbook(&[(TODAY, &sheet)]));
+        is_refused(harm, &["Live.xlsx", "sheet1.xml is large and holds a piece of more than 1 MiB"]);
+    }
 }
 
 #[test]

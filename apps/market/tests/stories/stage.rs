@@ -291,6 +291,19 @@ impl Server {
     }
 }
 
+/// Looks again and again until something is so; `Err` is what was seen instead.
+#[track_caller]
+pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let began = std::time::Instant::now();
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) => assert!(began.elapsed() < Duration::from_secs(30), "not so in time: {what}: {seen}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();

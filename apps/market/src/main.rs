@@ -1,6 +1,7 @@
 //! `market`: option interest from two workbooks into a database, and from there to whoever asks.
 //! This file owns the command line and the exit code; `process` and `serve` are the two commands.
 
+mod board;
 mod clock;
 mod fields;
 mod historical;
@@ -15,7 +16,7 @@ mod store;
 mod symbols;
 mod workbook;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -60,6 +61,24 @@ enum Command {
         /// Address to listen on
         #[arg(long, env = "MARKET_HOST", default_value = "127.0.0.1")]
         host: IpAddr,
+        /// Folder of the workbooks, into which uploads go
+        #[arg(long, env = "MARKET_DIR", default_value = "live_data")]
+        dir: PathBuf,
+        /// Stocks that are favourites, one a line
+        #[arg(long, default_value = "favorites.txt")]
+        favorites: PathBuf,
+        /// Socket of the soloist that runs the workers; without one they can only be looked at
+        #[arg(long, env = "SOLOIST_SOCKET")]
+        soloist: Option<PathBuf>,
+        /// The processor's name there
+        #[arg(long, default_value = "processor")]
+        processor: String,
+        /// The scanner's name there
+        #[arg(long, default_value = "scanner")]
+        scanner: String,
+        /// A further name under which the server may be asked, such as that of a proxy before it
+        #[arg(long, value_name = "NAME")]
+        allow_host: Vec<String>,
     },
 }
 
@@ -72,7 +91,20 @@ fn main() -> ExitCode {
         Command::Process { dir, database, symbols, today } => {
             process::run(&process::Order { dir, database, symbols, today }).map(say::line)
         }
-        Command::Serve { port, database, host } => serve::run(host, port, database),
+        Command::Serve { port, database, host, dir, favorites, soloist, processor, scanner, allow_host } => {
+            let address = SocketAddr::new(host, port);
+            let allow_hosts = allow_host;
+            serve::run(serve::Order {
+                address,
+                database,
+                dir,
+                favorites,
+                soloist,
+                processor,
+                scanner,
+                allow_hosts,
+            })
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -258,13 +258,41 @@ impl Server {
     pub fn ask(&self, method: &str, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: market\r\nConnection: close\r\n\r\n")
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .expect("a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         (status, body.to_owned())
+    }
+}
+
+impl Server {
+    /// A refusal: its status and the word that stays.
+    pub fn problem(&self, method: &str, path: &str) -> (u16, String) {
+        let (status, body) = self.ask(method, path);
+        let problem: serde_json::Value =
+            serde_json::from_str(&body).unwrap_or_else(|e| panic!("{path}: {e}: {body}"));
+        assert_eq!(problem["status"], status, "{body}");
+        (status, problem["code"].as_str().unwrap_or_else(|| panic!("no code in {body}")).to_owned())
+    }
+
+    /// Asks again until the answer is as it should be.
+    pub fn wait_for(
+        &self,
+        path: &str,
+        is_right: impl Fn(&(u16, serde_json::Value)) -> bool,
+    ) -> serde_json::Value {
+        let began = std::time::Instant::now();
+        loop {
+            let answer = self.json(path);
+            if is_right(&answer) {
+                return answer.1;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "{path} still answers {answer:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use rows::{Issue, Run, Stock, Upload};
 /// A board this young is taken without a look at the store.
 const FRESH: Duration = Duration::from_millis(100);
 /// A store that has not answered by then is not waited for; what it says later counts then.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The store at one instant.
 #[derive(Debug, Default)]
@@ -115,7 +115,8 @@ struct Latest {
 #[derive(Debug)]
 enum Looking {
     Idle(Option<Looker>),
-    Busy(JoinHandle<(Option<Looker>, Result<Option<Board>>)>),
+    /// Since then.
+    Busy(Instant, JoinHandle<(Option<Looker>, Result<Option<Board>>)>),
 }
 
 /// The open store, and what it said when the board was made.
@@ -143,54 +144,67 @@ impl Boards {
         self.latest().trouble.clone()
     }
 
-    /// The next board is read anew: this server has changed the store.
-    pub fn forget(&self) {
-        self.latest().looked = None;
-    }
-
     /// The board of the moment; if the store cannot be read now, the last that could be.
     ///
     /// # Errors
     /// The store could never be read.
     pub async fn current(&self) -> Result<Arc<Board>> {
-        if let Some(board) = self.fresh() {
+        let now = Instant::now();
+        let least = now.checked_sub(FRESH).unwrap_or(now);
+        if let Some(board) = self.since(least) {
             return Ok(board);
         }
         let known = self.latest().board.clone();
-        let mut looking = match (self.looking.try_lock(), known) {
+        let looking = match (self.looking.try_lock(), known) {
             (Ok(looking), _) => looking,
             // Somebody looks already.
             (Err(_), Some(board)) => return Ok(board),
             (Err(_), None) => self.looking.lock().await,
         };
-        if let Some(board) = self.fresh() {
-            return Ok(board);
+        self.look(looking, least).await
+    }
+
+    /// A board that has all that was in the store before this call.
+    ///
+    /// # Errors
+    /// The store could never be read.
+    pub async fn anew(&self) -> Result<Arc<Board>> {
+        let least = Instant::now();
+        self.look(self.looking.lock().await, least).await
+    }
+
+    /// Looks until the board is of `least` or later. A request that is given up leaves its look to the next.
+    async fn look(
+        &self,
+        mut looking: tokio::sync::MutexGuard<'_, Looking>,
+        least: Instant,
+    ) -> Result<Arc<Board>> {
+        loop {
+            if let Some(board) = self.since(least) {
+                return Ok(board);
+            }
+            if let Looking::Idle(looker) = &mut *looking {
+                let (location, looker) = (self.location.clone(), looker.take());
+                *looking = Looking::Busy(Instant::now(), spawn_blocking(move || look(&location, looker)));
+            }
+            let Looking::Busy(began, busy) = &mut *looking else { continue };
+            let began = *began;
+            let ended = tokio::time::timeout(PATIENCE.saturating_sub(began.elapsed()), busy).await;
+            let found = match ended {
+                Ok(ended) => {
+                    let (looker, found) =
+                        ended.unwrap_or_else(|e| (None, Err(anyhow!("the reading broke off: {e}"))));
+                    *looking = Looking::Idle(looker);
+                    found
+                }
+                Err(_) => Err(anyhow!("the database {} does not answer", self.location)),
+            };
+            let is_late = matches!(*looking, Looking::Busy(..));
+            let board = self.take(found, began)?;
+            if is_late {
+                return Ok(board);
+            }
         }
-        let mut look = match std::mem::replace(&mut *looking, Looking::Idle(None)) {
-            Looking::Idle(looker) => {
-                let location = self.location.clone();
-                spawn_blocking(move || look(&location, looker))
-            }
-            Looking::Busy(look) => look,
-        };
-        let looked = Instant::now();
-        let ended = tokio::select! {
-            ended = &mut look => Some(ended),
-            () = tokio::time::sleep(PATIENCE) => None,
-        };
-        let found = match ended {
-            Some(ended) => {
-                let (looker, found) =
-                    ended.unwrap_or_else(|e| (None, Err(anyhow!("the reading broke off: {e}"))));
-                *looking = Looking::Idle(looker);
-                found
-            }
-            None => {
-                *looking = Looking::Busy(look);
-                Err(anyhow!("the database {} does not answer", self.location))
-            }
-        };
-        self.take(found, looked)
     }
 
     /// Reads something that is not on the board; none without a store.
@@ -209,9 +223,10 @@ impl Boards {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fresh(&self) -> Option<Arc<Board>> {
+    /// The board, if the store was looked at then or later.
+    fn since(&self, least: Instant) -> Option<Arc<Board>> {
         let latest = self.latest();
-        let is_fresh = latest.looked.is_some_and(|at| at.elapsed() < FRESH);
+        let is_fresh = latest.looked.is_some_and(|looked| looked >= least);
         latest.board.clone().filter(|_| is_fresh)
     }
 

@@ -101,7 +101,7 @@ pub struct LiveNumbers {
 /// A run of the processor.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Run {
-    /// Always `full_process` so far.
+    /// `full_process`, or `delete`: somebody had all rows deleted.
     pub process_type: String,
     /// Stocks with rows.
     pub stocks_processed: i64,
@@ -253,12 +253,6 @@ pub fn runs(tables: &mut dyn Tables, limit: u32) -> Result<Vec<Run>> {
 pub fn last_success(tables: &mut dyn Tables) -> Result<Option<Run>> {
     let query = format!("{RUN} WHERE status = 'success' ORDER BY id DESC LIMIT 1");
     tables.row(&query, &[])?.map(run).transpose()
-}
-
-/// The run with this id at the supervisor.
-pub fn run_of(tables: &mut dyn Tables, id: &str) -> Result<Option<Run>> {
-    let query = format!("{RUN} WHERE run_id = $1 ORDER BY id DESC LIMIT 1");
-    tables.row(&query, &[id.into()])?.map(run).transpose()
 }
 
 fn run(mut row: Row) -> Result<Run> {

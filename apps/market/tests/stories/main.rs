@@ -4,5 +4,9 @@
 mod refusals;
 mod rows;
 mod serving;
+mod serving_access;
+mod serving_control;
+mod serving_quotes;
+mod serving_uploads;
 mod snapshots;
 mod stage;

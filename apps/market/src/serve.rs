@@ -138,8 +138,9 @@ fn routes(order: Order, ended: watch::Receiver<bool>) -> Router {
         .layer(from_fn(access::headers))
 }
 
+/// The name of the signal that asks for the end, when it comes. Signals count from the call on.
 #[cfg(unix)]
-fn end_signal() -> Result<impl Future<Output = &'static str>> {
+pub(crate) fn end_signal() -> Result<impl Future<Output = &'static str>> {
     use tokio::signal::unix::{SignalKind, signal};
     let listen = |kind| signal(kind).context("cannot listen for signals");
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
@@ -152,7 +153,7 @@ fn end_signal() -> Result<impl Future<Output = &'static str>> {
 }
 
 #[cfg(windows)]
-fn end_signal() -> Result<impl Future<Output = &'static str>> {
+pub(crate) fn end_signal() -> Result<impl Future<Output = &'static str>> {
     use tokio::signal::windows;
     let mut interrupt = windows::ctrl_c().context("cannot listen for Ctrl-C")?;
     let mut stop = windows::ctrl_break().context("cannot listen for Ctrl-Break")?;

@@ -76,7 +76,7 @@ pub struct Scan {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
-    /// How it ended, in one word.
+    /// `whole`, `partial` or `failed`.
     pub status: String,
     /// So many symbols were wanted,
     pub wanted: Option<i64>,
@@ -125,7 +125,7 @@ pub fn quotes(tables: &mut dyn Tables) -> Result<Vec<Quote>> {
 
 /// The last scan, or the last that got all it wanted.
 pub fn last_scan(tables: &mut dyn Tables, is_whole: bool) -> Result<Option<Scan>> {
-    let which = if is_whole { "WHERE received >= wanted AND received > 0" } else { "" };
+    let which = if is_whole { "WHERE status = 'whole'" } else { "" };
     let query = format!(
         "SELECT id, run_id, session, started_at, finished_at, status, wanted, received, requests, duration_ms, message \
          FROM scans {which} ORDER BY id DESC LIMIT 1"

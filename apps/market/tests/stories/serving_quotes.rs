@@ -30,7 +30,7 @@ fn with_quotes() -> Stage {
              ('BBB', 'B', 20.0, 9000.0, -7.25, 0.5, 'gap-down', 'pre', '2026-03-04 10:00:01.000000'), \
              ('CCC', NULL, NULL, NULL, NULL, NULL, NULL, 'regular', '2026-03-04 09:00:00.000000'); \
              INSERT INTO scans (session, started_at, finished_at, status, wanted, received, requests, duration_ms) VALUES \
-             ('pre', '2026-03-04 10:00:00.000000', '2026-03-04 10:00:02.000000', 'success', 3, 3, 1, 2000.0), \
+             ('pre', '2026-03-04 10:00:00.000000', '2026-03-04 10:00:02.000000', 'whole', 3, 3, 1, 2000.0), \
              ('regular', '2026-03-04 10:01:00.000000', '2026-03-04 10:01:02.000000', 'partial', 3, 1, 1, 2000.0);",
         )
         .expect("rows");

@@ -16,7 +16,6 @@ mod store;
 mod symbols;
 mod workbook;
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -51,35 +50,7 @@ enum Command {
         today: Option<Date>,
     },
     /// Serve the stored rows over HTTP until SIGTERM or SIGINT.
-    Serve {
-        /// Port to listen on; 0 takes a free one
-        #[arg(long, env = "PORT")]
-        port: u16,
-        /// Database to read; it may not exist yet
-        #[arg(long, env = "MARKET_DATABASE", default_value = "market.db")]
-        database: Location,
-        /// Address to listen on
-        #[arg(long, env = "MARKET_HOST", default_value = "127.0.0.1")]
-        host: IpAddr,
-        /// Folder of the workbooks, into which uploads go
-        #[arg(long, env = "MARKET_DIR", default_value = "live_data")]
-        dir: PathBuf,
-        /// Stocks that are favourites, one a line
-        #[arg(long, default_value = "favorites.txt")]
-        favorites: PathBuf,
-        /// Socket of the soloist that runs the workers; without one they can only be looked at
-        #[arg(long, env = "SOLOIST_SOCKET")]
-        soloist: Option<PathBuf>,
-        /// The processor's name there
-        #[arg(long, default_value = "processor")]
-        processor: String,
-        /// The scanner's name there
-        #[arg(long, default_value = "scanner")]
-        scanner: String,
-        /// A further name under which the server may be asked, such as that of a proxy before it
-        #[arg(long, value_name = "NAME")]
-        allow_host: Vec<String>,
-    },
+    Serve(serve::Order),
 }
 
 fn day(text: &str) -> Result<Date, String> {
@@ -91,20 +62,7 @@ fn main() -> ExitCode {
         Command::Process { dir, database, symbols, today } => {
             process::run(&process::Order { dir, database, symbols, today }).map(say::line)
         }
-        Command::Serve { port, database, host, dir, favorites, soloist, processor, scanner, allow_host } => {
-            let address = SocketAddr::new(host, port);
-            let allow_hosts = allow_host;
-            serve::run(serve::Order {
-                address,
-                database,
-                dir,
-                favorites,
-                soloist,
-                processor,
-                scanner,
-                allow_hosts,
-            })
-        }
+        Command::Serve(order) => serve::run(order),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@
 //! come in and how long a connection may take is in `serve/access` and `serve/door`.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
+use clap::Args;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
@@ -37,24 +38,35 @@ use problem::Problem;
 use supervisor::Supervisor;
 
 /// What to serve, where, and who does the work.
-#[derive(Debug)]
+#[derive(Debug, Clone, Args)]
 pub struct Order {
-    /// Where to listen.
-    pub address: SocketAddr,
-    /// The store; it may not exist yet.
-    pub database: Location,
-    /// The folder of the workbooks.
-    pub dir: PathBuf,
-    /// A list of stocks, one a line.
-    pub favorites: PathBuf,
-    /// The socket of the soloist that runs the workers.
-    pub soloist: Option<PathBuf>,
-    /// The processor's name there.
-    pub processor: String,
-    /// The scanner's name there.
-    pub scanner: String,
-    /// Further names under which the server may be asked.
-    pub allow_hosts: Vec<String>,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, env = "PORT")]
+    port: u16,
+    /// Address to listen on
+    #[arg(long, env = "MARKET_HOST", default_value = "127.0.0.1")]
+    host: IpAddr,
+    /// A further name under which the server may be asked, such as that of a proxy before it
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+    /// Database to read; it may not exist yet
+    #[arg(long, env = "MARKET_DATABASE", default_value = "market.db")]
+    database: Location,
+    /// Folder of the workbooks, into which uploads go
+    #[arg(long, env = "MARKET_DIR", default_value = "live_data")]
+    dir: PathBuf,
+    /// Stocks that are favourites, one a line
+    #[arg(long, env = "MARKET_FAVORITES", default_value = "favorites.txt")]
+    favorites: PathBuf,
+    /// Socket of the soloist that runs the workers; without one they can only be looked at
+    #[arg(long, env = "SOLOIST_SOCKET")]
+    soloist: Option<PathBuf>,
+    /// The processor's name there
+    #[arg(long, default_value = "processor")]
+    processor: String,
+    /// The scanner's name there
+    #[arg(long, default_value = "scanner")]
+    scanner: String,
 }
 
 /// What every answer is made from.
@@ -82,7 +94,7 @@ pub fn run(order: Order) -> Result<()> {
 async fn serve(order: Order) -> Result<()> {
     // Asked for before the port is open: a signal that follows the announcement is never lost.
     let end = end_signal()?;
-    let address = order.address;
+    let address = SocketAddr::new(order.host, order.port);
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; if another program holds the port, end it or choose another by --port")
     })?;
@@ -102,7 +114,7 @@ async fn serve(order: Order) -> Result<()> {
 }
 
 fn routes(order: Order, ended: watch::Receiver<bool>) -> Router {
-    let host = Arc::new(access::Host::new(order.allow_hosts));
+    let host = Arc::new(access::Host::new(order.allow_host));
     let desk = Arc::new(Desk {
         boards: Boards::new(order.database),
         dir: order.dir,

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::Desk;
 use super::problem::Problem;
-use super::supervisor::{Changed, is_on};
+use super::supervisor::{Changed, is_on, note};
 
 /// Their routes.
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
@@ -76,7 +76,7 @@ pub async fn look(desk: &Desk) -> Background {
         state: status.map(|status| status.state.clone()),
         next: schedule.and_then(|schedule| schedule.next),
         until: schedule.and_then(|schedule| schedule.until),
-        note: status.and_then(|status| status.note.clone()),
+        note: status.and_then(note),
     }
 }
 

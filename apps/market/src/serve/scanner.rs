@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use super::Desk;
 use super::problem::Problem;
-use super::supervisor::{Changed, Worker};
+use super::supervisor::{Changed, Worker, note};
 use crate::board::Board;
 use crate::board::quotes::{Quote, Scan};
 use crate::clock;
@@ -72,7 +72,7 @@ pub async fn look(desk: &Desk) -> ScannerStatus {
         state: status.map(|status| status.state.clone()),
         said: status.and_then(|status| status.said.status.clone()),
         until: status.and_then(|status| status.schedule.as_ref()?.until),
-        note: status.and_then(|status| status.note.clone()),
+        note: status.and_then(note),
     }
 }
 
@@ -86,7 +86,7 @@ async fn status(State(desk): State<Arc<Desk>>) -> Json<ScannerStatus> {
 #[utoipa::path(post, path = "/api/scanner/start", responses((status = 200, body = Changed)))]
 async fn start(State(desk): State<Arc<Desk>>) -> Result<Json<Changed>, Problem> {
     let status = desk.supervisor.turn(&desk.scanner, true).await?;
-    Ok(Json(Changed::to(match (status.pid, status.note) {
+    Ok(Json(Changed::to(match (status.pid, note(&status)) {
         (Some(pid), _) => format!("Background scanner runs, pid {pid}"),
         (None, Some(note)) => format!("Background scanner started: {note}"),
         (None, None) => format!("Background scanner started: it is {}", status.state),

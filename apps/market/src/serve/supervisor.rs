@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use soloist_api::client::Client;
 use soloist_api::error::{Code, Problem as Refused};
@@ -71,6 +72,16 @@ impl Worker {
 pub fn is_on(status: &ServiceStatus) -> bool {
     let is_paused = status.schedule.as_ref().is_some_and(|schedule| schedule.paused);
     status.wanted == "up" && !is_paused && status.state != "failed"
+}
+
+/// What there is to say of it: why it sleeps and until when, or what soloist has noted.
+pub fn note(status: &ServiceStatus) -> Option<String> {
+    let closed = status.schedule.as_ref().filter(|s| s.open == Some(false) && status.state == "scheduled");
+    let Some(schedule) = closed else { return status.note.clone() };
+    let window = schedule.window.as_deref().unwrap_or("its window");
+    let zone = schedule.zone.as_deref().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+    let until = schedule.until.map(|at| at.to_zoned(zone).strftime(" until %a %Y-%m-%d %H:%M %Z").to_string());
+    Some(format!("{window} is closed{}", until.unwrap_or_default()))
 }
 
 impl Supervisor {

@@ -315,7 +315,7 @@ fn the_market_is_read_without_a_daemon_and_steered_by_the_next_one() {
     daemon::wait_for_another(&market.project, dead, LIMIT);
     wait_until("it is steered again", LIMIT, || {
         let reply = market.ask("POST /api/v1/process/refresh");
-        if reply.status == 202 { Ok(()) } else { Err(reply) }
+        if reply.status == 202 { Ok(()) } else { Err(format!("{reply:?}")) }
     });
     assert_eq!(market.background()["supervised"], true);
 }

@@ -80,7 +80,8 @@ pub fn note(status: &ServiceStatus) -> Option<String> {
     let Some(schedule) = closed else { return status.note.clone() };
     let window = schedule.window.as_deref().unwrap_or("its window");
     let zone = schedule.zone.as_deref().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
-    let until = schedule.until.map(|at| at.to_zoned(zone).strftime(" until %a %Y-%m-%d %H:%M %Z").to_string());
+    let until =
+        schedule.until.map(|at| at.to_zoned(zone).strftime(" until %a %Y-%m-%d %H:%M %Z").to_string());
     Some(format!("{window} is closed{}", until.unwrap_or_default()))
 }
 

@@ -33,7 +33,7 @@ const EXCEPTIONS: [Exception; 9] = [
         reason: "samples how many daemons there are while something else is waited for",
     },
     Exception {
-        place: "apps/market/tests/stories/serving.rs",
+        place: "apps/market/tests/stories/stage.rs",
         times: 1,
         reason: "the only poll of the market app's tests, which use nothing of ours",
     },

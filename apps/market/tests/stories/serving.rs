@@ -1,11 +1,10 @@
 //! What the server answers, with and without data, and how it ends.
 
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::stage::{Stage, expected};
+use crate::stage::{Stage, expected, wait_until};
 
 #[test]
 fn a_server_without_a_database_is_healthy_and_says_so() {
@@ -119,14 +118,9 @@ fn a_signal_ends_the_server_even_with_a_client_that_stays() {
         let pid = server.child.id().to_string();
         let sent = std::process::Command::new("kill").args([signal, &pid]).status().expect("kill runs");
         assert!(sent.success());
-        let began = Instant::now();
-        let status = loop {
-            if let Some(status) = server.child.try_wait().expect("the server can be waited for") {
-                break status;
-            }
-            assert!(began.elapsed() < Duration::from_secs(20), "the server did not end");
-            std::thread::sleep(Duration::from_millis(5));
-        };
+        let status = wait_until("the server has ended", || {
+            server.child.try_wait().expect("the server can be waited for").ok_or_else(String::new)
+        });
         assert!(status.success(), "{status:?}");
         drop(staying);
     }

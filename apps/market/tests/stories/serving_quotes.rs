@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::stage::{Server, Stage, expected};
+use crate::stage::{Server, Stage, expected, wait_until};
 
 fn symbols(answer: &Value) -> Vec<&str> {
     answer["stocks"]
@@ -216,20 +216,11 @@ fn only_so_many_streams_are_open_and_each_that_ends_makes_room() {
     }
     assert_eq!(server.problem("GET", "/api/v1/events"), (429, "busy".to_owned()));
     streams.pop();
-    server_takes_another(&server);
-}
-
-fn server_takes_another(server: &Server) {
-    let began = std::time::Instant::now();
-    loop {
+    wait_until("there is room for another", || {
         let mut stream = TcpStream::connect(server.address).expect("a connection");
         stream.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request");
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).expect("a line");
-        if line.contains(" 200 ") {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(20), "no room was made: {line}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        if line.contains(" 200 ") { Ok(()) } else { Err(line) }
+    });
 }

@@ -341,15 +341,23 @@ impl Server {
         path: &str,
         is_right: impl Fn(&(u16, serde_json::Value)) -> bool,
     ) -> serde_json::Value {
-        let began = std::time::Instant::now();
-        loop {
+        wait_until(&format!("{path} answers as it should"), || {
             let answer = self.json(path);
-            if is_right(&answer) {
-                return answer.1;
-            }
-            assert!(began.elapsed() < Duration::from_secs(20), "{path} still answers {answer:?}");
-            std::thread::sleep(Duration::from_millis(10));
+            if is_right(&answer) { Ok(answer.1) } else { Err(format!("{answer:?}")) }
+        })
+    }
+}
+
+/// Looks again and again until something is so; `Err` is what was seen instead.
+#[track_caller]
+pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let began = std::time::Instant::now();
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) => assert!(began.elapsed() < Duration::from_secs(30), "not so in time: {what}: {seen}"),
         }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

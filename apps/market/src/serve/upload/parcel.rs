@@ -166,11 +166,8 @@ impl Parcel {
 
     /// Puts what was sent in place; what lay there is kept until this is dropped.
     pub fn put_in_place(&mut self) -> Result<()> {
-        for at in 0..KINDS.len() {
-            if self.sent[at].is_none() {
-                continue;
-            }
-            let name = KINDS[at].2;
+        let kinds = KINDS.into_iter().enumerate();
+        for (at, (_, _, name)) in kinds.filter(|(at, _)| self.sent[*at].is_some()) {
             let (here, there) = (self.folder().join(name), self.target.join(name));
             if there.exists() {
                 also_at(&there, &kept(&self.room, name))

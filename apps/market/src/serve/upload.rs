@@ -260,8 +260,9 @@ fn empty(tables: &mut dyn Tables) -> anyhow::Result<()> {
         "DELETE FROM historical_data; DELETE FROM live_data; DELETE FROM row_issues; DELETE FROM uploaded_files;",
     )?;
     let now = &clock::utc_now();
-    // The revision goes on: who has seen the one before learns of it.
-    let statement = "UPDATE snapshot_source SET revision = revision + 1, fingerprint = '', row_count = 0, \
+    // The revision goes on: who has seen the one before learns of it. No cycle finds so many rows as are said to be there, so
+    // the next one does not take the workbooks for unchanged.
+    let statement = "UPDATE snapshot_source SET revision = revision + 1, fingerprint = '', row_count = -1, \
                      stocks_processed = 0, message = '', updated_at = $1";
     tables.execute(statement, &[now.into()])?;
     let statement = "INSERT INTO processing_metadata (process_type, stocks_processed, status, message, processed_at, \

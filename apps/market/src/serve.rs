@@ -49,8 +49,8 @@ pub struct Order {
     /// A further name under which the server may be asked, such as that of a proxy before it
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// Database to read; it may not exist yet
-    #[arg(long, env = "MARKET_DATABASE", default_value = "market.db")]
+    /// Database to read: a file, or postgres://user@host/name; it may not exist yet
+    #[arg(long, env = "MARKET_DATABASE", hide_env_values = true, default_value = "market.db")]
     database: Location,
     /// Folder of the workbooks, into which uploads go
     #[arg(long, env = "MARKET_DIR", default_value = "live_data")]

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -58,13 +59,14 @@ pub struct Feed {
     news: watch::Sender<Arc<News>>,
     places: Arc<Semaphore>,
     ended: watch::Receiver<bool>,
+    is_looked_after: AtomicBool,
 }
 
 impl Feed {
     /// A feed that ends when this is true.
     pub fn new(ended: watch::Receiver<bool>) -> Self {
         let places = Arc::new(Semaphore::new(READERS_MOST));
-        Self { news: watch::Sender::default(), places, ended }
+        Self { news: watch::Sender::default(), places, ended, is_looked_after: AtomicBool::new(false) }
     }
 }
 
@@ -81,8 +83,8 @@ async fn follow(State(desk): State<Arc<Desk>>) -> Response {
         return access::closed(problem.hint("close one; a page needs one"));
     };
     let mut news = desk.feed.news.subscribe();
-    // The first reader sets the looks going; they end with the last.
-    if desk.feed.news.receiver_count() == 1 {
+    // The first reader sets the looks going; they end with the last, and are never doubled.
+    if !desk.feed.is_looked_after.swap(true, Ordering::SeqCst) {
         tokio::spawn(look(Arc::clone(&desk)));
     }
     let mut ended = desk.feed.ended.clone();
@@ -118,7 +120,12 @@ async fn look(desk: Arc<Desk>) {
     loop {
         again.tick().await;
         if desk.feed.news.receiver_count() == 0 {
-            return;
+            desk.feed.is_looked_after.store(false, Ordering::SeqCst);
+            // Who came in between has found it looked after.
+            let has_come = desk.feed.news.receiver_count() > 0;
+            if !has_come || desk.feed.is_looked_after.swap(true, Ordering::SeqCst) {
+                return;
+            }
         }
         let board = desk.boards.current().await.ok();
         let snapshot = board.as_ref().map(|board| Snapshot {

@@ -3,7 +3,8 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use jiff::tz::TimeZone;
@@ -22,9 +23,13 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// A start and a stop take as long as the service does.
 const CHANGE: Duration = Duration::from_secs(20);
 
+/// One that did not answer in time is not looked at again for so long: those who only look do not wait each time.
+const REST: Duration = Duration::from_secs(10);
+
 /// Where soloist answers, if it is known.
 pub struct Supervisor {
     client: Option<Client>,
+    silent_since: Mutex<Option<Instant>>,
 }
 
 /// What a change of a worker came to.
@@ -88,11 +93,18 @@ pub fn note(status: &ServiceStatus) -> Option<String> {
 impl Supervisor {
     /// The one whose daemon listens at this socket.
     pub fn new(socket: Option<PathBuf>) -> Self {
-        Self { client: socket.map(|path| Client::new(&path)) }
+        Self { client: socket.map(|path| Client::new(&path)), silent_since: Mutex::default() }
+    }
+
+    fn silent_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.silent_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at a worker.
     pub async fn look(&self, name: &str) -> Worker {
+        if self.silent_since().is_some_and(|since| since.elapsed() < REST) {
+            return Worker::Unsupervised;
+        }
         match self.ask(ANSWER, |client| async move { client.service(name).await }).await {
             Ok(status) => Worker::Known(Box::new(status)),
             Err(problem) if problem.code == Code::UnknownService.row().0 => Worker::Unknown,
@@ -136,7 +148,9 @@ impl Supervisor {
         let Some(client) = self.client.clone() else {
             return Err(away("it is not known which soloist runs the workers"));
         };
-        match tokio::time::timeout(limit, ask(client)).await {
+        let answer = tokio::time::timeout(limit, ask(client)).await;
+        *self.silent_since() = answer.is_err().then(Instant::now);
+        match answer {
             Ok(answer) => answer.map_err(refused),
             Err(_) => Err(away(format!("soloist does not answer within {} s", limit.as_secs()))),
         }

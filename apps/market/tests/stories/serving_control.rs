@@ -1,7 +1,10 @@
 //! Control without a soloist, or with one that hangs: what only reads works, the rest is refused with the way to mend it,
 //! and nothing waits.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixListener;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -104,5 +107,45 @@ fn a_soloist_that_hangs_holds_nobody_up() {
             assert_eq!(ask.join().expect("an answer"), (503, "no-supervisor".to_owned()), "{method} {path}");
         }
     });
-    assert_eq!(server.json("/api/scanner/status").1["supervised"], false);
+    // It is known to hang: who only looks does not wait again.
+    for path in ["/health", "/api/scanner/status", "/monitoring/health"] {
+        let asked = Instant::now();
+        assert_eq!(server.json(path).0, 200);
+        assert!(asked.elapsed() < Duration::from_secs(1), "{path} waited");
+    }
+}
+
+/// A page that is loaded again and again leaves no look behind: nine questions of a second's three take two seconds.
+#[test]
+fn however_often_a_stream_is_opened_one_look_a_second_serves_all() {
+    let stage = Stage::empty();
+    let socket = stage.path("counts.sock");
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    let server = stage.serve_with(&["--soloist", socket.to_str().expect("UTF-8")]);
+    let (asked, questions) = mpsc::channel();
+    // It ends with the test's process: nothing else ends a wait for a connection.
+    std::thread::spawn(move || listener.incoming().try_for_each(|_| asked.send(())));
+    let open = || {
+        let mut stream = TcpStream::connect(server.address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        stream.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request");
+        let mut first = [0];
+        stream.read_exact(&mut first).expect("an answer");
+        stream
+    };
+    for _ in 0..20 {
+        drop(open());
+    }
+    let _kept = open();
+    let nine = || {
+        let began = Instant::now();
+        for _ in 0..9 {
+            questions.recv_timeout(Duration::from_secs(20)).expect("a question");
+        }
+        began.elapsed()
+    };
+    // What the first streams have set going may still be on its way.
+    while nine() < Duration::from_millis(1) {}
+    let took = nine();
+    assert!(took > Duration::from_secs(1), "nine questions came within {took:?}");
 }

@@ -111,6 +111,24 @@ fn what_cannot_be_used_replaces_nothing_and_says_why() {
     assert_eq!((stage.get("Historical.xlsx"), stage.get("Live.xlsx"), stage.rows(), names(&stage)), before);
 }
 
+/// The second cannot be put in place: the first is taken back, and nobody writes that it came.
+#[test]
+fn both_are_put_in_place_or_none() {
+    let stage = Stage::empty();
+    let (old, new) = (b"what was there before", sample("Historical.xlsx"));
+    stage.put("Historical.xlsx", old);
+    std::fs::create_dir(stage.dir().join("Live.xlsx")).expect("a folder in its place");
+    let server = stage.serve();
+    let live = sample("Live.xlsx");
+    let (status, told) =
+        server.upload(&[("historical_file", "h.xlsx", &new), ("live_file", "l.xlsx", &live)]);
+    assert_eq!((status, &told["code"]), (503, &json!("store")), "{told}");
+    assert!(told["detail"].as_str().is_some_and(|said| said.contains("Live.xlsx")), "{told}");
+    assert_eq!(stage.get("Historical.xlsx"), old);
+    assert_eq!(names(&stage), ["Historical.xlsx", "Live.xlsx"]);
+    assert_eq!(server.json("/api/v1/upload/status").1["files"], json!([]));
+}
+
 #[test]
 fn a_form_that_is_none_is_refused() {
     let stage = Stage::empty();

@@ -14,9 +14,11 @@ pub struct Binaries {
     pub puppet: PathBuf,
     /// What a pipe tells it to do, it does.
     pub actor: PathBuf,
+    /// The market-data app.
+    pub market: PathBuf,
 }
 
-/// Builds `soloist` and `puppet` into the target folder, and with the profile, of the running test; the second call
+/// Builds them into the target folder, and with the profile, of the running test; the second call
 /// gives what the first one found.
 #[track_caller]
 pub fn binaries() -> &'static Binaries {
@@ -36,6 +38,8 @@ fn build() -> Result<Binaries, String> {
         "build",
         "-p",
         "soloist",
+        "-p",
+        "market",
         "-p",
         "e2e",
         "--bins",
@@ -58,7 +62,12 @@ fn build() -> Result<Binaries, String> {
         let found = named.find_map(|message| message["executable"].as_str().map(PathBuf::from));
         found.ok_or_else(|| format!("cargo built no program `{name}`"))
     };
-    Ok(Binaries { soloist: built("soloist")?, puppet: built("puppet")?, actor: built("actor")? })
+    Ok(Binaries {
+        soloist: built("soloist")?,
+        puppet: built("puppet")?,
+        actor: built("actor")?,
+        market: built("market")?,
+    })
 }
 
 /// What the path of a test tells: `target[/triple]/folder of the profile/deps/test-hash`.

@@ -19,9 +19,9 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     Some(text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
-/// Whole seconds since a moment of the tables.
-pub fn age_seconds(text: &str) -> Option<i64> {
-    Some(Timestamp::now().duration_since(parse(text)?).as_secs().max(0))
+/// Whole seconds since a moment; a clock that was set back makes none of them negative.
+pub fn seconds_since(moment: Timestamp) -> i64 {
+    Timestamp::now().duration_since(moment).as_secs().max(0)
 }
 
 /// Today in Mumbai. India has one zone and no summer time, so its offset spares the reading of a time zone database.

@@ -1,6 +1,7 @@
 //! `market`: option interest from two workbooks into a database, and from there to whoever asks.
 //! This file owns the command line and the exit code; `process` and `serve` are the two commands.
 
+mod board;
 mod clock;
 mod fields;
 mod historical;
@@ -20,7 +21,6 @@ mod symbols;
 mod ticked;
 mod workbook;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -61,17 +61,7 @@ enum Command {
         ticked: bool,
     },
     /// Serve the stored rows over HTTP until SIGTERM or SIGINT.
-    Serve {
-        /// Port to listen on; 0 takes a free one
-        #[arg(long, env = "PORT")]
-        port: u16,
-        /// Database to read: a file, or postgres://user@host/name; it may not exist yet
-        #[arg(long, env = "MARKET_DATABASE", hide_env_values = true, default_value = "market.db")]
-        database: Location,
-        /// Address to listen on
-        #[arg(long, env = "MARKET_HOST", default_value = "127.0.0.1")]
-        host: IpAddr,
-    },
+    Serve(serve::Order),
     /// Ask a provider for quotes in the sessions of New York, store them, and go on until SIGTERM or SIGINT.
     Scan(scan::Order),
     /// Be such a provider on loopback, with made-up quotes and faults on demand.
@@ -88,7 +78,7 @@ fn main() -> ExitCode {
             let order = process::Order { dir, database, symbols, today };
             process::Processor::new(order).and_then(if ticked { ticked::run } else { process::once })
         }
-        Command::Serve { port, database, host } => serve::run(host, port, database),
+        Command::Serve(order) => serve::run(order),
         Command::Scan(order) => scan::run(order),
         Command::Replay(order) => replay::run(order),
     };

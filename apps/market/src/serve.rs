@@ -1,74 +1,153 @@
-//! The HTTP server: routes, listening, and a prompt end. It only reads the database.
-//! What an answer says is in `serve/answers`, the page in `serve/page`.
+//! The HTTP server: what it stands on, its routes, and a prompt end. Each route is described where it is written; who may
+//! come in and how long a connection may take is in `serve/access` and `serve/door`.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
-use axum::routing::get;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use clap::Args;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use utoipa_axum::router::OpenApiRouter;
 
+use crate::board::Boards;
 use crate::say;
 use crate::store::Location;
 
-mod answers;
+mod access;
+mod background;
+mod child;
+mod door;
+mod events;
+mod health;
+mod openapi;
 mod page;
-mod views;
+mod problem;
+mod process;
+mod scanner;
+mod stocks;
+mod supervisor;
+mod upload;
 
-/// A client that neither reads nor leaves does not hold up the end.
-const GRACE: Duration = Duration::from_secs(2);
+use problem::Problem;
+use supervisor::Supervisor;
 
-/// Serves until a signal asks for the end.
-pub fn run(host: IpAddr, port: u16, database: Location) -> Result<()> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(4)
-        .build()
-        .context("cannot start the server's runtime")?
-        .block_on(serve(SocketAddr::new(host, port), database))
+/// What to serve, where, and who does the work.
+#[derive(Debug, Clone, Args)]
+pub struct Order {
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, env = "PORT")]
+    port: u16,
+    /// Address to listen on
+    #[arg(long, env = "MARKET_HOST", default_value = "127.0.0.1")]
+    host: IpAddr,
+    /// A further name under which the server may be asked, such as that of a proxy before it
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+    /// Database to read: a file, or postgres://user@host/name; it may not exist yet
+    #[arg(long, env = "MARKET_DATABASE", hide_env_values = true, default_value = "market.db")]
+    database: Location,
+    /// Folder of the workbooks, into which uploads go
+    #[arg(long, env = "MARKET_DIR", default_value = "live_data")]
+    dir: PathBuf,
+    /// Stocks that are favourites, one a line
+    #[arg(long, env = "MARKET_FAVORITES", default_value = "favorites.txt")]
+    favorites: PathBuf,
+    /// Socket of the soloist that runs the workers; without one they can only be looked at
+    #[arg(long, env = "SOLOIST_SOCKET")]
+    soloist: Option<PathBuf>,
+    /// The processor's name there
+    #[arg(long, default_value = "processor")]
+    processor: String,
+    /// The scanner's name there
+    #[arg(long, default_value = "scanner")]
+    scanner: String,
 }
 
-async fn serve(address: SocketAddr, database: Location) -> Result<()> {
+/// What every answer is made from.
+pub struct Desk {
+    boards: Boards,
+    dir: PathBuf,
+    favorites: PathBuf,
+    supervisor: Supervisor,
+    processor: String,
+    scanner: String,
+    uploads: upload::Gate,
+    feed: events::Feed,
+}
+
+/// Serves until a signal asks for the end.
+pub fn run(order: Order) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        .build()
+        .context("cannot start the server's runtime")?
+        .block_on(serve(order))
+}
+
+async fn serve(order: Order) -> Result<()> {
     // Asked for before the port is open: a signal that follows the announcement is never lost.
     let end = end_signal()?;
+    let address = SocketAddr::new(order.host, order.port);
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; if another program holds the port, end it or choose another by --port")
     })?;
     let bound = listener.local_addr().context("cannot learn the port listened on")?;
-    say::line(format_args!("listening on http://{bound}, reading {}", database));
+    say::line(format_args!("listening on http://{bound}, reading {}", order.database));
 
-    let (ending, mut ended) = watch::channel(false);
-    let server = axum::serve(listener, router(database)).with_graceful_shutdown(async move {
+    let (ending, ended) = watch::channel(false);
+    let routes = routes(order, ended);
+    let farewell = async move {
         let signal = end.await;
         say::line(format_args!("{signal} received, ending"));
+        // Streams end by it; who does not listen has no stream open.
         let _ = ending.send(true);
-    });
-    let overdue = async move {
-        // An error would mean that the server, which owns the sender, is gone already.
-        let _ = ended.wait_for(|is_ending| *is_ending).await;
-        tokio::time::sleep(GRACE).await;
     };
-    tokio::select! {
-        done = server.into_future() => done.context("the server broke off"),
-        () = overdue => Ok(()),
-    }
+    door::serve(listener, routes, farewell).await;
+    Ok(())
 }
 
-fn router(database: Location) -> Router {
-    Router::new()
-        .route("/", get(page::show))
-        .route("/health", get(answers::health))
-        .route("/api/v1/stocks", get(answers::stocks))
-        .route("/api/v1/stocks/", get(answers::stocks))
-        .route("/api/v1/stocks/processing-history", get(answers::history))
-        .route("/api/v1/stocks/{stock}", get(answers::stock))
-        .fallback(answers::nowhere)
-        .method_not_allowed_fallback(answers::only_get)
-        .with_state(Arc::new(database))
+fn routes(order: Order, ended: watch::Receiver<bool>) -> Router {
+    let host = Arc::new(access::Host::new(order.allow_host));
+    let desk = Arc::new(Desk {
+        boards: Boards::new(order.database),
+        dir: order.dir,
+        favorites: order.favorites,
+        supervisor: Supervisor::new(order.soloist),
+        processor: order.processor,
+        scanner: order.scanner,
+        uploads: upload::Gate::default(),
+        feed: events::Feed::new(ended),
+    });
+    let (routes, description) = OpenApiRouter::with_openapi(openapi::frame())
+        .merge(health::routes())
+        .merge(stocks::routes())
+        .merge(process::routes())
+        .merge(upload::routes())
+        .merge(background::routes())
+        .merge(scanner::routes())
+        .merge(events::routes())
+        .with_state(desk)
+        .split_for_parts();
+    routes
+        .merge(page::routes())
+        .merge(openapi::routes(description))
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "no-such-path", "there is no such page")
+                .hint("GET /openapi.json lists the routes")
+        })
+        .method_not_allowed_fallback(|| async {
+            let said = "this path has no such method; `Allow` names its own";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", said)
+        })
+        .layer(from_fn_with_state(host, access::check))
+        .layer(from_fn(access::headers))
 }
 
 /// The name of the signal that asks for the end, when it comes. Signals count from the call on.

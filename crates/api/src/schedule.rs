@@ -146,6 +146,10 @@ pub struct Done {
     pub text: String,
     /// How it stands now; of several instances of a keyed service, the first.
     pub schedule: ScheduleStatus,
+    /// Of `run`: the run that is at work now, this one or the one that was there before it; of a worker that is ticked, its
+    /// own; of several instances of a keyed service, the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
 }
 
 /// A window or calendar that is open or closed for a time, whatever its rule says: the body of

@@ -28,6 +28,10 @@ pub enum Verb {
         /// In the background: return when everything is ready
         #[arg(short, long)]
         detach: bool,
+        /// What waits for its time runs once now, also outside its window: jobs to their end, services until it closes
+        /// next or they are stopped
+        #[arg(long)]
+        now: bool,
         /// Only these (and what they need)
         names: Vec<String>,
     },

@@ -34,7 +34,10 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
         Verb::Run(wish) => run::run(&project, wish),
         Verb::Who { port, json } => who::who(&project, printer, port, json),
         Verb::Logs { name, follow, lines } => logs::logs(&project, printer, &name, follow, lines),
-        Verb::Up { detach, names } => runtime()?.block_on(up::up(&project, printer, detach, names)),
+        Verb::Up { detach, now, names } => {
+            let wish = up::Wish { is_detached: detach, is_now: now, names };
+            runtime()?.block_on(up::up(&project, printer, wish))
+        }
         Verb::Down => runtime()?.block_on(down::down(&project, printer)),
         Verb::Start { names } => runtime()?.block_on(services::change(&project, printer, "start", &names)),
         Verb::Stop { names } => runtime()?.block_on(services::stop(&project, printer, &names)),

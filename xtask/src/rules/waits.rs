@@ -8,7 +8,7 @@ const RULE: Rule = Rule {
     now: "wait for what is to become true (e2e/src/wait.rs: wait_until), with a limit and the last thing seen",
 };
 
-const EXCEPTIONS: [Exception; 13] = [
+const EXCEPTIONS: [Exception; 12] = [
     Exception { place: "e2e/src/wait.rs", times: 1, reason: "is the one poll" },
     Exception { place: "e2e/src/puppet.rs", times: 1, reason: "a puppet is a program: its life is time" },
     Exception { place: "e2e/src/puppet/", times: 0, reason: "a puppet is a program: its life is time" },
@@ -38,7 +38,7 @@ const EXCEPTIONS: [Exception; 13] = [
         reason: "the poll of the stories about PostgreSQL, which use nothing of ours",
     },
     Exception {
-        place: "apps/market/tests/stories/serving.rs",
+        place: "apps/market/tests/stories/stage.rs",
         times: 1,
         reason: "the only poll of the market app's tests, which use nothing of ours",
     },
@@ -51,11 +51,6 @@ const EXCEPTIONS: [Exception; 13] = [
         place: "apps/market/tests/stories/scanning.rs",
         times: 1,
         reason: "a scanner is killed at many moments, which must be many",
-    },
-    Exception {
-        place: "apps/market/tests/stories/stage.rs",
-        times: 1,
-        reason: "the poll of the market app's tests, which use nothing of ours",
     },
     Exception {
         place: "apps/market/tests/stories/snapshots.rs",

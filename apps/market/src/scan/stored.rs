@@ -139,7 +139,7 @@ impl Stored {
             gap_class: row.maybe_text(16)?,
             session: row.text(17)?,
             quoted_at: row.maybe_text(18)?,
-            age_seconds: clock::age_seconds(&fetched_at),
+            age_seconds: clock::parse(&fetched_at).map(clock::seconds_since),
             fetched_at,
         })
     }

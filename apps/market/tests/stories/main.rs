@@ -14,6 +14,10 @@ mod rows;
 #[cfg(target_os = "linux")]
 mod scanning;
 mod serving;
+mod serving_access;
+mod serving_control;
+mod serving_quotes;
+mod serving_uploads;
 mod snapshots;
 mod stage;
 mod stores;

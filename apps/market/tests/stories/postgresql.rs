@@ -32,7 +32,10 @@ fn the_stories_hold_on_postgresql() {
     let url = cluster.url();
     let mut stories = Command::new("setpriv");
     stories.args(["--pdeathsig", "KILL"]).arg(std::env::current_exe().expect("this program"));
-    stories.args(STORIES).args(["--skip", "stores::files::", "--skip", "somebody_else_took_away"]).env(SERVER, &url);
+    stories
+        .args(STORIES)
+        .args(["--skip", "stores::files::", "--skip", "somebody_else_took_away"])
+        .env(SERVER, &url);
     let told = stories.output().expect("the stories are told");
     let (out, err) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
     assert!(told.status.success(), "{out}\n{err}\nThe server said:\n{}", cluster.log());

@@ -1,11 +1,10 @@
 //! What the server answers, with and without data, and how it ends.
 
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::stage::{Stage, expected};
+use crate::stage::{Stage, expected, wait_until};
 
 #[test]
 fn a_server_without_a_database_is_healthy_and_says_so() {
@@ -20,14 +19,14 @@ fn a_server_without_a_database_is_healthy_and_says_so() {
     );
     let (status, stocks) = server.json("/api/v1/stocks");
     assert_eq!((status, &stocks["all_stocks"]), (200, &json!([])));
-    assert_eq!(server.json("/api/v1/stocks/ABB").0, 503);
+    assert_eq!(server.problem("GET", "/api/v1/stocks/ABB"), (404, "no-data".to_owned()));
     assert_eq!(server.json("/api/v1/stocks/processing-history").1["processing_history"], json!([]));
     assert_eq!(server.get("/").0, 200);
     assert!(!stage.database().exists(), "reading made a database");
 
     // The first run is seen without a restart.
     stage.process_well();
-    assert_eq!(server.json("/api/v1/stocks/ABB").0, 200);
+    server.wait_for("/api/v1/stocks/ABB", |(status, _)| *status == 200);
 }
 
 #[test]
@@ -51,32 +50,37 @@ fn the_routes_answer_from_the_stored_rows() {
         "historical": [{
             "Stock": "M&M", "Category": "Call Resistance", "Strike": "3000", "Prev_OI": "10", "Latest_OI": "20",
             "Call_OI_Difference": "10", "Put_OI_Difference": "", "LTP": "2990", "Additional_Strike": "",
+            "numbers": {"strike": 3000.0, "prev_oi": 10.0, "latest_oi": 20.0, "call_oi_difference": 10.0,
+                        "put_oi_difference": null, "ltp": 2990.0},
         }],
         "live": [
             {"Section": "Call Support", "Label": "Support1", "Prev_OI": "", "Strike": "Not found", "Stock": "M&M",
-             "OI_Diff": "", "Is_NewStrike": "", "Add_Strike": ""},
+             "OI_Diff": "", "Is_NewStrike": "", "Add_Strike": "",
+             "numbers": {"prev_oi": null, "strike": null, "oi_diff": null}},
             {"Section": "Put Support", "Label": "Support1", "Prev_OI": "5", "Strike": "2900", "Stock": "M&M",
-             "OI_Diff": "5", "Is_NewStrike": "Yes", "Add_Strike": ""},
+             "OI_Diff": "5", "Is_NewStrike": "Yes", "Add_Strike": "",
+             "numbers": {"prev_oi": 5.0, "strike": 2900.0, "oi_diff": 5.0}},
             {"Section": "Call Resistance", "Label": "Resistance1", "Prev_OI": "25", "Strike": "3000", "Stock": "M&M",
-             "OI_Diff": "5", "Is_NewStrike": "", "Add_Strike": ""},
+             "OI_Diff": "5", "Is_NewStrike": "", "Add_Strike": "",
+             "numbers": {"prev_oi": 25.0, "strike": 3000.0, "oi_diff": 5.0}},
             {"Section": "Put Resistance", "Label": "Resistance1", "Prev_OI": "", "Strike": "Not found", "Stock": "M&M",
-             "OI_Diff": "", "Is_NewStrike": "", "Add_Strike": ""},
+             "OI_Diff": "", "Is_NewStrike": "", "Add_Strike": "",
+             "numbers": {"prev_oi": null, "strike": null, "oi_diff": null}},
         ],
     });
     for path in ["/api/v1/stocks/M%26M", "/api/v1/stocks/m&m"] {
-        assert_eq!(server.json(path).1["historical"].as_array().map(Vec::len), Some(1), "{path}");
+        let (status, found) = server.json(path);
+        assert_eq!((status, &found["stock"], &found["revision"]), (200, &json!("M&M"), &json!(1)), "{path}");
+        assert_eq!((&found["historical"], &found["live"]), (&right["historical"], &right["live"]), "{path}");
     }
-    assert_eq!(server.json("/api/v1/stocks/M%26M"), (200, right));
 
-    let (status, unknown) = server.json("/api/v1/stocks/NOSUCH");
-    assert_eq!(status, 404);
-    assert!(unknown["error"].as_str().is_some_and(|text| text.contains("NOSUCH")), "{unknown}");
-    assert!(unknown["hint"].as_str().is_some_and(|text| text.contains("/api/v1/stocks")), "{unknown}");
-    assert_eq!(server.json("/api/v2").0, 404);
-    assert_eq!(server.ask("DELETE", "/api/v1/stocks").0, 405);
-    let (status, page) = server.get("/");
-    assert_eq!(status, 200);
-    assert!(page.contains("M&amp;M") && page.contains("/api/v1/stocks/M%26M"), "{page}");
+    let (status, unknown) = server.json("/api/v1/stocks/M%26MM");
+    assert_eq!((status, &unknown["code"], &unknown["status"]), (404, &json!("unknown-stock"), &json!(404)));
+    assert!(unknown["detail"].as_str().is_some_and(|text| text.contains("M&MM")), "{unknown}");
+    assert!(unknown["hint"].as_str().is_some_and(|text| text.contains("did you mean MM?")), "{unknown}");
+    assert_eq!(server.problem("GET", "/api/v2"), (404, "no-such-path".to_owned()));
+    assert_eq!(server.problem("DELETE", "/api/v1/stocks"), (405, "wrong-method".to_owned()));
+    assert_eq!(server.get("/").0, 200);
 }
 
 #[test]
@@ -94,8 +98,10 @@ fn the_history_begins_with_the_latest_run() {
         server.json(&format!("{path}?limit=1")).1["processing_history"].as_array().map(Vec::len),
         Some(1)
     );
-    let (status, refused) = server.json(&format!("{path}?limit=many"));
-    assert_eq!((status, &refused["error"]), (400, &json!("limit is no number")));
+    for limit in ["many", "0", "1001", "-1", "1e9"] {
+        let refused = server.problem("GET", &format!("{path}?limit={limit}"));
+        assert_eq!(refused, (400, "usage".to_owned()), "{limit}");
+    }
     // The rows are still those of the good run, and their age is counted from it.
     assert_eq!(server.json("/api/v1/stocks/ABB").0, 200);
     assert_eq!(server.json("/health").1["data"]["stocks_processed"], 105);
@@ -112,14 +118,9 @@ fn a_signal_ends_the_server_even_with_a_client_that_stays() {
         let pid = server.child.id().to_string();
         let sent = std::process::Command::new("kill").args([signal, &pid]).status().expect("kill runs");
         assert!(sent.success());
-        let began = Instant::now();
-        let status = loop {
-            if let Some(status) = server.child.try_wait().expect("the server can be waited for") {
-                break status;
-            }
-            assert!(began.elapsed() < Duration::from_secs(20), "the server did not end");
-            std::thread::sleep(Duration::from_millis(5));
-        };
+        let status = wait_until("the server has ended", || {
+            server.child.try_wait().expect("the server can be waited for").ok_or_else(String::new)
+        });
         assert!(status.success(), "{status:?}");
         drop(staying);
     }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::stage::Stage;
 
 const CYCLES: usize = 12;
@@ -16,11 +18,13 @@ fn no_reader_ever_sees_a_torn_empty_or_doubled_snapshot() {
     let stage = Stage::with_sample();
     let server = stage.serve();
     let path = "/api/v1/stocks/ABB";
-    let whole: Vec<_> = DAYS
-        .iter()
-        .map(|day| {
+    let asked = |answer: &Value| (answer["historical"].clone(), answer["live"].clone());
+    let whole: Vec<_> = (1..)
+        .zip(DAYS)
+        .map(|(revision, day)| {
             assert!(stage.process_as_of(day).status.success());
-            (stage.rows(), server.get(path))
+            let answer = server.wait_for(path, |(_, answer)| answer["revision"] == revision);
+            (stage.rows(), asked(&answer))
         })
         .collect();
     assert!(whole[0] != whole[1], "the two days must differ");
@@ -44,8 +48,9 @@ fn no_reader_ever_sees_a_torn_empty_or_doubled_snapshot() {
         let asking = scope.spawn(|| {
             let mut looks = 0;
             while !is_over() {
-                let answer = server.get(path);
-                assert!(whole.iter().any(|(_, right)| *right == answer), "{answer:?}");
+                let (status, answer) = server.json(path);
+                assert_eq!(status, 200, "{answer}");
+                assert!(whole.iter().any(|(_, right)| *right == asked(&answer)), "{answer}");
                 looks += 1;
             }
             looks

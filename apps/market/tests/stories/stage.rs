@@ -1,7 +1,7 @@
 //! A folder of its own for each story, and the few things a story does: put workbooks there, run the program,
 //! look at what it stored, ask its server.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Cursor, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -60,12 +60,12 @@ impl Stage {
     }
 
     pub fn dir(&self) -> PathBuf {
-        self.room.path().join("live_data")
+        self.path("live_data")
     }
 
     /// The file of SQLite; on PostgreSQL there is none.
     pub fn database(&self) -> PathBuf {
-        self.room.path().join("market.db")
+        self.path("market.db")
     }
 
     /// What `--database` takes.
@@ -136,16 +136,41 @@ impl Stage {
     }
 
     pub fn serve(&self) -> Server {
-        Server::start(&self.location())
+        self.serve_with(&[])
+    }
+
+    /// A server of the stage, with more arguments.
+    pub fn serve_with(&self, more: &[&str]) -> Server {
+        let mut command = market();
+        command
+            .args(["serve", "--port", "0", "--dir"])
+            .arg(self.dir())
+            .arg("--database")
+            .arg(self.location());
+        command.arg("--favorites").arg(self.path("favorites.txt")).args(more);
+        Server::start(command)
+    }
+
+    /// A place in the room of the stage.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.room.path().join(name)
     }
 }
 
 pub fn market() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_market"));
-    for name in ["MARKET_DIR", "MARKET_DATABASE", "MARKET_SYMBOLS", "MARKET_TODAY", "MARKET_HOST", "PORT"] {
-        command.env_remove(name);
-    }
-    for name in ["SOLOIST_TOKEN", "SOLOIST_RUN_ID", "PGPASSWORD"] {
+    for name in [
+        "MARKET_DIR",
+        "MARKET_DATABASE",
+        "MARKET_SYMBOLS",
+        "MARKET_TODAY",
+        "MARKET_HOST",
+        "PORT",
+        "SOLOIST_SOCKET",
+        "SOLOIST_TOKEN",
+        "SOLOIST_RUN_ID",
+        "PGPASSWORD",
+    ] {
         command.env_remove(name);
     }
     command
@@ -255,10 +280,8 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(database: &OsStr) -> Self {
-        let mut command = market();
-        command.args(["serve", "--port", "0", "--database"]).arg(database).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("the server starts");
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the server starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its stdout"))
             .read_line(&mut line)
@@ -279,15 +302,70 @@ impl Server {
     }
 
     pub fn ask(&self, method: &str, path: &str) -> (u16, String) {
+        self.send(method, path, "Host: localhost\r\n", b"")
+    }
+
+    /// Status and body; the headers are lines that end in `\r\n`.
+    pub fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, String) {
+        let (head, body) = self.whole(method, path, headers, body);
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, body)
+    }
+
+    /// The head and the body of an answer.
+    pub fn whole(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (String, String) {
         let mut stream = TcpStream::connect(self.address).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: market\r\nConnection: close\r\n\r\n")
-            .expect("a request");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        let head = format!("{method} {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).expect("a request");
+        // Who is refused before the end is not read to the end.
+        let _ = stream.write_all(body);
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        (status, body.to_owned())
+        (head.to_owned(), body.to_owned())
+    }
+
+    /// Sends files as a browser's form does: the part's name, the file's name, its bytes.
+    pub fn upload(&self, files: &[(&str, &str, &[u8])]) -> (u16, serde_json::Value) {
+        let mut body = Vec::new();
+        for (part, name, bytes) in files {
+            let head = format!("Content-Disposition: form-data; name=\"{part}\"; filename=\"{name}\"");
+            write!(body, "--cut\r\n{head}\r\nContent-Type: application/octet-stream\r\n\r\n")
+                .expect("memory");
+            body.extend_from_slice(bytes);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"--cut--\r\n");
+        let headers = format!(
+            "Host: localhost\r\nContent-Type: multipart/form-data; boundary=cut\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        let (status, answer) = self.send("POST", "/api/v1/upload/excel-files", &headers, &body);
+        (status, serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{e}: {answer}")))
+    }
+}
+
+impl Server {
+    /// A refusal: its status and the word that stays.
+    pub fn problem(&self, method: &str, path: &str) -> (u16, String) {
+        let (status, body) = self.ask(method, path);
+        let problem: serde_json::Value =
+            serde_json::from_str(&body).unwrap_or_else(|e| panic!("{path}: {e}: {body}"));
+        assert_eq!(problem["status"], status, "{body}");
+        (status, problem["code"].as_str().unwrap_or_else(|| panic!("no code in {body}")).to_owned())
+    }
+
+    /// Asks again until the answer is as it should be.
+    pub fn wait_for(
+        &self,
+        path: &str,
+        is_right: impl Fn(&(u16, serde_json::Value)) -> bool,
+    ) -> serde_json::Value {
+        wait_until(&format!("{path} answers as it should"), || {
+            let answer = self.json(path);
+            if is_right(&answer) { Ok(answer.1) } else { Err(format!("{answer:?}")) }
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use soloist_api::client::{Client, Events};
 use soloist_api::error::{Code, Problem};
 use soloist_api::event::Event;
-use soloist_api::request::{Down, Up, UpAnswer};
+use soloist_api::request::{Change, Down, Up, UpAnswer};
 use soloist_api::status::ServiceStatus;
 use soloist_api::watch::LogEvent;
 use soloist_daemon::logs::{Start, Tail};
@@ -20,19 +20,24 @@ use crate::verbs::services::{code_of, one_line};
 /// How often the logs are looked at in the foreground.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// What was asked for.
+pub struct Wish {
+    /// Return when all is settled.
+    pub is_detached: bool,
+    /// What waits for its time runs once now.
+    pub is_now: bool,
+    /// Only these; none: all.
+    pub names: Vec<String>,
+}
+
 /// Exit code 0 if all that was asked for is up; else that of the first that is not.
-pub async fn up(
-    project: &Project,
-    printer: &Printer,
-    is_detached: bool,
-    names: Vec<String>,
-) -> Result<i32, Problem> {
+pub async fn up(project: &Project, printer: &Printer, wish: Wish) -> Result<i32, Problem> {
     // A faulty file is told before anything is started, the daemon included.
     project.config()?;
     let mut interrupts = Interrupts::new()?;
     let begun = Instant::now();
     let (client, events, answer) = with_daemon(project, |client| {
-        let up = Up { names: names.clone(), who: Some(who("up")) };
+        let up = Up { names: wish.names.clone(), who: Some(who("up")) };
         async move {
             // Events first, so that none is missed.
             let events = client.events().await?;
@@ -42,12 +47,15 @@ pub async fn up(
     })
     .await?;
     let mut watch = Watch { project, printer, client, events, answer, logs: BTreeMap::new(), begun };
+    if wish.is_now {
+        watch.run_what_waits().await?;
+    }
     let settled = tokio::select! {
         settled = watch.until_settled() => settled?,
         () = interrupts.next() => return watch.stop_again().await,
     };
     let code = settled.iter().map(code_of).find(|code| *code != 0).unwrap_or(0);
-    if is_detached {
+    if wish.is_detached {
         return Ok(code);
     }
     printer.remark(&printer.tone("Ctrl+C stops what this command has started.", crate::printer::Tone::Faint));
@@ -69,6 +77,20 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
+    /// One run now of all that waits for its time.
+    async fn run_what_waits(&self) -> Result<(), Problem> {
+        let UpAnswer { started, already, restarted, .. } = &self.answer;
+        let change = Change { who: Some(who("up --now")), timeout_ms: None };
+        for status in self.client.status().await?.services {
+            let is_asked_for = [started, already, restarted].into_iter().flatten().any(|n| *n == status.name);
+            if is_asked_for && status.state == "scheduled" {
+                // Asked once: a second time would be a second run.
+                self.printer.line(&self.client.run_now(&status.name, &change).await?.text);
+            }
+        }
+        Ok(())
+    }
+
     /// Tells each change, until all that was asked for is up or known not to get up.
     async fn until_settled(&mut self) -> Result<Vec<ServiceStatus>, Problem> {
         let UpAnswer { started, already, restarted, removed } = &self.answer;

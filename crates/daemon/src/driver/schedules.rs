@@ -34,7 +34,7 @@ impl Driver {
         self.stay()?;
         let done = edit::edit(&self.layout, name, edit, schedules::now())?;
         self.take_in(&done, who(edit.who.as_ref()));
-        Ok(Done { text: done.text, schedule: self.first_schedule(name) })
+        Ok(Done { text: done.text, schedule: self.first_schedule(name), run_id: None })
     }
 
     pub(super) fn override_hours(&mut self, hours: &Override) -> Result<Overridden, Problem> {
@@ -60,23 +60,26 @@ impl Driver {
             return Err(Problem::new(Code::Usage, what).hint(format!("`soloist start {name}` starts it")));
         }
         let cause = Cause::User(who(change.who.as_ref()));
-        let mut said = Vec::new();
+        let (mut said, mut run_id) = (Vec::new(), None);
         for at in self.positions(name) {
             let before = self.project.status(at);
             let mut orders = Orders::new();
             self.project.run(now(), at, cause.clone(), &mut orders);
             let followed = orders.clone();
             self.perform(orders);
+            let after = self.project.status(at);
+            run_id = run_id.or(after.run);
             said.push(schedules::asked(&Asked {
                 name: self.project.name(at),
                 plan: &self.services[at].declared.plan,
                 before: &before,
-                after: &self.project.status(at),
+                after: &after,
                 orders: &followed,
                 now: schedules::now(),
             }));
         }
-        Ok(Done { text: said.join("\n"), schedule: self.first_schedule(name) })
+        let run_id = run_id.map(|run| run.to_string());
+        Ok(Done { text: said.join("\n"), schedule: self.first_schedule(name), run_id })
     }
 
     /// A daemon that ends changes nothing any more.

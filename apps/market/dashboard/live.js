@@ -13,7 +13,8 @@ const LONGEST_MS = 5000;
 
 const watched = new Set();
 let source = null;
-let isStreaming = false;
+/** Nothing while that is not known. */
+let isStreaming = null;
 let isAnswered = true;
 let delay = FIRST_MS;
 let timer = null;
@@ -69,7 +70,7 @@ function close() {
   clearTimeout(timer);
   source?.close();
   source = null;
-  isStreaming = false;
+  isStreaming = null;
 }
 
 /** The browser would try again by itself, but not after every kind of failure. */
@@ -88,6 +89,7 @@ function open() {
   mine.addEventListener('error', () => {
     if (source !== mine) return;
     close();
+    isStreaming = false;
     // Tells apart a server that is gone and one that only has no stream for us.
     refresh().then(tellLink);
     timer = setTimeout(open, delay);
@@ -101,5 +103,6 @@ function tellAnswered(is) {
 }
 
 function tellLink() {
-  setLink(!isAnswered ? 'lost' : isStreaming ? 'live' : 'slow');
+  if (!isAnswered) setLink('lost');
+  else if (isStreaming !== null) setLink(isStreaming ? 'live' : 'slow');
 }

@@ -40,6 +40,7 @@ function show() {
   const name = match[1] ? decoded(match[1]) : null;
   view = make(name);
   main.replaceChildren(view.node);
+  main.dataset.view = location.hash || '#/';
   document.title = `${name ?? title} · market`;
   for (const link of document.querySelectorAll('nav a')) {
     const isHere = link.hash === location.hash || (link.hash === '#/' && (make === stocks || make === stock));

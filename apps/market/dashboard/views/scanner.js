@@ -14,6 +14,7 @@ const ORDERS = [
 ];
 
 const SESSIONS = { pre: ['busy', 'pre-market'], regular: ['good', 'regular session'], after: ['calm', 'after hours'], closed: ['off', 'market closed'] };
+const CLASSES = ['extreme-up', 'large-up', 'up', 'flat', 'down', 'large-down', 'extreme-down'];
 const TONES = { idle: 'calm', checking: 'busy', scraping: 'good', sleeping: 'calm' };
 /** A quote that is older was missed by several scans. */
 const STALE_MS = 5 * 60_000;
@@ -54,14 +55,13 @@ export function scanner() {
   const badge = el('span', { class: 'badge big', hidden: true });
   const count = el('span', { class: 'quiet', role: 'status' });
   const last = el('p', { class: 'quiet', hidden: true });
-  const choice = (name, label, options) => el('select', { name, on: { change: choose } }, options.map(([value, words]) => el('option', { value, selected: (chosen.get(name) ?? '') === value }, words)));
+  const choice = (name, options) => el('select', { name, on: { change: choose } }, options.map(([value, words]) => el('option', { value, selected: (chosen.get(name) ?? '') === value }, words)));
   const named = (label, input) => el('label', {}, el('span', {}, label), input);
-  const classes = choice('class', 'Class', [['', 'all']]);
   const filters = el('form', { class: 'filters', 'aria-label': 'Filters', on: { submit: (event) => event.preventDefault() } },
-    named('Session', choice('session', 'Session', [['', 'all'], ...Object.entries(SESSIONS).map(([value, [, words]]) => [value, words])])),
-    named('Class', classes),
+    named('Session', choice('session', [['', 'all'], ...Object.entries(SESSIONS).map(([value, [, words]]) => [value, words])])),
+    named('Class', choice('class', [['', 'all'], ...CLASSES.map((one) => [one, one])])),
     FILTERS.map(([name, label]) => named(label, el('input', { type: 'number', step: 'any', name, value: chosen.get(name), on: { input: choose } }))),
-    named('At most', choice('limit', 'At most', ['25', '100', '250', '1000'].map((value) => [value, value]))));
+    named('At most', choice('limit', ['25', '100', '250', '1000'].map((value) => [value, value]))));
   const quotes = table('Quotes with gaps', COLUMNS.map(([title]) => title));
   const node = el('section', {}, el('div', { class: 'bar' }, el('h1', {}, 'Gaps'), badge, count),
     el('div', { class: 'panels' }, panel.node, el('section', { class: 'panel', 'aria-label': 'Quotes' }, filters, last, quotes.node)));
@@ -96,7 +96,6 @@ export function scanner() {
   const scraper = watch(() => '/api/scraper-status', ['scan', 'workers'], (told) => learn({ scraper: told }));
 
   function draw(told) {
-    drawClasses(told.stocks);
     text(count, told.ready ? `${told.stocks.length} shown` : told.message);
     drawSession(told);
     quotes.draw(told.stocks.map(({ age_seconds: _, ...quote }) => quote), (quote) => COLUMNS.map(([, , cell]) => cell(quote)));
@@ -110,16 +109,6 @@ export function scanner() {
     text(badge, words);
     last.hidden = !scan;
     text(last, scan ? [`Last scan ${moment(scan.finished_at ?? scan.started_at)}`, scan.status, scan.message].filter(Boolean).join(' · ') : '');
-  }
-
-  /** Every class that was seen can be chosen. */
-  function drawClasses(list) {
-    const known = new Set([...classes.options].map(({ value }) => value));
-    for (const { gap_class: one } of list) {
-      if (!one || known.has(one)) continue;
-      known.add(one);
-      classes.append(el('option', { value: one, selected: chosen.get('class') === one }, one));
-    }
   }
 
   function tick() {

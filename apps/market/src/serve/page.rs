@@ -1,5 +1,6 @@
 //! The dashboard: its files, which lie in `apps/market/dashboard/` and in this binary, as the browser wants them. Parts that
-//! soloist's own dashboard has as well are its files. What the page shows it asks from the API; what a page may load and do is said in `access.rs`.
+//! soloist's own dashboard has as well are its files. What it shows it asks from the API; what a page may load and do is
+//! said in `access.rs`.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

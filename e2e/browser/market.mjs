@@ -126,7 +126,7 @@ await play(async (stage) => {
   await worker.locator('.badge', { hasText: 'stopped' }).waitFor();
   must((await processor()).wanted === 'down', 'the processor after Stop');
   await page.locator('#age[data-tone=bad]', { hasText: 'stale' }).waitFor();
-  must((await age.getAttribute('title')).includes('the processor is stopped'), 'why the data are stale');
+  await page.locator('#note', { hasText: 'the processor is stopped' }).waitFor();
   const runs = (await api('/api/v1/stocks/processing-history')).processing_history.length;
   await change(was + 700_000, was + 800_000);
   await page.getByRole('button', { name: 'Refresh now Processor' }).click();
@@ -155,6 +155,33 @@ await play(async (stage) => {
   await books.locator('.why', { hasText: 'of' }).waitFor();
   await until(async () => (await api('/api/v1/stocks/ABB')).live.some((row) => row.numbers.prev_oi === was), 'the rows of the upload');
 
+  // Gaps: what the server finds by the same filters, in its order.
+  await open(page, base, 'scanner', '.filters');
+  const quotes = page.getByRole('region', { name: 'Quotes with gaps' });
+  await page.locator('h1 + .badge', { hasText: 'regular session' }).waitFor();
+  const agrees = (query) => until(async () => {
+    const told = await api(`/api/instant_data?${query}`);
+    const seen = await cells(page, 'Quotes with gaps');
+    return told.stocks.length > 0 && told.stocks.map(({ symbol }) => symbol).join() === seen.map(([symbol]) => symbol).join() && seen;
+  }, `the quotes of ${query}`);
+  await agrees('sort=-gap&limit=100');
+  await page.getByLabel('Gap from, %').fill('2');
+  await page.getByLabel('Class').selectOption('up');
+  const found = await agrees('sort=-gap&limit=100&min_gap=2&class=up');
+  must(found.every((row) => Number(row[3]) >= 2 && row[7] === 'up' && row[10] !== ''), `gaps from 2 %: ${found[0]}`);
+  await quotes.getByRole('button', { name: 'Price' }).click();
+  must((await quotes.getByRole('columnheader', { name: 'Price' }).getAttribute('aria-sort')) === 'descending', 'the order of the prices');
+  await agrees('sort=-price&limit=100&min_gap=2&class=up');
+  await quotes.getByRole('button', { name: 'Price' }).click();
+  await agrees('sort=price&limit=100&min_gap=2&class=up');
+  const scanner = page.getByRole('region', { name: 'Scanner', exact: true });
+  await page.getByRole('button', { name: 'Stop Scanner' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Stop' }).click();
+  await scanner.locator('.badge', { hasText: 'stopped' }).waitFor();
+  must((await quotes.locator('tbody tr').count()) > 0, 'the quotes after the stop');
+  await page.getByRole('button', { name: 'Start Scanner' }).click();
+  await scanner.locator('.badge:not([data-tone=off])').waitFor();
+
   // The server goes and comes: the loss is shown, and what happened meanwhile is caught up.
   await open(page, base, 'stock/ABB', '.ladder');
   stage.isAway = true;
@@ -176,7 +203,7 @@ await play(async (stage) => {
   await page.getByText('did you mean ABB?').waitFor();
 
   // Every view, in both themes, wide and narrow: it fits, and keeps nobody out.
-  const views = [['', '.grid a'], ['stock/ABB', '.ladder'], ['moves', 'tbody tr'], ['scanner', '.filters'], ['processing', '.worker .facts dd']];
+  const views = [['', '.grid a'], ['stock/ABB', '.ladder'], ['moves', 'tbody tr'], ['scanner', 'tbody tr'], ['processing', '.worker .facts dd']];
   for (const theme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
     for (const width of [1440, 375, 320]) {
@@ -195,7 +222,7 @@ await play(async (stage) => {
 
 // Without a soloist it is read, and says so.
 await play(async ({ page, base }) => {
-  await page.locator('#alone', { hasText: 'Read-only' }).waitFor();
+  await page.locator('#note', { hasText: 'Read-only' }).waitFor();
   await open(page, base, 'stock/ABB', '.ladder');
   await open(page, base, 'processing', '.worker .badge');
   await page.getByRole('region', { name: 'Processor', exact: true }).locator('.badge', { hasText: 'not supervised' }).waitFor();

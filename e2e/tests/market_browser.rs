@@ -27,7 +27,7 @@ os.rename(aside, book)
 #[test]
 fn the_market_is_shown_live_and_its_workers_are_steered() {
     let Some(browser) = Browser::installed() else { return };
-    let (port, alone) = (free_port(), free_port());
+    let (port, alone, quotes) = (free_port(), free_port(), free_port());
     let project = Project::empty();
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../apps/market/sample");
     for folder in ["live_data", "first"] {
@@ -36,6 +36,7 @@ fn the_market_is_shown_live_and_its_workers_are_steered() {
             std::fs::copy(sample.join(name), project.folder().join(folder).join(name)).unwrap();
         }
     }
+    std::fs::copy(sample.join("watchlist.txt"), project.folder().join("watchlist.txt")).unwrap();
     project.write("change.py", CHANGE);
     project.write("favorites.txt", "RELIANCE\n");
     let market = |words: &[&str]| {
@@ -46,11 +47,19 @@ fn the_market_is_shown_live_and_its_workers_are_steered() {
         market(&["serve", "--port", &port.to_string(), "--database", "market.db", "--soloist", soloist])
     };
     let process = market(&["process", "--dir", "live_data", "--database", "market.db"]);
+    // A morning on which the exchange in New York is open.
+    let morning = ["--clock", "2026-11-20T10:00-05:00"];
+    let replay = market(&[&["replay", "--port", &quotes.to_string()][..], &morning].concat());
+    let provider = format!("http://127.0.0.1:{quotes}");
+    let scan = [&["scan", "--provider", &provider, "--symbols", "watchlist.txt", "--every", "2s"][..], &morning].concat();
+    let scan = market(&scan);
     project.write(
         "soloist.toml",
         &format!(
             "[services.api]\ncommand = {}\nport = {port}\n\
              [services.alone]\ncommand = {}\nport = {alone}\n\
+             [services.quotes]\ncommand = {replay}\nport = {quotes}\n\
+             [services.scanner]\ncommand = {scan}\nenv = {{ MARKET_DATABASE = \"market.db\" }}\ndepends-on = [\"quotes\"]\n\
              [jobs.processor]\ncommand = {process}\nevery = \"1s\"\nenv = {{ MARKET_TODAY = \"2025-11-24\" }}\n",
             serve(port, ".soloist/daemon.sock"),
             serve(alone, "nobody.sock"),

@@ -17,12 +17,10 @@ function read() {
   }
 }
 
-/** The server's list, where there is no own one. */
-export async function begin() {
-  if (isOwn) return;
-  const { favorites } = await get('/api/v1/stocks/favorites/list').catch(() => ({ favorites: [] }));
+/** When the server's list is there, where there is no own one. */
+export const ready = isOwn ? Promise.resolve() : get('/api/v1/stocks/favorites/list').then(({ favorites }) => {
   if (!isOwn) chosen = new Set(favorites);
-}
+}, () => null);
 
 export const isFavourite = (name) => chosen?.has(name) ?? false;
 export const favourites = () => [...(chosen ?? [])];

@@ -1,7 +1,6 @@
 // Begins: joins routes to views, keys to rows, and shows in the head how old the data are and whether they are live.
 
 import { el, text } from './dom.js';
-import * as favourites from './favourites.js';
 import { listen } from './keyboard.js';
 import { begin, tryNow, watch } from './live.js';
 import { now } from './net.js';
@@ -67,26 +66,24 @@ function showLink() {
   lost.replaceChildren(...(isLost ? ['The server does not answer; what you see is as it was. Trying again by itself. ', el('button', { type: 'button', on: { click: tryNow } }, 'Try now')] : []));
 }
 
+const ALONE = 'Read-only: no soloist supervises this project now, so nothing can be started or stopped here. `soloist up` starts it.';
+
 function showHead() {
   const { words, tone, why } = freshness();
   const age = document.getElementById('age');
   text(age, words);
   age.dataset.tone = tone;
-  age.title = why;
   text(document.getElementById('clock'), clock(now()));
-}
-
-function showSupervision() {
-  const alone = document.getElementById('alone');
-  alone.hidden = isSupervised();
-  text(alone, isSupervised() ? '' : `Read-only: no soloist supervises this project now, so nothing can be started or stopped here. Start it by \`soloist up\`.`);
+  const note = document.getElementById('note');
+  const notes = [isSupervised() ? null : ALONE, why].filter(Boolean);
+  note.hidden = notes.length === 0;
+  text(note, notes.join(' '));
 }
 
 addEventListener('hashchange', show);
 subscribe(() => {
   showLink();
   showHead();
-  showSupervision();
 });
 // Clock and ages go on by themselves; nothing is asked for.
 setInterval(() => {
@@ -100,6 +97,5 @@ listen((by) => view?.step?.(by) ?? false, [
 watch(() => '/health', ['snapshot'], (health) => learn({ health }));
 watch(() => '/api/v1/background/status', ['snapshot', 'workers'], (told) => learn({ processor: told.data }));
 watch(() => '/api/scanner/status', ['scan', 'workers'], (scanner) => learn({ scanner }));
-await favourites.begin();
 show();
 begin();

@@ -36,18 +36,19 @@ export const isSupervised = () => known.processor?.supervised !== false;
 const QUIET_MS = 60_000;
 const INTERVALS = 3;
 
-/** How old the data are, in words with a tone, and why they are marked if they are. */
+/** How old the data are, in words with a tone, and in a sentence what is wrong with them. */
 export function freshness() {
   const { health, processor } = known;
   const last = Math.max(...[health?.data?.updated_at, processor?.last_process_time].map((at) => Date.parse(at ?? '')).filter(Number.isFinite));
-  if (!Number.isFinite(last)) return { words: 'no data yet', tone: 'off', why: health?.data?.message ?? '' };
+  if (!Number.isFinite(last)) return { words: 'no data yet', tone: 'off', why: health?.data?.message };
   const age = Math.max(0, now() - last);
   const words = `data ${seconds(age)} old`;
   const limit = QUIET_MS + INTERVALS * 1000 * (processor?.process_interval ?? 0);
-  const reasons = [];
-  if (known.link === 'lost') reasons.push('the server does not answer');
-  if (processor?.is_market_hours && !processor.is_running) reasons.push('the processor is stopped');
-  if (age > limit && (processor?.is_market_hours || !isSupervised())) reasons.push(`no successful run for more than ${span(limit)}`);
-  if (reasons.length) return { words: `stale: ${words}`, tone: 'bad', why: reasons.join('; ') };
-  return { words, tone: processor?.is_market_hours ? 'good' : 'calm', why: processor?.is_market_hours ? '' : 'the market is closed' };
+  const isOpen = processor?.is_market_hours;
+  const isOld = age > limit && (isOpen || !isSupervised());
+  const why = isOpen && !processor.is_running ? 'The market is open, but the processor is stopped: the data grow old.'
+    : isOld ? `No run of the processor has succeeded for more than ${span(limit)}.` : health?.data?.message;
+  // Who is not answered knows nothing newer.
+  if (why || known.link === 'lost') return { words: `stale: ${words}`, tone: 'bad', why };
+  return { words, tone: isOpen ? 'good' : 'calm' };
 }

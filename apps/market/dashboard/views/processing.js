@@ -45,7 +45,8 @@ function read() {
       ['Next run', moment(one.next)],
       [one.is_market_hours ? 'Closes' : 'Opens', moment(one.until)],
       ['State', one.state],
-      ['Note', one.note],
+      // That its last run ended well, the list of runs tells.
+      ['Note', one.state === 'scheduled' && one.is_market_hours ? null : one.note],
     ],
   };
 }

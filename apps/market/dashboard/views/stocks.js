@@ -1,7 +1,7 @@
 // All stocks as a grid, found by a few letters, and the favourites above them.
 
 import { el, text } from '../dom.js';
-import { favourites, isFavourite, toggle } from '../favourites.js';
+import { favourites, isFavourite, ready, toggle } from '../favourites.js';
 import { watch } from '../live.js';
 import { path } from '../net.js';
 
@@ -27,6 +27,7 @@ export function star(name, then = () => {}) {
     button.setAttribute('aria-pressed', isFavourite(name));
   };
   draw();
+  ready.then(draw);
   return button;
 }
 
@@ -71,11 +72,13 @@ export function stocks() {
     liked.replaceChildren(...names.map((name) => el('li', { class: 'tile' }, stockLink(name), star(name, () => {
       drawLiked();
       draw();
+      (liked.querySelector('button') ?? search).focus();
     }))));
     noneLiked.hidden = names.length > 0;
   }
 
   drawLiked();
+  ready.then(drawLiked);
   const watching = watch(() => '/api/v1/stocks', ['snapshot'], (told) => {
     message = told.message ?? '';
     if (all?.join('\n') === told.all_stocks.join('\n')) return;

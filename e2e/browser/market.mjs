@@ -68,6 +68,8 @@ await play(async (stage) => {
   must(above === strikes.filter((strike) => strike > abb.historical[0].numbers.ltp).length, `the price is below ${above} strikes`);
   const strongest = abb.live.find((row) => row.Section === 'Call Resistance' && row.Label === 'Resistance1');
   await page.locator(`.rung[data-strike="${strongest.Strike}"] .call .mark.resistance`, { hasText: 'R1' }).waitFor();
+  const figures = page.locator(`.rung[data-strike="${strongest.Strike}"] .call .difference`);
+  must(strongest.numbers.oi_diff < 0 && (await figures.textContent()).startsWith('-') && (await figures.getAttribute('data-tone')) === 'bad', 'the sign of an unwound strike');
   const tints = await page.getByRole('region', { name: 'Live rows of ABB' }).locator('tbody tr').evaluateAll((rows) => rows.map((row) => `${row.cells[0].textContent} ${row.dataset.tone}`));
   must(tints.includes('Call Resistance bad') && tints.includes('Put Support good') && tints.includes('Call Support undefined'), `the tints of the rows: ${tints}`);
 

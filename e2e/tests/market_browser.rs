@@ -43,15 +43,17 @@ fn the_market_is_shown_live_and_its_workers_are_steered() {
         let program = binaries().market.display().to_string();
         quoted(&[&[program.as_str()], words].concat())
     };
-    let serve = |port: u16, soloist: &str| {
-        market(&["serve", "--port", &port.to_string(), "--database", "market.db", "--soloist", soloist])
+    let serve = |port: u16, more: &[&str]| {
+        market(&[&["serve", "--port", &port.to_string(), "--database", "market.db"], more].concat())
     };
     let process = market(&["process", "--dir", "live_data", "--database", "market.db"]);
     // A morning on which the exchange in New York is open.
     let morning = ["--clock", "2026-11-20T10:00-05:00"];
     let replay = market(&[&["replay", "--port", &quotes.to_string()][..], &morning].concat());
     let provider = format!("http://127.0.0.1:{quotes}");
-    let scan = [&["scan", "--provider", &provider, "--symbols", "watchlist.txt", "--every", "2s"][..], &morning].concat();
+    let scan =
+        [&["scan", "--provider", &provider, "--symbols", "watchlist.txt", "--every", "2s"][..], &morning]
+            .concat();
     let scan = market(&scan);
     project.write(
         "soloist.toml",
@@ -61,8 +63,8 @@ fn the_market_is_shown_live_and_its_workers_are_steered() {
              [services.quotes]\ncommand = {replay}\nport = {quotes}\n\
              [services.scanner]\ncommand = {scan}\nenv = {{ MARKET_DATABASE = \"market.db\" }}\ndepends-on = [\"quotes\"]\n\
              [jobs.processor]\ncommand = {process}\nevery = \"1s\"\nenv = {{ MARKET_TODAY = \"2025-11-24\" }}\n",
-            serve(port, ".soloist/daemon.sock"),
-            serve(alone, "nobody.sock"),
+            serve(port, &[]),
+            serve(alone, &["--soloist", "nobody.sock"]),
         ),
     );
     project.soloist(&["up", "-d"]).expect(0);
@@ -73,5 +75,8 @@ fn the_market_is_shown_live_and_its_workers_are_steered() {
     let page = |port: u16| format!("http://127.0.0.1:{port}/");
     let more = [("MARKET", page(port)), ("MARKET_ALONE", page(alone))];
     let more: Vec<(&str, &str)> = more.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    if std::env::var_os("E2E_PICTURES").is_some() {
+        browser.play("market-pictures.mjs", &project, &more);
+    }
     browser.play("market.mjs", &project, &more);
 }

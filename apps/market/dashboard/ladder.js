@@ -2,7 +2,8 @@
 // among them. A full bar is what is open; its hatched end was built, a dashed one was unwound.
 
 import { el } from './dom.js';
-import { compact, decimal, signed, toneOf } from './words.js';
+import { difference } from './tables.js';
+import { compact, decimal, signed } from './words.js';
 
 const SIDES = ['call', 'put'];
 const sideOf = (section) => (/^call/i.test(section) ? 'call' : 'put');
@@ -43,21 +44,21 @@ const longest = ({ open, change }) => Math.max(open ?? 0, (open ?? 0) - (change 
 /** `spot` is the last price, if there is one. */
 export function ladder(rungs, spot, name) {
   const most = Math.max(1, ...rungs.flatMap((rung) => SIDES.map((side) => (rung[side] ? longest(rung[side]) : 0))));
-  const share = (value) => `${(Math.max(0, value) / most) * 100}%`;
-  const bar = (side, { open, change, marks }) => {
-    const [full, change0] = [open ?? 0, change ?? 0];
+  const share = (value) => `${(value / most) * 100}%`;
+  const bar = ({ open, change, marks }) => {
+    const [now, before] = [open ?? 0, Math.max(0, (open ?? 0) - (change ?? 0))];
     return [
       el('div', { class: 'figures' },
-        marks.map((mark) => el('span', { class: `mark ${mark[0] === 'R' ? 'resistance' : 'support'}` }, mark)),
+        marks.map((mark) => el('span', { class: `mark ${MEANING[mark[0]]}` }, mark)),
         el('span', {}, open === null ? 'none now' : compact(open)),
-        change === null ? null : el('span', { class: 'difference', 'data-tone': toneOf(change) }, signed(compact(change), change))),
+        change === null ? null : difference(compact(change), change)),
       el('div', { class: 'track' },
-        el('div', { class: 'open', style: { width: share(Math.min(full, full - change0)) } }),
-        change0 ? el('div', { class: change0 > 0 ? 'built' : 'unwound', style: { width: share(Math.min(Math.abs(change0), Math.max(full, full - change0))) } }) : null),
+        el('div', { class: 'open', style: { width: share(Math.min(now, before)) } }),
+        el('div', { class: now > before ? 'built' : 'unwound', hidden: now === before, style: { width: share(Math.abs(now - before)) } })),
     ];
   };
   const rows = rungs.map((rung) => el('div', { class: 'rung', 'data-strike': rung.words, title: wordsOf(rung) },
-    SIDES.map((side) => el('div', { class: `side ${side}` }, rung[side] ? bar(side, rung[side]) : null)),
+    SIDES.map((side) => el('div', { class: `side ${side}` }, rung[side] ? bar(rung[side]) : null)),
     el('div', { class: 'strike' }, rung.words, rung.isNew ? el('small', {}, 'new') : null)));
   const line = spot === null ? null : el('div', { class: 'spot' }, el('span', {}, `LTP ${decimal(spot)}`));
   if (line) rows.splice(rungs.filter(({ strike }) => strike > spot).length, 0, line);

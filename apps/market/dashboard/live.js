@@ -32,9 +32,11 @@ export function watch(where, kinds, take, miss = () => {}) {
       asked += 1;
       const mine = asked;
       const [told, error] = await get(where()).then((told) => [told, null], (error) => [null, error]);
-      tellAnswered(error?.status !== 0);
-      if (mine < heard || !watched.has(one)) return;
+      if (mine < heard) return;
       heard = mine;
+      isAnswered = error?.status !== 0;
+      tellLink();
+      if (!watched.has(one)) return;
       if (error) miss(error);
       else take(told);
     },
@@ -95,11 +97,6 @@ function open() {
     timer = setTimeout(open, delay);
     delay = Math.min(delay * 2, LONGEST_MS);
   });
-}
-
-function tellAnswered(is) {
-  isAnswered = is;
-  tellLink();
 }
 
 function tellLink() {

@@ -4,7 +4,6 @@ import { sayRefusal, say } from './dialogs.js';
 import { el, text } from './dom.js';
 import { refresh } from './live.js';
 import { post } from './net.js';
-import { isSupervised, subscribe } from './state.js';
 
 const BOOKS = [['historical_file', 'Historical.xlsx'], ['live_file', 'Live.xlsx']];
 
@@ -27,18 +26,12 @@ export function upload() {
       form.reset();
       refresh();
     } catch (error) {
-      text(told, ['Refused, and nothing was replaced:', error.message, error.hint].filter(Boolean).join('\n'));
+      text(told, [error.status ? 'Refused, and nothing was replaced:' : 'Whether they arrived, the runs below tell:', error.message, error.hint].filter(Boolean).join('\n'));
       sayRefusal('The workbooks were refused', error);
     } finally {
-      draw();
+      button.disabled = false;
     }
   }
 
-  function draw() {
-    button.disabled = false;
-    button.title = isSupervised() ? '' : 'they are kept, and stored as rows once the processor runs';
-  }
-
-  draw();
-  return { node, end: subscribe(draw) };
+  return node;
 }

@@ -59,9 +59,8 @@ export function processing() {
   const none = el('span', { class: 'quiet', role: 'status' });
   const charts = el('section', { class: 'panel charts', hidden: true, 'aria-label': 'Courses' }, duration.node, stocks.node);
   const issues = issueTable('Row issues', () => true, true);
-  const sending = upload();
   const node = el('section', {}, el('h1', { class: 'unseen' }, 'Processing'),
-    el('div', { class: 'panels' }, panel.node, charts, sending.node,
+    el('div', { class: 'panels' }, panel.node, charts, upload(),
       el('section', { class: 'panel' }, el('div', { class: 'bar' }, el('h2', {}, 'Runs'), none), runs.node), issues.node));
 
   const watching = watch(() => `/api/v1/stocks/processing-history?limit=${RUNS}`, ['snapshot', 'workers'], ({ processing_history: lines }) => {
@@ -84,7 +83,6 @@ export function processing() {
     end() {
       for (const one of [watching, issues, duration, stocks]) one.end();
       panel.end();
-      sending.end();
     },
   };
 }

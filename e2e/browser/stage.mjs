@@ -16,10 +16,12 @@ export const LIMIT = 20_000;
 /** Runs a command of soloist in the project's folder. */
 export const soloist = (...words) => promisify(execFile)(given.SOLOIST, words, { cwd: given.PROJECT });
 
-/** Opens the page in a new browser, lets `act` work with it, and then checks what must be true all the time. */
-export async function play(act, options = {}) {
-  // As a person comes in: by the link, which becomes a cookie.
-  const link = (await soloist('open', '--print')).stdout.trim();
+/**
+ * Opens a page in a new browser, lets `act` work with it, and then checks what must be true all the time. Without the
+ * address of a `page` it is soloist's own, as a person comes in: by the link that becomes a cookie.
+ */
+export async function play(act, { page: known, ...options } = {}) {
+  const link = known ?? (await soloist('open', '--print')).stdout.trim();
   const base = new URL(link).origin;
   // As root a browser has no sandbox; it sees nothing but our own page.
   const browser = await chromium.launch({ executablePath: given.CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
@@ -83,4 +85,15 @@ export async function barriers(page, where) {
 export async function fits(page, where) {
   const [whole, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   must(whole <= seen, `${where} is ${whole} px wide in a window of ${seen}`);
+}
+
+/** Waits until `check()` gives something, and gives that. */
+export async function until(check, what) {
+  const end = Date.now() + LIMIT;
+  for (;;) {
+    const found = await check();
+    if (found) return found;
+    must(Date.now() < end, `${what} did not come within ${LIMIT} ms`);
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
+  }
 }

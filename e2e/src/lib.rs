@@ -6,6 +6,7 @@
 
 pub mod background;
 pub mod binaries;
+pub mod browser;
 pub mod caller;
 pub mod clock;
 pub mod daemon;

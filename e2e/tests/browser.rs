@@ -5,52 +5,9 @@
 
 use std::io::Write;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
-use e2e::{Background, Project, binaries, free_port, program, puppet, quoted, skip_loudly};
-
-const LIMIT: Duration = Duration::from_secs(240);
-
-/// What a browser needs.
-struct Browser {
-    packages: PathBuf,
-    chromium: PathBuf,
-    node: PathBuf,
-}
-
-impl Browser {
-    /// What is installed; where something is missing, the test is skipped, loudly.
-    #[track_caller]
-    fn installed() -> Option<Browser> {
-        let standard = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/browser");
-        let place = std::env::var_os("E2E_BROWSER").map_or(standard, PathBuf::from);
-        let packages = place.canonicalize().ok().filter(|place| place.join("stamp").exists());
-        match (packages, program("chromium"), program("node")) {
-            (Some(packages), Some(chromium), Some(node)) => Some(Browser { packages, chromium, node }),
-            _ => {
-                skip_loudly("no browser is installed; run e2e/browser/install");
-                None
-            }
-        }
-    }
-
-    /// Runs one of the programs beside a project, to its end, and gives what it measured.
-    #[track_caller]
-    fn play(&self, name: &str, project: &Project) -> String {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(name);
-        let mut command = Command::new(&self.node);
-        project.dress(command.arg(script));
-        command
-            .env("E2E_BROWSER", &self.packages)
-            .env("CHROMIUM", &self.chromium)
-            .env("SOLOIST", &binaries().soloist)
-            .env("PROJECT", project.folder());
-        let mut played = Background::start(&mut command, name, &project.folder().join(name));
-        played.wait(LIMIT).expect(0).stdout
-    }
-}
+use e2e::browser::Browser;
+use e2e::{Project, free_port, puppet, quoted};
 
 /// Says on its notify socket how far it is, and writes a line for each step.
 const SCRAPER: &str = r#"
@@ -92,9 +49,9 @@ fn the_page_shows_and_steers_what_lives() {
     project.soloist(&["up", "-d", "api", "scraper", "feed", "auction", "scan"]).expect(0);
     // The pictures of the documents are taken when somebody names a folder for them, such as docs/images.
     if std::env::var_os("E2E_PICTURES").is_some() {
-        browser.play("pictures.mjs", &project);
+        browser.play("pictures.mjs", &project, &[]);
     }
-    browser.play("living.mjs", &project);
+    browser.play("living.mjs", &project, &[]);
 }
 
 /// Ten thousand lines a second for five seconds, and a last one.
@@ -116,7 +73,7 @@ fn a_flood_of_lines_is_followed_to_its_end() {
     );
     project.write("flood.py", FLOOD);
     project.soloist(&["up", "-d", "api"]).expect(0);
-    report(&browser.play("flood.mjs", &project));
+    report(&browser.play("flood.mjs", &project, &[]));
 }
 
 #[test]
@@ -135,7 +92,7 @@ fn the_page_of_a_thousand_services_stays_smooth() {
     let mut up = vec!["up".to_owned(), "-d".to_owned()];
     up.extend(jobs);
     project.soloist(&up).expect(0);
-    report(&browser.play("thousand.mjs", &project));
+    report(&browser.play("thousand.mjs", &project, &[]));
 }
 
 /// Written directly: the output of a test that passes is not shown.

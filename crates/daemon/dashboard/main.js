@@ -68,6 +68,8 @@ subscribe((kinds) => {
 setInterval(() => {
   if (!document.hidden) view?.update(new Set(['time']));
 }, 1000);
-listen((by) => view?.step?.(by) ?? false);
+listen((by) => view?.step?.(by) ?? false, [
+  ['s', '#/', 'services'], ['c', '#/schedules', 'schedules (calendar)'], ['p', '#/ports', 'ports'], ['h', '#/history', 'history'],
+], '#/service/');
 show();
 begin();

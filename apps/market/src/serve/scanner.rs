@@ -315,8 +315,8 @@ impl Wish {
 #[derive(Debug, Serialize, ToSchema)]
 struct InstantData {
     stocks: Vec<Quote>,
-    /// So many met the wish; at most `limit` of them are given.
-    count: usize,
+    /// So many met the wish; at most `limit` of them are given. `count` is how many there are.
+    matched: usize,
     #[serde(flatten)]
     cache: CacheStatus,
 }
@@ -336,7 +336,7 @@ async fn instant_data(
     let board = desk.boards.current().await?;
     let mut found: Vec<&Quote> = board.quotes.iter().filter(|quote| wish.takes(quote)).collect();
     found.sort_by(|a, b| wish.sort.compare(a, b));
-    let count = found.len();
+    let matched = found.len();
     let stocks = found.into_iter().take(limit as usize).map(Quote::of_now).collect();
-    Ok(Json(InstantData { stocks, count, cache: cache(&board) }).into_response())
+    Ok(Json(InstantData { stocks, matched, cache: cache(&board) }).into_response())
 }

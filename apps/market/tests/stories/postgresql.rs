@@ -11,8 +11,16 @@ use crate::database::SERVER;
 use crate::stage::{Stage, TODAY, market};
 use crate::stores::is_refused;
 
-const STORIES: [&str; 7] =
-    ["rows::", "snapshots::", "serving::", "refusals::a_missing_", "stores::", "issues::", "ticks::"];
+const STORIES: [&str; 8] = [
+    "rows::",
+    "snapshots::",
+    "serving::",
+    "serving_quotes::",
+    "refusals::a_missing_",
+    "stores::",
+    "issues::",
+    "ticks::",
+];
 /// Each on a database of its own, with the sample in its folder and stored.
 const DOUBTS: [fn(&Stage); 5] = [
     a_run_whose_connection_is_cut_while_it_waits_connects_again,

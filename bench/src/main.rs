@@ -63,7 +63,7 @@ enum Measurement {
     Lateness,
     /// A thousand jobs that wait for tomorrow: memory, and what waiting costs
     Waiting,
-    /// The market workload: first, rewritten, and unchanged
+    /// The market workload beside Python's readers of workbooks, and its server under load
     Market,
     /// All of them
     All,
@@ -71,8 +71,11 @@ enum Measurement {
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
-    let done = if words.next().is_some_and(|word| word == peak::ARGUMENT) {
+    let first = words.next();
+    let done = if first.as_deref() == Some(peak::ARGUMENT.as_ref()) {
         peak::measure(words)
+    } else if first.as_deref() == Some(market::books::LIMIT.as_ref()) {
+        market::books::limit(words.next().unwrap_or_default().as_ref())
     } else {
         measure(&Arguments::parse())
     };
@@ -117,6 +120,7 @@ fn measure(asked: &Arguments) -> Result<()> {
     }
     if chosen(Measurement::Market) {
         take(market::measure(&binaries, rounds(20))?);
+        take(market::load::measure(&binaries, rounds(10) as u64)?);
     }
     if asked.quick == 1 {
         report::keep(&sections)?;

@@ -12,7 +12,8 @@ const HEAD: &str = "# Results\n\n\
     runs that were interleaved; a ratio is of the medians, in brackets of the minima, which other load disturbs least. \
     Compare figures of one section only.\n";
 /// The order of the sections.
-const ORDER: [&str; 8] = ["run", "restart", "scale", "status", "memory", "lateness", "waiting", "market"];
+const ORDER: [&str; 9] =
+    ["run", "restart", "scale", "status", "memory", "lateness", "waiting", "market", "market-api"];
 
 /// One measurement.
 #[derive(Debug)]

@@ -3,10 +3,17 @@
 
 mod cluster;
 mod database;
+mod generated;
+mod hostile;
 mod issues;
+#[cfg(target_os = "linux")]
+mod kills;
 mod postgresql;
 #[cfg(target_os = "linux")]
+mod producers;
+#[cfg(target_os = "linux")]
 mod provider_faults;
+mod reference;
 mod refusals;
 #[cfg(target_os = "linux")]
 mod replaying;

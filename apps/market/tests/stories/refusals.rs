@@ -4,13 +4,13 @@ use std::net::TcpListener;
 
 use crate::stage::{Stage, TODAY, declare_sizes, market, table, workbook, workbook_with};
 
-/// Stores the sample, breaks something, and checks that the run is refused for the reason in `words`.
-fn is_refused(harm: impl FnOnce(&Stage), words: &[&str]) {
+/// Stores the sample, breaks something, and checks that the run is refused for the reason in `words`, within bounds.
+pub fn is_refused(harm: impl FnOnce(&Stage), words: &[&str]) {
     let stage = Stage::with_sample();
     stage.process_well();
     let good = stage.rows();
     harm(&stage);
-    let output = stage.process();
+    let output = stage.process_bounded();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -136,7 +136,7 @@ fn sizes_beyond_bounds_are_refused_before_anything_is_inflated() {
         }
     };
     is_refused(declared(0xF000_0000), &["Live.xlsx", "would be 4026531840 bytes"]);
-    is_refused(declared(60 << 20), &["Live.xlsx", "would grow from"]);
+    is_refused(declared(30 << 20), &["Live.xlsx", "would grow from"]);
     // A part that declares less than it holds is stopped when it gets there.
     is_refused(declared(100), &["Live.xlsx"]);
 

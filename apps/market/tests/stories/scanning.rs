@@ -212,7 +212,7 @@ fn killed_at_any_moment_it_leaves_file_and_store_whole() {
             }
             reads
         });
-        for round in 0..30 {
+        for round in (0..30).cycle().take(120) {
             let mut scanner = stand.start("", &["--every", "20ms"]);
             // Each round a little later, from before its start to within its second scan.
             if round >= 10 {

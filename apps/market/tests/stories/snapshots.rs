@@ -1,9 +1,7 @@
 //! Readers beside writers: whoever looks sees the rows of one cycle, whole.
 
-use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -83,28 +81,4 @@ fn first_runs_at_once_store_the_rows_once() {
         }
     });
     assert!(stage.rows() == crate::stage::expected("oddities"));
-}
-
-/// Whatever the moment of the end, the rows are those of the run before or of this one. The pauses only spread
-/// the moments; nothing depends on where they fall.
-#[test]
-fn a_run_that_is_killed_leaves_a_whole_snapshot() {
-    let stage = Stage::with_sample();
-    let whole: Vec<_> = DAYS
-        .iter()
-        .map(|day| {
-            assert!(stage.process_as_of(day).status.success());
-            stage.rows()
-        })
-        .collect();
-    for cycle in 0..2 * CYCLES {
-        let mut command = stage.command(&["--today", DAYS[cycle % 2]]);
-        let mut child = command.stdout(Stdio::null()).spawn().expect("the program runs");
-        thread::sleep(Duration::from_millis(7 * cycle as u64));
-        child.kill().expect("the run is ended");
-        child.wait().expect("the run is waited for");
-        assert!(whole.contains(&stage.rows()), "a torn snapshot after cycle {cycle}");
-    }
-    stage.process_well();
-    assert!(stage.rows() == whole[0]);
 }

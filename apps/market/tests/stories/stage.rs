@@ -103,6 +103,17 @@ impl Stage {
         self.command(&["--today", today]).output().expect("the program runs")
     }
 
+    /// A cycle that the kernel ends when it takes more than any workbook may cost: 200 MiB of addresses, of which at most
+    /// 150 are ever touched, and 2 s of processor time (ten times that without optimisation).
+    pub fn process_bounded(&self) -> Output {
+        let seconds = if cfg!(debug_assertions) { 20 } else { 2 };
+        let asked = self.command(&["--today", TODAY]);
+        let mut command = Command::new("prlimit");
+        command.args([format!("--as={}", 200 << 20), format!("--cpu={seconds}")]);
+        command.arg("--").arg(asked.get_program()).args(asked.get_args());
+        command.output().expect("prlimit, of util-linux, runs")
+    }
+
     /// Runs a cycle that must succeed.
     pub fn process_well(&self) {
         let output = self.process();
@@ -154,6 +165,28 @@ impl Stage {
     /// A place in the room of the stage.
     pub fn path(&self, name: &str) -> PathBuf {
         self.room.path().join(name)
+    }
+}
+
+/// Numbers from a seed, by splitmix64: `MARKET_SEED` says which, for the case that a story names one.
+pub struct Random {
+    pub seed: u64,
+    state: u64,
+}
+
+impl Random {
+    pub fn new() -> Self {
+        let given = std::env::var("MARKET_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = given.unwrap_or_else(|| jiff::Timestamp::now().as_nanosecond() as u64);
+        Self { seed, state: seed }
+    }
+
+    /// One of the numbers below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % end as u64) as usize
     }
 }
 

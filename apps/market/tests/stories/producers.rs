@@ -137,7 +137,7 @@ fn write(stage: &Stage, habit: Habit, name: &str, bytes: &[u8], after_a_cycle: &
 }
 
 /// Ends the others when one of them fails.
-struct Bell<'a>(&'a AtomicBool);
+pub struct Bell<'a>(pub &'a AtomicBool);
 
 impl Drop for Bell<'_> {
     fn drop(&mut self) {

@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rusqlite::Connection;
+
+use crate::producers::Bell;
 use crate::replaying::{Stand, wait_for};
 use crate::stage::market;
 
@@ -203,6 +206,12 @@ fn killed_at_any_moment_it_leaves_file_and_store_whole() {
     let stand = Stand::open();
     stand.scan_well();
     let is_over = AtomicBool::new(false);
+    // So many rounds take more requests than an hour has.
+    let an_hour_passes = || {
+        let store = Connection::open(stand.path("market.db")).expect("the store opens");
+        store.busy_timeout(Duration::from_secs(10)).expect("a timeout");
+        store.execute_batch("DELETE FROM provider_requests").expect("an hour is forgotten");
+    };
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let mut reads = 0;
@@ -212,7 +221,11 @@ fn killed_at_any_moment_it_leaves_file_and_store_whole() {
             }
             reads
         });
+        let _bell = Bell(&is_over);
         for round in (0..30).cycle().take(120) {
+            if round == 0 {
+                an_hour_passes();
+            }
             let mut scanner = stand.start("", &["--every", "20ms"]);
             // Each round a little later, from before its start to within its second scan.
             if round >= 10 {
@@ -231,6 +244,7 @@ fn killed_at_any_moment_it_leaves_file_and_store_whole() {
         std::fs::read_dir(stand.path("")).expect("the room").flatten().map(|e| e.file_name()).collect();
     let aside = left.iter().filter(|name| name.to_string_lossy().starts_with(".stock_cache")).count();
     assert!(aside <= 1, "{left:?}");
+    an_hour_passes();
     stand.scan_well();
 }
 

@@ -196,7 +196,13 @@ impl Driver {
     /// Runs until a client has everything stopped, or has another binary become the daemon.
     pub async fn run(&mut self) -> Result<End, Problem> {
         let alarm = Watched::new(Alarm::new()?)?;
+        let mut has_answered = false;
         while !self.is_over() && !self.succession.is_open() {
+            if has_answered {
+                // Who reports from a guard gets a turn before the next client, also when there is always a next one: the
+                // first turn finds that there is a report, the second one reads it.
+                turns(2).await;
+            }
             alarm.get().set(self.next_deadline().map(|at| at.0))?;
             tokio::select! {
                 biased;
@@ -210,9 +216,7 @@ impl Driver {
                     self.project.expire(now(), &mut orders);
                     self.perform(orders);
                 }
-                // Who reports from a guard gets a turn before the next client: the first turn finds that there is a
-                // report, the second one reads it.
-                () = turns(2), if !self.asked.is_empty() => {}
+                () = std::future::ready(()), if !self.asked.is_empty() => {}
                 input = self.inputs.recv() => {
                     let Some(input) = input else { break };
                     self.sort(input);
@@ -222,6 +226,7 @@ impl Driver {
             while let Ok(input) = self.inputs.try_recv() {
                 self.sort(input);
             }
+            has_answered = !self.asked.is_empty();
             let begun = Instant::now();
             while let Some(input) = self.asked.pop_front() {
                 self.take(input);

@@ -103,13 +103,13 @@ impl Stage {
         self.command(&["--today", today]).output().expect("the program runs")
     }
 
-    /// A cycle that the kernel ends when it takes more than any workbook may cost: 200 MiB of addresses, of which at most
-    /// 150 are ever touched, and 2 s of processor time (ten times that without optimisation).
+    /// A cycle that the kernel ends when it takes more than any workbook may cost: 150 MiB of addresses, so never more
+    /// of memory, and 2 s of processor time (ten times that without optimisation).
     pub fn process_bounded(&self) -> Output {
         let seconds = if cfg!(debug_assertions) { 20 } else { 2 };
         let asked = self.command(&["--today", TODAY]);
         let mut command = Command::new("prlimit");
-        command.args([format!("--as={}", 200 << 20), format!("--cpu={seconds}")]);
+        command.args([format!("--as={}", 150 << 20), format!("--cpu={seconds}")]);
         command.arg("--").arg(asked.get_program()).args(asked.get_args());
         command.output().expect("prlimit, of util-linux, runs")
     }

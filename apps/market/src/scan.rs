@@ -9,6 +9,7 @@ use clap::Args;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use crate::board::quotes;
 use crate::store::{Location, Store, Writer};
 use crate::symbols::Roster;
 use crate::{notify, say};
@@ -21,7 +22,7 @@ mod limiter;
 mod line;
 mod provider;
 mod quote;
-mod stored;
+pub mod stored;
 mod yahoo;
 
 use cache::Cache;
@@ -247,7 +248,7 @@ impl Scanner {
         let scan = Scan { started_at, session, requests, milliseconds, message: message.clone() };
         let stocks = self.store.write(&self.writer, |tables| {
             stored::record(tables, &haul, &scan)?;
-            stored::quotes(tables)
+            quotes::quotes(tables)
         })?;
         match Cache::of(&stocks, session.word(), haul.status(), &message).write(&self.order.cache) {
             // The store has it all; a full disk passes.

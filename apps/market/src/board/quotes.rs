@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::rows::{moment, real};
+use super::rows::moment;
 use crate::clock;
+use crate::scan::stored::COLUMNS;
 use crate::store::Tables;
 
 /// One symbol as the provider told it last; what it did not tell is none.
@@ -38,9 +39,9 @@ pub struct Quote {
     pub average_volume: Option<f64>,
     /// What the company is worth.
     pub market_cap: Option<f64>,
-    /// How far the price is from the close before, in percent.
+    /// How far the session began from the close before, in percent: docs/market-scanner.md.
     pub gap_percent: Option<f64>,
-    /// The provider's own change, in percent.
+    /// How far the price is from the close before, in percent.
     pub change_percent: Option<f64>,
     /// Volume by what is usual.
     pub relative_volume: Option<f64>,
@@ -90,34 +91,33 @@ pub struct Scan {
     pub message: Option<String>,
 }
 
-/// All quotes by symbol.
+/// All quotes by symbol, each as old as it is now.
 pub fn quotes(tables: &mut dyn Tables) -> Result<Vec<Quote>> {
-    let query = "SELECT symbol, name, exchange, currency, market_state, price, previous_close, open, high, low, volume, \
-                 average_volume, market_cap, gap_percent, change_percent, relative_volume, gap_class, session, \
-                 quoted_at, fetched_at FROM quotes ORDER BY symbol";
-    let quotes = tables.rows(query, &[])?.into_iter().map(|mut row| {
+    let query = format!("SELECT {COLUMNS} FROM quotes ORDER BY symbol");
+    let quotes = tables.rows(&query, &[])?.into_iter().map(|mut row| {
+        let fetched_at = moment(&mut row, 19)?;
         Ok(Quote {
             symbol: row.text(0)?,
             name: row.maybe_text(1)?,
             exchange: row.maybe_text(2)?,
             currency: row.maybe_text(3)?,
             market_state: row.maybe_text(4)?,
-            price: real(&row, 5),
-            previous_close: real(&row, 6),
-            open: real(&row, 7),
-            high: real(&row, 8),
-            low: real(&row, 9),
-            volume: real(&row, 10),
-            average_volume: real(&row, 11),
-            market_cap: real(&row, 12),
-            gap_percent: real(&row, 13),
-            change_percent: real(&row, 14),
-            relative_volume: real(&row, 15),
+            price: row.maybe_real(5)?,
+            previous_close: row.maybe_real(6)?,
+            open: row.maybe_real(7)?,
+            high: row.maybe_real(8)?,
+            low: row.maybe_real(9)?,
+            volume: row.maybe_real(10)?,
+            average_volume: row.maybe_real(11)?,
+            market_cap: row.maybe_real(12)?,
+            gap_percent: row.maybe_real(13)?,
+            change_percent: row.maybe_real(14)?,
+            relative_volume: row.maybe_real(15)?,
             gap_class: row.maybe_text(16)?,
             session: row.maybe_text(17)?,
             quoted_at: moment(&mut row, 18)?,
-            fetched_at: moment(&mut row, 19)?,
-            age_seconds: None,
+            fetched_at,
+            age_seconds: fetched_at.map(clock::seconds_since),
         })
     });
     quotes.collect()
@@ -141,7 +141,7 @@ pub fn last_scan(tables: &mut dyn Tables, is_whole: bool) -> Result<Option<Scan>
             wanted: row.maybe_int(6)?,
             received: row.maybe_int(7)?,
             requests: row.maybe_int(8)?,
-            duration_ms: real(&row, 9),
+            duration_ms: row.maybe_real(9)?,
             message: row.maybe_text(10)?,
         })
     });

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::clock;
 use crate::number;
-use crate::store::{Row, Tables, Value};
+use crate::store::{Row, Tables};
 
 /// So many issues are shown.
 const ISSUES_MAX: i64 = 1000;
@@ -266,7 +266,7 @@ fn run(mut row: Row) -> Result<Run> {
         message: row.text(6)?,
         processed_at: moment(&mut row, 7)?,
         run_id: row.maybe_text(8)?,
-        duration_ms: real(&row, 9),
+        duration_ms: row.maybe_real(9)?,
         fingerprint: row.maybe_text(10)?,
     })
 }
@@ -305,14 +305,4 @@ pub fn uploads(tables: &mut dyn Tables) -> Result<Vec<Upload>> {
 /// A moment of the tables, with its zone.
 pub(super) fn moment(row: &mut Row, at: usize) -> Result<Option<Timestamp>> {
     Ok(row.maybe_text(at)?.and_then(|text| clock::parse(&text)))
-}
-
-/// A number, if there is one.
-pub(super) fn real(row: &Row, at: usize) -> Option<f64> {
-    match row.0.get(at)? {
-        Value::Real(number) => Some(*number),
-        // A whole one may have been stored as such.
-        Value::Int(number) => Some(*number as f64),
-        Value::Null | Value::Text(_) => None,
-    }
 }

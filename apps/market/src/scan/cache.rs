@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::stored::Stored;
+use crate::board::quotes::Quote;
 
 /// The whole file.
 #[derive(Debug, Serialize)]
@@ -25,12 +25,12 @@ pub struct Cache<'a> {
     /// How many quotes there are.
     pub count: usize,
     /// By symbol; each says when it was fetched, and how old it was when this was written.
-    pub stocks: &'a [Stored],
+    pub stocks: &'a [Quote],
 }
 
 impl<'a> Cache<'a> {
     /// Of these quotes, now.
-    pub fn of(stocks: &'a [Stored], session: &'a str, status: &'a str, message: &'a str) -> Self {
+    pub fn of(stocks: &'a [Quote], session: &'a str, status: &'a str, message: &'a str) -> Self {
         let updated_at = Timestamp::now().to_string();
         Self { updated_at, session, status, message, count: stocks.len(), stocks }
     }

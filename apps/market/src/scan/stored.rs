@@ -4,44 +4,18 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::haul::Haul;
 use super::hours::Session;
 use super::quote::Quote;
 use crate::clock;
-use crate::store::{Field, Row, Tables};
+use crate::store::{Field, Tables};
 
 /// Rows kept of the history of scans: about two weeks of one a minute.
 const HISTORY_MAX: i64 = 20_000;
 
-/// A stored quote, as the cache file has it.
-#[derive(Debug, Serialize)]
-pub struct Stored {
-    symbol: String,
-    name: Option<String>,
-    exchange: Option<String>,
-    currency: Option<String>,
-    market_state: Option<String>,
-    price: Option<f64>,
-    previous_close: Option<f64>,
-    open: Option<f64>,
-    high: Option<f64>,
-    low: Option<f64>,
-    volume: Option<f64>,
-    average_volume: Option<f64>,
-    market_cap: Option<f64>,
-    gap_percent: Option<f64>,
-    change_percent: Option<f64>,
-    relative_volume: Option<f64>,
-    gap_class: Option<String>,
-    session: String,
-    quoted_at: Option<String>,
-    fetched_at: String,
-    age_seconds: Option<i64>,
-}
-
-const COLUMNS: &str = "symbol, name, exchange, currency, market_state, price, previous_close, open, high, low, volume, \
+/// The columns of a quote, in the order in which they are read and written.
+pub const COLUMNS: &str = "symbol, name, exchange, currency, market_state, price, previous_close, open, high, low, volume, \
                        average_volume, market_cap, gap_percent, change_percent, relative_volume, gap_class, session, \
                        quoted_at, fetched_at";
 
@@ -108,41 +82,6 @@ pub fn last_whole(tables: &mut dyn Tables) -> Result<Option<Timestamp>> {
     let query = "SELECT finished_at FROM scans WHERE status = 'whole' ORDER BY id DESC LIMIT 1";
     let Some(mut row) = tables.row(query, &[])? else { return Ok(None) };
     Ok(row.maybe_text(0)?.as_deref().and_then(clock::parse))
-}
-
-/// All quotes, by symbol, each as old as it is now.
-pub fn quotes(tables: &mut dyn Tables) -> Result<Vec<Stored>> {
-    let rows = tables.rows(&format!("SELECT {COLUMNS} FROM quotes ORDER BY symbol"), &[])?;
-    rows.into_iter().map(Stored::read).collect()
-}
-
-impl Stored {
-    fn read(mut row: Row) -> Result<Self> {
-        let fetched_at = row.text(19)?;
-        Ok(Self {
-            symbol: row.text(0)?,
-            name: row.maybe_text(1)?,
-            exchange: row.maybe_text(2)?,
-            currency: row.maybe_text(3)?,
-            market_state: row.maybe_text(4)?,
-            price: row.maybe_real(5)?,
-            previous_close: row.maybe_real(6)?,
-            open: row.maybe_real(7)?,
-            high: row.maybe_real(8)?,
-            low: row.maybe_real(9)?,
-            volume: row.maybe_real(10)?,
-            average_volume: row.maybe_real(11)?,
-            market_cap: row.maybe_real(12)?,
-            gap_percent: row.maybe_real(13)?,
-            change_percent: row.maybe_real(14)?,
-            relative_volume: row.maybe_real(15)?,
-            gap_class: row.maybe_text(16)?,
-            session: row.text(17)?,
-            quoted_at: row.maybe_text(18)?,
-            age_seconds: clock::parse(&fetched_at).map(clock::seconds_since),
-            fetched_at,
-        })
-    }
 }
 
 fn put(tables: &mut dyn Tables, quote: &Quote, now: &String) -> Result<()> {

@@ -27,7 +27,10 @@ fn assert_kept(stand: &Stand, quotes: &[String]) {
     let cache = stand.cache();
     assert_eq!((cache["count"].as_u64(), cache["status"].as_str()), (Some(133), Some("failed")), "{cache}");
     for (stock, row) in cache["stocks"].as_array().expect("a list").iter().zip(quotes) {
-        assert!(row.ends_with(stock["fetched_at"].as_str().expect("a time")), "{stock}");
+        let fetched_at: jiff::Timestamp =
+            stock["fetched_at"].as_str().expect("a time").parse().expect("RFC 3339");
+        let stored = fetched_at.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string();
+        assert!(row.ends_with(&stored), "{stock}");
         assert!(stock["age_seconds"].as_i64() >= Some(0), "{stock}");
     }
 }

@@ -17,12 +17,12 @@ use e2e::{Project, Real, binaries, daemon, free_port, wait_until};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(60);
-/// A Sunday: both exchanges are closed.
-const SUNDAY: &str = "2026-11-22T12:00:00Z";
+/// A Sunday: both exchanges are closed. Long ago, since a day that is today is told without its date.
+const SUNDAY: &str = "2026-08-23T12:00:00Z";
 /// A Monday morning in Mumbai.
-const MUMBAI: &str = "2026-11-23T10:00:00+05:30";
+const MUMBAI: &str = "2026-08-24T10:00:00+05:30";
 /// A Monday morning in New York.
-const NEW_YORK: &str = "2026-11-23T10:00:00-05:00";
+const NEW_YORK: &str = "2026-08-24T10:00:00-04:00";
 
 struct Market {
     project: Project,
@@ -125,7 +125,7 @@ fn outside_its_hours_all_is_ready_or_says_until_when_it_sleeps() {
     }
     let told = market.project.soloist(&["status"]).expect(0).stdout;
     for words in
-        ["NSE is closed until Mon 2026-11-23 09:15 IST", "new-york is closed until Mon 2026-11-23 04:00 EST"]
+        ["NSE is closed until Mon 2026-08-24 09:15 IST", "new-york is closed until Mon 2026-08-24 04:00 EDT"]
     {
         assert!(told.contains(words), "{words} is not in\n{told}");
     }
@@ -135,7 +135,7 @@ fn outside_its_hours_all_is_ready_or_says_until_when_it_sleeps() {
         ("is_market_hours", json!(false)),
         ("process_interval", json!(6.0)),
         ("supervised", json!(true)),
-        ("note", json!("NSE is closed until Mon 2026-11-23 09:15 IST")),
+        ("note", json!("NSE is closed until Mon 2026-08-24 09:15 IST")),
     ] {
         assert_eq!(data[field], value, "{field} of {data}");
     }

@@ -1,7 +1,5 @@
 //! Bad input: one clear error each, with its place in the file, the documented exit code, and nothing half-started.
 
-#![cfg(target_os = "linux")]
-
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;

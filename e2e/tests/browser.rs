@@ -1,8 +1,6 @@
 //! The dashboard in a real browser, beside real daemons: the programs in `e2e/browser/` look at it and press its buttons,
 //! and fail on any error of its console, any request to another host and any barrier that axe-core finds serious.
 
-#![cfg(target_os = "linux")]
-
 use std::io::Write;
 use std::net::TcpListener;
 

@@ -1,8 +1,6 @@
 //! The wall clock is set while a daemon runs, as far as a test may do that: it is heard at once, told, and everything
 //! that soloist says of time agrees.
 
-#![cfg(target_os = "linux")]
-
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use e2e::clock::{milliseconds, set_to};

@@ -1,8 +1,6 @@
 //! The daemon is killed with SIGKILL: services run on, no byte of their output is lost, nobody dies of a broken pipe;
 //! the next command starts a daemon that has everything back, and later tells true exit codes.
 
-#![cfg(target_os = "linux")]
-
 use std::time::Duration;
 
 use e2e::puppet::voice;

@@ -1,8 +1,6 @@
 //! A run that fell says why: real programs fail for real reasons, the reason is told in the status, and what no further
 //! try can help is not tried ten times.
 
-#![cfg(target_os = "linux")]
-
 use std::time::Duration;
 
 use e2e::{Project, Service, free_port, program, puppet, quoted, skip_loudly, wait_until};

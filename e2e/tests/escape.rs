@@ -1,8 +1,6 @@
 //! Escape artists: whatever the processes of a service do to get away, after `stop` none is left, the port is free and
 //! the claim is free, within the grace and half a second. The same when the guard was killed before.
 
-#![cfg(target_os = "linux")]
-
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -202,7 +200,7 @@ const WITHOUT_CGROUPS: &str = r#"
 
 fn without_cgroups(test: &str, body: impl FnOnce()) {
     let _alone = alone();
-    in_namespace(test, &["--mount"], WITHOUT_CGROUPS, body);
+    in_namespace(&format!("escape::{test}"), &["--mount"], WITHOUT_CGROUPS, body);
 }
 
 fn has_no_leaf(stage: &Stage) {

@@ -1,8 +1,6 @@
 //! Hours that are written by hand: what begins at the opening and ends at the close, in which way, over days with two
 //! sessions, over a dead daemon, and over the nights in which clocks leap.
 
-#![cfg(target_os = "linux")]
-
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,8 +1,6 @@
 //! What the API answers: problems that say what to do, writes that are done once, what does not wait, and what has not
 //! changed.
 
-#![cfg(target_os = "linux")]
-
 use std::time::Duration;
 
 use e2e::{Caller, Project, puppet, quoted};

@@ -1,8 +1,6 @@
 //! The door over TCP: who is let in, what is refused, and that nobody who comes to it can keep others out or services
 //! waiting.
 
-#![cfg(target_os = "linux")]
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -1,7 +1,5 @@
 //! Keyed instances: each exactly once, one more and one less at run time, and a changed soloist.toml.
 
-#![cfg(target_os = "linux")]
-
 use std::time::Duration;
 
 use e2e::{Project, puppet, quoted, wait_until};

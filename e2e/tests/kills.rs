@@ -1,8 +1,6 @@
 //! The daemon is killed at two hundred random moments, while ten services write and serve and clients ask: none is
 //! restarted, none runs twice, no byte of a log is lost, no client is refused, and every exit is told.
 
-#![cfg(target_os = "linux")]
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,6 @@
 //! The main process is killed while children that Python and Node started live on: the claim stays held until the
 //! last of them is gone, and nothing new starts before. Such children do not keep an inherited lock descriptor.
 
-#![cfg(target_os = "linux")]
-
 use std::process::Command;
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! The life of declared services and jobs, from `up` to `down`, as a person sees it.
 
-#![cfg(target_os = "linux")]
-
 use std::time::{Duration, Instant};
 
 use e2e::puppet::voice;

@@ -1,7 +1,5 @@
 //! What a declared service may use, as whom it runs, and how its stop command ends it.
 
-#![cfg(target_os = "linux")]
-
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 

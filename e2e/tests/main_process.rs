@@ -1,8 +1,6 @@
 //! `MAINPID=` (sd_notify(3)): who is named as main process is the one that is signalled and whose end counts, also when
 //! it is no child of the guard.
 
-#![cfg(target_os = "linux")]
-
 use std::time::Duration;
 
 use e2e::talker::{Link, diary_lines, seen, talker, wait_until_noted, wait_until_said};

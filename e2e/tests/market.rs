@@ -1,8 +1,6 @@
 //! The market app under soloist, as this repository's own soloist.toml declares it: on ports of its own and on a day that
 //! the test chooses, steered through its API, and seen from soloist's side.
 
-#![cfg(target_os = "linux")]
-
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;

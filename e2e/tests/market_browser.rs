@@ -1,8 +1,6 @@
 //! The market's page in a real browser, beside a real project: server, processor and scanner under soloist, on the sample
 //! workbooks, which change while somebody looks.
 
-#![cfg(target_os = "linux")]
-
 use std::path::Path;
 use std::time::Duration;
 

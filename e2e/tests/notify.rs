@@ -1,8 +1,6 @@
 //! What a service says of itself (sd_notify(3)), from raw sockets: it is shown and decides when it is ready; strangers,
 //! floods and messages that are too long do no harm; barriers are answered; what runs used is told.
 
-#![cfg(target_os = "linux")]
-
 use std::time::{Duration, Instant};
 
 use e2e::talker::{

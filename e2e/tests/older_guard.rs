@@ -1,8 +1,6 @@
 //! A guard outlives the daemon that made it, so a new daemon must understand older ones. Here a guard that speaks
 //! protocol 1 to the letter, and knows nothing later, is adopted, stopped, restarted and released.
 
-#![cfg(target_os = "linux")]
-
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;

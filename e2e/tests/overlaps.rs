@@ -1,8 +1,6 @@
 //! A job that is due every 100 ms and takes 350 ms, under each overlap policy, while the clock is set and the daemon is
 //! killed: what its runs write of themselves shows how many live at once, and the history accounts for all that was due.
 
-#![cfg(target_os = "linux")]
-
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! `who PORT` names every process that listens, and none that does not; `free PORT` ends only what may be ended.
 
-#![cfg(target_os = "linux")]
-
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -1,8 +1,6 @@
 //! Real services, asked by real probes: ready when they say so, unhealthy when they say so no more, restarted when they
 //! are not alive.
 
-#![cfg(target_os = "linux")]
-
 use std::time::Duration;
 
 use e2e::{Identity, Project, Service, free_port, program, skip_loudly, wait_until};

@@ -1,8 +1,6 @@
 //! A processor of market data, as people write it by hand: every 6 s in market hours, asleep outside of them, with its
 //! state, its interval, its start and stop, and a log of what it has done; here as a job of soloist, with what is around it.
 
-#![cfg(target_os = "linux")]
-
 use std::time::Duration;
 
 use e2e::clock::set_to;

@@ -1,7 +1,5 @@
 //! Many starters at once, by every door, from several shells: never two alive, and who loses says who won.
 
-#![cfg(target_os = "linux")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;

@@ -1,8 +1,6 @@
 //! What people do by hand against second copies, and what goes wrong with it, under soloist: an app that starts its
 //! scanner by itself with a PID file, a start script with `--force`, and an old server that goes on serving old code.
 
-#![cfg(target_os = "linux")]
-
 use std::time::Duration;
 
 use e2e::real::http;

@@ -1,8 +1,6 @@
 //! Chains of Node as `npm run` builds them, npm over sh over a watcher over the server: one tree, whole again whichever
 //! of them is killed, and stopped without a trace.
 
-#![cfg(target_os = "linux")]
-
 use e2e::{Real, Stage};
 
 /// `node --watch` waits for an edit when its server has died, and npm waits for it.

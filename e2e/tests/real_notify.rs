@@ -1,8 +1,6 @@
 //! Programs that speak sd_notify(3) by the libraries they have for systemd, unchanged: Python's sdnotify, systemd-notify
 //! in a shell script, Node's sd-notify, gunicorn by itself.
 
-#![cfg(target_os = "linux")]
-
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;

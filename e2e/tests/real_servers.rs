@@ -1,8 +1,6 @@
 //! Real Python servers and workers: each starts as one tree with one listener, is whole again whichever of its processes
 //! is killed, and stops without a trace. A reload of edited code is no crash.
 
-#![cfg(target_os = "linux")]
-
 use e2e::{Real, Stage};
 
 /// The service answers no more, though its main process lives: uvicorn's reloader does not look after the server that

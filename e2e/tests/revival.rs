@@ -1,8 +1,6 @@
 //! Adoption made complete: a killed daemon is brought back by the guards, by exactly one of them, as no part of any
 //! service's tree; a signal that asks it to end is obeyed instead; and it can become another binary unnoticed.
 
-#![cfg(target_os = "linux")]
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 

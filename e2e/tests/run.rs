@@ -1,8 +1,6 @@
 //! `soloist run`: any command as a singleton, without config and without daemon. It serves as flock, tini and
 //! start_server.py in one.
 
-#![cfg(target_os = "linux")]
-
 use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;

@@ -1,8 +1,6 @@
 //! Schedules that are changed at run time: at once, kept when the daemon is killed, shown wherever one looks; runs beside
 //! the schedule; windows that are opened and closed by order; and bad input, with one clear error each.
 
-#![cfg(target_os = "linux")]
-
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

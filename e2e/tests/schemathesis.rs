@@ -1,8 +1,6 @@
 //! The API as its description says: schemathesis asks what that allows and forbids, in a bounded time. No answer may be a
 //! fault of ours, of a status or shape that is not described, or a yes to what is forbidden.
 
-#![cfg(target_os = "linux")]
-
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;

@@ -1,8 +1,6 @@
 //! A guard that lives and does not answer when a new daemon takes over: nothing false is told of its service, nothing
 //! is started beside it, and once it answers it is adopted and what is wanted by then is done.
 
-#![cfg(target_os = "linux")]
-
 use std::time::Duration;
 
 use e2e::{Identity, Project, daemon, wait_until};

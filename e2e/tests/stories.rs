@@ -1,17 +1,13 @@
 //! Plays the stories of the core (`crates/core/tests/scenarios`) that are marked `# real: yes` with a real daemon and
 //! real processes. What the core tells the history in the story, the history must tell here, in the same order.
 
-#![cfg(target_os = "linux")]
-
 use std::fs;
 use std::path::PathBuf;
 
-use stories::stage::Stage;
+mod declare;
+mod stage;
 
-mod stories {
-    pub mod declare;
-    pub mod stage;
-}
+use stage::Stage;
 
 fn marked() -> Vec<(String, String)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../crates/core/tests/scenarios");

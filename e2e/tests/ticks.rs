@@ -1,8 +1,6 @@
 //! Workers that live on and are ticked: started once, given their turns on standard input, heard over the notify socket,
 //! whatever becomes of the daemon or of them; each tick and each answer is in the history.
 
-#![cfg(target_os = "linux")]
-
 use std::path::PathBuf;
 use std::time::Duration;
 

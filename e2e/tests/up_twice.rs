@@ -1,7 +1,5 @@
 //! Two `up -d` at once in one project: one daemon, each service once.
 
-#![cfg(target_os = "linux")]
-
 use std::time::Duration;
 
 use e2e::{Project, free_port, puppet, quoted};

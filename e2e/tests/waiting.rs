@@ -1,8 +1,6 @@
 //! Projects in which nothing runs, and something waits for its time: no guard is there that could bring a killed daemon
 //! back, and it is back all the same; unless somebody had everything stopped.
 
-#![cfg(target_os = "linux")]
-
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 

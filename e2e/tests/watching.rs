@@ -1,8 +1,6 @@
 //! A project is watched from a terminal or through a pipe: what changes is seen without asking, also across the death of the
 //! daemon.
 
-#![cfg(target_os = "linux")]
-
 use std::process::{Child, Command};
 use std::time::Duration;
 

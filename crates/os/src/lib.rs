@@ -8,6 +8,7 @@ pub mod guard;
 pub mod identity;
 pub mod layout;
 pub mod link;
+pub mod log_files;
 pub mod ports;
 mod program;
 pub mod record;

@@ -102,11 +102,6 @@ impl Layout {
         self.state().join("logs").join(format!("{instance}.log"))
     }
 
-    /// What an instance writes to its standard error, if that is kept apart. No lane has this name: they are numbered.
-    pub fn error_log(&self, instance: &str) -> PathBuf {
-        self.log(&format!("{instance}~err"))
-    }
-
     /// The claim, record and guard socket of an instance claimed within this project.
     pub fn place(&self, instance: &str) -> Place {
         Place { base: self.state(), instance: instance.to_owned() }

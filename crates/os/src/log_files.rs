@@ -124,6 +124,14 @@ fn rotated_name(file: &str) -> Option<(&str, u64, bool)> {
     log.ends_with(".log").then_some((log, number, plain.is_some()))
 }
 
+/// The log of standard error beside that of standard output, if it is kept apart. No lane of a job has this name: those
+/// are numbered.
+pub fn error_log_of(log: &Path) -> PathBuf {
+    let mut name = log.file_stem().unwrap_or_default().to_owned();
+    name.push("~err.log");
+    log.with_file_name(name)
+}
+
 /// Where the current file goes when it is rotated away.
 pub fn rotated(log: &Path, seq: u64) -> PathBuf {
     with(log, &format!(".{seq}"))

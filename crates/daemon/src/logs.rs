@@ -58,6 +58,29 @@ impl Start {
     }
 }
 
+/// What a follower is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// What was written.
+    Bytes {
+        /// Masked: whole lines, but for the last one if that is open.
+        bytes: Vec<u8>,
+        /// Where they begin.
+        at: Position,
+        /// The last line has no end yet: the first of the next bytes goes on with it.
+        is_open: bool,
+    },
+    /// It was too slow.
+    Missed {
+        /// It misses so many bytes,
+        bytes: u64,
+        /// and goes on here.
+        at: Position,
+    },
+    /// What came next is there no more: it goes on with what is.
+    Replaced,
+}
+
 /// Follows one log.
 #[derive(Debug)]
 pub struct Tail {
@@ -91,6 +114,25 @@ impl Tail {
     /// # Errors
     /// If the log cannot be read.
     pub fn look(&mut self) -> io::Result<Option<LogEvent>> {
+        Ok(self.look_at_bytes()?.map(|seen| match seen {
+            Seen::Bytes { bytes, at, is_open } => {
+                let text = String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(&bytes));
+                let line = |line: &str| line.strip_suffix('\r').unwrap_or(line).to_owned();
+                let lines = text.split('\n').map(line).collect();
+                LogEvent::Lines { lines, at: at.offset, seq: at.seq, open: is_open }
+            }
+            Seen::Missed { bytes, at } => {
+                LogEvent::Resync { missed_bytes: bytes, at: at.offset, seq: at.seq }
+            }
+            Seen::Replaced => LogEvent::Rotated,
+        }))
+    }
+
+    /// The same as bytes.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn look_at_bytes(&mut self) -> io::Result<Option<Seen>> {
         if !self.is_patient
             && let Some(missed) = self.skip()?
         {
@@ -98,7 +140,7 @@ impl Tail {
         }
         let (bytes, is_growing) = match self.reader.look(None)? {
             Some(Piece::Bytes { bytes, is_growing }) => (bytes, is_growing),
-            Some(Piece::Replaced) => return Ok(Some(LogEvent::Rotated)),
+            Some(Piece::Replaced) => return Ok(Some(Seen::Replaced)),
             None => return Ok(None),
         };
         let is_open = !bytes.ends_with(b"\n");
@@ -107,15 +149,13 @@ impl Tail {
             return Ok(None);
         }
         self.mid_line = None;
-        let Position { seq, offset: at } = self.reader.at();
+        let at = self.reader.at();
         self.reader.advance(bytes.len());
-        let text = self.mask.text(bytes.strip_suffix(b"\n").unwrap_or(&bytes));
-        let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line).to_owned()).collect();
-        Ok(Some(LogEvent::Lines { lines, at, seq, open: is_open }))
+        Ok(Some(Seen::Bytes { bytes: self.mask.lines(&bytes).into_owned(), at, is_open }))
     }
 
     /// Who is too far behind goes on near the end.
-    fn skip(&mut self) -> io::Result<Option<LogEvent>> {
+    fn skip(&mut self) -> io::Result<Option<Seen>> {
         let log = self.reader.log().to_owned();
         let from = self.reader.at();
         if self.reader.left_at_least()? <= BEHIND_MAX {
@@ -128,9 +168,9 @@ impl Tail {
         if to <= from {
             return Ok(None);
         }
-        let missed_bytes = distance(&log, from, to)?;
+        let bytes = distance(&log, from, to)?;
         self.reader.go_to(to);
-        Ok(Some(LogEvent::Resync { missed_bytes, at: to.offset, seq: to.seq }))
+        Ok(Some(Seen::Missed { bytes, at: to }))
     }
 
     /// Whether more may be told of the last line without more being written.

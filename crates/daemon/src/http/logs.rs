@@ -25,10 +25,9 @@ use super::events::{Out, last_event_id, stream};
 use super::past::Past;
 use super::{Answer, ended, misunderstood, refuse};
 use crate::inbox::Input;
-use crate::logs::lines::{Lines, Wish};
+use crate::logs::lines::{Lines, Wish, is_match, pattern};
 use crate::logs::mask::Mask;
 use crate::logs::{Start, Tail, instance_of};
-use crate::plain::plain;
 
 /// How often a followed file that has nothing new is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -136,17 +135,11 @@ fn wish(query: &LogsQuery) -> Result<Wish, Problem> {
         let what = "both `lines` and `since` say where to begin to follow";
         return Err(Problem::new(Code::Usage, what).hint("give one"));
     }
-    let grep = query.grep.as_ref().map(|pattern| {
-        Regex::new(pattern).map_err(|e| {
-            let what = format!("`grep` is no pattern: {e}");
-            Problem::new(Code::Usage, what).hint("write it as a regular expression, such as `error|warn`")
-        })
-    });
     Ok(Wish {
         lines: lines.or((query.download && query.since.is_none()).then_some(usize::MAX)),
         since: query.since.as_ref().map(|text| moment("since", text)).transpose()?,
         until: query.until.as_ref().map(|text| moment("until", text)).transpose()?,
-        grep: grep.transpose()?,
+        grep: query.grep.as_deref().map(pattern).transpose()?,
     })
 }
 
@@ -204,7 +197,7 @@ async fn follow(mut tail: Tail, grep: Option<Regex>, mut over: watch::Receiver<(
         match next {
             Some(mut event) => {
                 if let (LogEvent::Lines { lines, .. }, Some(grep)) = (&mut event, &grep) {
-                    lines.retain(|line| grep.is_match(&plain(line)));
+                    lines.retain(|line| is_match(grep, line.as_bytes()));
                     if lines.is_empty() {
                         continue;
                     }

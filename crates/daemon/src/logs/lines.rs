@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use regex_lite::Regex;
+use soloist_api::error::{Code, Problem};
 use soloist_os::log_files::{Index, parts};
 
 use super::content::{Content, end};
@@ -33,6 +34,22 @@ pub struct Wish {
     pub until: Option<u64>,
     /// Only lines that match, as they are shown.
     pub grep: Option<Regex>,
+}
+
+/// The pattern of lines that somebody wants.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn pattern(text: &str) -> Result<Regex, Problem> {
+    Regex::new(text).map_err(|e| {
+        let what = format!("{text:?} is no pattern: {e}");
+        Problem::new(Code::Usage, what).hint("write it as a regular expression, such as `error|warn`")
+    })
+}
+
+/// Whether a line matches, as it is shown: colours count for nothing.
+pub fn is_match(pattern: &Regex, line: &[u8]) -> bool {
+    pattern.is_match(&plain(&String::from_utf8_lossy(line)))
 }
 
 impl Wish {
@@ -124,8 +141,7 @@ impl Lines {
             if let Cow::Owned(masked) = self.mask.lines(&line.bytes) {
                 line.bytes = masked;
             }
-            let is_meant = |grep: &Regex| grep.is_match(&plain(&String::from_utf8_lossy(&line.bytes)));
-            if self.grep.as_ref().is_none_or(is_meant) {
+            if self.grep.as_ref().is_none_or(|grep| is_match(grep, &line.bytes)) {
                 line.time = self.times.of(self.reader.log(), line.at)?;
                 return Ok(Some(line));
             }

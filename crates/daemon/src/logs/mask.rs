@@ -32,6 +32,13 @@ impl Mask {
         Mask { own: own.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect(), ..Mask::default() }
     }
 
+    /// For the log of an instance, of which a configuration may tell.
+    pub fn of(config: Option<&Config>, instance: &str) -> Mask {
+        let declared =
+            config.and_then(|config| config.declared.iter().find(|declared| declared.name == instance));
+        declared.map(|declared| Mask::new(&declared.program.log.mask)).unwrap_or_default()
+    }
+
     /// Shows all as it is.
     pub fn off() -> Mask {
         Mask { is_off: true, ..Mask::default() }

@@ -1,6 +1,8 @@
 //! Reads the log of an instance: its last lines, and what is added, however fast that comes and whatever becomes of the
 //! file. Every call reads a bounded piece; when to read is no matter here.
 
+pub(crate) mod keep;
+
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};

@@ -184,6 +184,9 @@ pub struct Run {
     pub cpu_ms: Option<u64>,
     /// Where in its log it begins, in bytes.
     pub log_at: Option<u64>,
+    /// In which file of its log that is: the number that its name has, or will have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_seq: Option<u64>,
 }
 
 /// How an instance is declared: the answer of `GET /api/v1/services/{name}/config`. Durations are words of soloist.toml.

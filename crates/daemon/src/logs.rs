@@ -3,6 +3,7 @@
 //! all.
 
 mod content;
+pub(crate) mod keep;
 pub mod lines;
 pub mod mask;
 mod reader;

@@ -86,6 +86,11 @@ pub fn set_descriptor_limit(current: u64) {
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, lowered);
 }
 
+/// This thread lets everybody else on the machine go first (nice(2), which Linux keeps for each thread).
+pub fn yield_to_others() {
+    let _ = rustix::process::nice(19);
+}
+
 /// The name that `ps` and `top` show for this process.
 pub fn name_process(name: &str) {
     if let Ok(name) = std::ffi::CString::new(name) {

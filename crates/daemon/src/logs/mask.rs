@@ -8,6 +8,8 @@ use std::sync::{Arc, LazyLock};
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 use regex_lite::Regex;
 
+use crate::config::Config;
+
 /// What is shown instead.
 const MASKED: &str = "[masked]";
 /// A private key in PEM (RFC 7468) ends after so many lines, or it never does: one of 16 Kibit has 200.
@@ -32,11 +34,11 @@ impl Mask {
         Mask { own: own.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect(), ..Mask::default() }
     }
 
-    /// For the log of an instance, of which a configuration may tell.
+    /// For the log of an instance, if its configuration can be read.
     pub fn of(config: Option<&Config>, instance: &str) -> Mask {
-        let declared =
-            config.and_then(|config| config.declared.iter().find(|declared| declared.name == instance));
-        declared.map(|declared| Mask::new(&declared.program.log.mask)).unwrap_or_default()
+        let Some(config) = config else { return Mask::default() };
+        let declared = config.declared.iter().find(|declared| declared.name == instance);
+        Mask::new(declared.map_or(&config.log.mask, |declared| &declared.program.log.mask))
     }
 
     /// Shows all as it is.

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod daemon;
 pub mod face;
 pub mod identity;
+pub mod log;
 pub mod namespace;
 pub mod output;
 pub mod port;

@@ -202,9 +202,14 @@ impl Project {
         guard.filter(Identity::is_alive).unwrap_or_else(|| panic!("no living guard in {record}"))
     }
 
-    /// What the service has written, as soloist kept it.
+    /// What the service has written, as soloist kept it, in however many files.
     pub fn log(&self, instance: &str) -> Vec<u8> {
-        std::fs::read(self.folder.join(format!(".soloist/logs/{instance}.log"))).unwrap_or_default()
+        crate::log::bytes(&self.log_file(instance))
+    }
+
+    /// The file that a service's output goes to now.
+    pub fn log_file(&self, instance: &str) -> PathBuf {
+        self.folder.join(format!(".soloist/logs/{instance}.log"))
     }
 
     /// What the daemon has to say, for messages: the end of its log.

@@ -42,6 +42,9 @@ pub struct Entry {
     pub cpu_ms: Option<u64>,
     /// Where in its log it began, in bytes.
     pub log_at: Option<u64>,
+    /// In which file of its log that is: the number that its name has, or will have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_seq: Option<u64>,
     /// So many at once, of `skipped`: runs that were left out for one reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,

@@ -12,22 +12,32 @@ use crate::status::ExitStatus;
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct LogsQuery {
-    /// The last so many lines; none: 100, of a download all, of `since` all from then on.
+    /// The last so many lines; none: 100, of a download and with `since`, `until` or `grep` all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lines: Option<u64>,
-    /// Only what was written from then on: `10m` ago, or a moment (RFC 3339). Refused where it cannot be told: a log
-    /// carries no times, so a moment within a run cannot be found in it.
+    /// Only what was written from then on, to the second: `10m` ago, or a moment (RFC 3339). What has no time, because
+    /// the index of the log was lost, is told too if it may be from then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
+    /// Only what was written up to then; not with `follow`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Only lines that match this pattern, as they are shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grep: Option<String>,
     /// As server-sent events, [`LogEvent`], with what comes.
     #[serde(deserialize_with = "flag", skip_serializing_if = "is_off")]
     pub follow: bool,
-    /// The bytes as they are, to be saved.
+    /// The bytes, to be saved.
     #[serde(deserialize_with = "flag", skip_serializing_if = "is_off")]
     pub download: bool,
+    /// With its secrets, which else are masked; over the Unix socket only.
+    #[serde(deserialize_with = "flag", skip_serializing_if = "is_off")]
+    pub raw: bool,
 }
 
-/// What a follower of a log gets. The id of each is where it goes on: `OFFSET-FILE`.
+/// What a follower of a log gets. The id of each is where it goes on: `OFFSET-SEQ`. A log has many files, which are rotated;
+/// their numbers only grow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -36,8 +46,11 @@ pub enum LogEvent {
     Lines {
         /// Without their ends; what is not UTF-8 is replaced. One over 64 KiB comes in parts.
         lines: Vec<String>,
-        /// Where in the log the first of them begins, in bytes.
+        /// Where in the file the first of them begins, in bytes.
         at: u64,
+        /// The number of the file.
+        #[serde(default)]
+        seq: u64,
         /// The last one has no end yet: the first of the next goes on with it.
         #[serde(default, skip_serializing_if = "is_off")]
         open: bool,
@@ -46,10 +59,13 @@ pub enum LogEvent {
     Resync {
         /// It missed so many bytes, which are still in the log.
         missed_bytes: u64,
-        /// It goes on here.
+        /// It goes on here,
         at: u64,
+        /// in the file with this number.
+        #[serde(default)]
+        seq: u64,
     },
-    /// The log was replaced or cut: it goes on at the beginning of what is there now.
+    /// What came next was deleted, replaced or cut: it goes on at the beginning of what is there now.
     Rotated,
 }
 
@@ -168,6 +184,9 @@ pub struct Run {
     pub cpu_ms: Option<u64>,
     /// Where in its log it begins, in bytes.
     pub log_at: Option<u64>,
+    /// In which file of its log that is: the number that its name has, or will have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_seq: Option<u64>,
 }
 
 /// How an instance is declared: the answer of `GET /api/v1/services/{name}/config`. Durations are words of soloist.toml.
@@ -220,6 +239,8 @@ pub struct Config {
     pub probes: Vec<ProbeConfig>,
     /// Its schedule.
     pub schedule: Option<ScheduleStatus>,
+    /// What of its log is masked beside well-known secrets: patterns.
+    pub mask: Vec<String>,
 }
 
 /// One probe.

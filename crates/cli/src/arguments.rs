@@ -92,17 +92,8 @@ pub enum Verb {
     /// Watch and steer the services on the whole terminal
     #[cfg(feature = "tui")]
     Top,
-    /// Show what a service wrote
-    Logs {
-        /// Which
-        name: String,
-        /// Go on as it is written
-        #[arg(short, long)]
-        follow: bool,
-        /// The last so many lines
-        #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
-        lines: usize,
-    },
+    /// Show what services wrote, their secrets masked
+    Logs(Logs),
     /// Show what happened to a service, or to all: starts, ends, restarts, conflicts, with causes
     History {
         /// Only this one, or all instances of this keyed one
@@ -268,6 +259,37 @@ pub struct Hours {
     /// Up to, not including, then
     #[arg(long, value_name = "TIME", required_unless_present = "clear")]
     pub until: Option<String>,
+}
+
+/// `soloist logs`
+#[derive(Debug, clap::Args)]
+pub struct Logs {
+    /// Which; of several, lines are put in the order of their times, by the second [default: all]
+    pub names: Vec<String>,
+    /// Go on as they are written
+    #[arg(short, long, conflicts_with = "until")]
+    pub follow: bool,
+    /// The last so many lines of each [default: 100; all with --since, --until or --grep]
+    #[arg(short = 'n', long, value_name = "N")]
+    pub lines: Option<usize>,
+    /// Only what was written from then on: `10m`, `2026-03-04`, `2026-03-04T14:00:00Z`
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Timestamp>,
+    /// Only what was written up to then
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub until: Option<Timestamp>,
+    /// Only lines that match this regular expression
+    #[arg(long, value_name = "PATTERN")]
+    pub grep: Option<String>,
+    /// One JSON object a line: time (by the second), service, stream, line, seq, offset
+    #[arg(long)]
+    pub json: bool,
+    /// With passwords, tokens and keys, as it was written
+    #[arg(long)]
+    pub raw: bool,
+    /// Without colours of ours
+    #[arg(long)]
+    pub no_color: bool,
 }
 
 /// `soloist run`

@@ -2,7 +2,9 @@
 //! error; colour only where somebody looks and NO_COLOR is not set.
 
 use std::io::{IsTerminal, Stdout, Write};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use soloist_api::error::Problem;
@@ -11,6 +13,9 @@ use crate::text::cut;
 
 /// Tables fit into so many columns, and text is wrapped to them.
 pub const WIDTH: usize = 80;
+
+/// Colours of names (ECMA-48 SGR): cyan, green, magenta, blue, yellow, and the same bright.
+const NAME_COLOURS: [u8; 10] = [36, 32, 35, 34, 33, 96, 92, 95, 94, 93];
 
 /// Writes to the terminal. A closed pipe ends nothing: there is just nobody left to tell.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +43,12 @@ impl Printer {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_terminal = output().is_terminal() && !is_set("CI");
         Printer { is_terminal, is_coloured: is_terminal && !is_set("NO_COLOR") }
+    }
+
+    /// Without colours.
+    #[must_use]
+    pub fn without_colours(self) -> Printer {
+        Printer { is_coloured: false, ..self }
     }
 
     /// Whether somebody looks, so that what was written can be written over.
@@ -121,6 +132,23 @@ impl Printer {
             Tone::Faint => "2",
         };
         format!("\x1b[{code}m{word}\x1b[0m")
+    }
+
+    /// A name in a colour that it always has.
+    pub fn name(&self, name: &str, width: usize) -> String {
+        let sum = name.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        match self.is_coloured {
+            true => format!("\x1b[{}m{name:<width$}\x1b[0m", NAME_COLOURS[sum as usize % NAME_COLOURS.len()]),
+            false => format!("{name:<width$}"),
+        }
+    }
+
+    /// Waits so long, but not if nobody reads the result any more: then it is true.
+    pub fn is_left(&self, within: Duration) -> bool {
+        let out = output();
+        let mut reader = [PollFd::new(&out, PollFlags::empty())];
+        let within = Timespec::try_from(within).ok();
+        poll(&mut reader, within.as_ref()).is_ok_and(|told| told > 0)
     }
 
     /// A state in its tone.

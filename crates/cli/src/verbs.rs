@@ -33,7 +33,7 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
         // It guards a process by itself and must not have a runtime beside it.
         Verb::Run(wish) => run::run(&project, wish),
         Verb::Who { port, json } => who::who(&project, printer, port, json),
-        Verb::Logs { name, follow, lines } => logs::logs(&project, printer, &name, follow, lines),
+        Verb::Logs(wish) => logs::logs(&project, printer, wish),
         Verb::Up { detach, now, names } => {
             let wish = up::Wish { is_detached: detach, is_now: now, names };
             runtime()?.block_on(up::up(&project, printer, wish))

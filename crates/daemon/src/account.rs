@@ -1,18 +1,18 @@
 //! Gathers what `why` is told from: status, history, and the last lines of the log. With or without a daemon.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use jiff::tz::TimeZone;
 use soloist_api::error::Problem;
 use soloist_api::history::{Entry, HistoryQuery, Why};
 use soloist_api::status::ServiceStatus;
-use soloist_core::plan::Plan;
 use soloist_os::layout::Layout;
 
+use crate::config::Declared;
 use crate::convert::moment;
 use crate::history::read::read;
+use crate::logs::mask::Mask;
+use crate::logs::{Position, end_of};
 use crate::why::{Account, why};
 
 /// So far back the paragraph looks.
@@ -31,7 +31,7 @@ const LOOKED_AT: u64 = 16 * 1024;
 pub fn of(
     layout: &Layout,
     name: &str,
-    known: Result<(ServiceStatus, Option<Plan>), Problem>,
+    known: Result<(ServiceStatus, Option<Declared>), Problem>,
     zone: &TimeZone,
 ) -> Result<Why, Problem> {
     let query = HistoryQuery {
@@ -51,17 +51,19 @@ pub fn of(
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('~'))
     };
     let past: Vec<Entry> = past.into_iter().filter(is_of).collect();
-    let (status, plan) = match known {
-        Ok((status, plan)) => (Some(status), plan),
+    let (status, declared) = match known {
+        Ok((status, declared)) => (Some(status), declared),
         Err(problem) if past.is_empty() => return Err(problem),
         Err(_) => (None, None),
     };
-    let began = past.iter().rev().find(|entry| entry.what == "started").and_then(|entry| entry.log_at);
-    let last_lines = last_lines(&layout.log(name), began.unwrap_or(0));
+    let began = past.iter().rev().find(|entry| entry.what == "started");
+    let began = began.and_then(|entry| Some(Position { seq: entry.log_seq?, offset: entry.log_at? }));
+    let mask = declared.as_ref().map(|declared| Mask::new(&declared.program.log.mask)).unwrap_or_default();
+    let last_lines = last_lines(&layout.log(name), began, mask);
     let text = why(&Account {
         name,
         status: status.as_ref(),
-        plan: plan.as_ref(),
+        plan: declared.as_ref().map(|declared| &declared.plan),
         past: &past,
         last_lines: &last_lines,
         now: moment(soloist_os::clock::wall_ms()).unwrap_or_default(),
@@ -70,21 +72,10 @@ pub fn of(
     Ok(Why { service: name.to_owned(), text })
 }
 
-/// The last lines with anything in them that a log has from this byte on. A log that is shorter was begun anew.
-fn last_lines(path: &Path, from: u64) -> Vec<String> {
-    let read = || {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        let from = if from > length { 0 } else { from };
-        let begin = length.saturating_sub(LOOKED_AT).max(from);
-        file.seek(SeekFrom::Start(begin))?;
-        let mut bytes = Vec::new();
-        file.take(LOOKED_AT).read_to_end(&mut bytes)?;
-        std::io::Result::Ok((bytes, begin > from))
-    };
-    let Ok((bytes, is_cut)) = read() else { return Vec::new() };
-    let text = String::from_utf8_lossy(&bytes);
-    let lines = text.lines().skip(usize::from(is_cut)).map(printable).filter(|line| !line.trim().is_empty());
+/// The last lines with anything in them that a log has from a place on.
+fn last_lines(log: &Path, from: Option<Position>, mut mask: Mask) -> Vec<String> {
+    let text = end_of(log, from, LOOKED_AT, &mut mask);
+    let lines = text.lines().map(printable).filter(|line| !line.trim().is_empty());
     let mut lines: Vec<String> = lines.collect();
     lines.drain(..lines.len().saturating_sub(LINES_OF_LOG));
     lines
@@ -120,10 +111,11 @@ mod tests {
     fn the_last_lines_are_those_of_the_last_run_and_paint_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("api.log");
-        assert_eq!(last_lines(&path, 0), Vec::<String>::new());
+        let last_lines = |offset| last_lines(&path, Some(Position { seq: 1, offset }), Mask::default());
+        assert_eq!(last_lines(0), Vec::<String>::new());
         std::fs::write(&path, b"of the run before\n\x1b[31mred\x1b[0m\tword\x07\n\n  \nlast \xff\n").unwrap();
-        assert_eq!(last_lines(&path, 18), ["red word", "last \u{fffd}"]);
-        assert_eq!(last_lines(&path, 10_000)[0], "of the run before");
+        assert_eq!(last_lines(18), ["red word", "last \u{fffd}"]);
+        assert_eq!(last_lines(10_000)[0], "of the run before");
     }
 
     #[test]
@@ -132,7 +124,7 @@ mod tests {
         let path = folder.path().join("api.log");
         let lines: String = (0..100_000).map(|n| format!("line {n}\n")).collect();
         std::fs::write(&path, lines + &"x".repeat(1_000)).unwrap();
-        let found = last_lines(&path, 0);
+        let found = last_lines(&path, None, Mask::default());
         assert_eq!(found.len(), LINES_OF_LOG);
         assert_eq!(found[3], "line 99999");
         assert_eq!(found[4].chars().count(), LINE_MAX + 1);

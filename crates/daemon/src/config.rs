@@ -18,6 +18,7 @@ mod hours;
 mod instances;
 mod limits;
 mod listen;
+mod log;
 mod needs;
 mod probes;
 mod program;
@@ -49,7 +50,7 @@ use almanac::Almanac;
 use diagnostic::Problems;
 use instances::Site;
 
-pub use declared::{Check, Checks, Declared, Program, Rota, Scope};
+pub use declared::{Check, Checks, Declared, Logging, Program, Rota, Scope};
 pub use diagnostic::Problem;
 pub use duration::interval;
 pub use error::ConfigError;
@@ -74,6 +75,10 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// The windows of the file, and each calendar that is used as one.
     pub windows: Vec<Arc<Window>>,
+    /// How logs are kept that belong to nothing declared.
+    pub log: Logging,
+    /// So many bytes all logs may take together.
+    pub log_total: u64,
 }
 
 /// Keys that were added to and removed from a keyed service since its file was written.
@@ -180,7 +185,8 @@ impl Config {
             return Err(ConfigError::faulty(file_name, text, problems.finish()));
         }
         let almanac = Almanac::read(tree.get_ref(), &root, &changes.overrides, &mut problems);
-        let site = Site { root: &root, almanac: &almanac, keys: None, key: None };
+        let (log, log_total) = log::of_project(tree.get_ref(), &mut problems);
+        let site = Site { root: &root, almanac: &almanac, log: &log, keys: None, key: None };
         let document = read::document(tree.get_ref(), site, &changes.keys, &mut problems);
         check::across(&document, &mut problems);
         let problems = problems.finish();
@@ -193,7 +199,8 @@ impl Config {
         let declared = drafts.flat_map(|draft| draft.into_declared(&instances, &changes.schedules)).collect();
         let windows = almanac.into_windows();
         let listen = document.listen.map(|(address, _)| address);
-        Ok(Config { project, root, declared, strategy: document.strategy, listen, windows })
+        let strategy = document.strategy;
+        Ok(Config { project, root, declared, strategy, listen, windows, log, log_total })
     }
 
     /// The instances of a declared service or job: its one, or one a key; not their lanes.
@@ -210,7 +217,8 @@ impl Config {
     pub fn empty(root: &Path) -> Config {
         let root = root.canonicalize().unwrap_or_else(|_| absolute(root));
         let (strategy, listen, windows) = (Strategy::default(), Some(listen::STANDARD), Vec::new());
-        Config { project: folder_name(&root), root, declared: Vec::new(), strategy, listen, windows }
+        let (project, declared, log) = (folder_name(&root), Vec::new(), Logging::default());
+        Config { project, root, declared, strategy, listen, windows, log, log_total: log::TOTAL }
     }
 
     fn parse_bytes(

@@ -59,6 +59,7 @@ pub fn told(declared: &Declared, schedule: Option<ScheduleStatus>) -> Config {
         cpu_max: program.limits.cpu_max.map(|cpus| cpus.to_string()),
         probes: probes.collect(),
         schedule,
+        mask: program.log.mask.clone(),
     }
 }
 

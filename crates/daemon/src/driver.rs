@@ -18,6 +18,7 @@ mod signal;
 mod successor;
 
 use std::collections::{HashMap, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -33,6 +34,7 @@ use soloist_os::claim::Claim;
 use soloist_os::clock::{Alarm, since_boot};
 use soloist_os::guard::Revival;
 use soloist_os::layout::{Layout, Place};
+use soloist_os::log_files::next_seq;
 use soloist_os::record::Record;
 use soloist_os::watched::Watched;
 use tokio::sync::{broadcast, mpsc};
@@ -40,7 +42,7 @@ use tokio::sync::{broadcast, mpsc};
 use crate::config::Declared;
 use crate::driver::answer::Waiter;
 use crate::driver::clock::Clocks;
-use crate::driver::past::Traces;
+use crate::driver::past::{LogTrouble, Traces};
 use crate::driver::probe::Tries;
 pub use crate::driver::successor::End;
 use crate::driver::successor::Succession;
@@ -48,6 +50,9 @@ use crate::history::History;
 use crate::inbox::{Inbox, Input, Sort};
 use crate::ledger::Ledger;
 use crate::links::{GuardLink, Zygote};
+use crate::logs::Position;
+use crate::logs::keep::Keeper;
+use crate::logs::mask::Mask;
 use crate::tally::Tally;
 use crate::upgrade;
 
@@ -60,8 +65,10 @@ const EVENTS_KEPT: usize = 1024;
 struct Service {
     declared: Declared,
     place: Place,
-    /// Where in its log the run begins, if that is known.
+    /// Where in its log the run begins, if that is known, and in which of its files.
     log_at: Option<u64>,
+    log_seq: Option<u64>,
+    log_trouble: LogTrouble,
     tries: Tries,
     /// The last lines of its last run, if that failed.
     tail: Vec<String>,
@@ -73,9 +80,20 @@ struct Service {
 }
 
 impl Service {
+    /// Where in its log the run begins, if that is known; an older guard does not tell in which file.
+    fn began(&self, log: &Path) -> Option<Position> {
+        let seq = self.log_seq.or_else(|| next_seq(log).ok())?;
+        self.log_at.map(|offset| Position { seq, offset })
+    }
+
+    /// What of its log is not shown.
+    fn mask(&self) -> Mask {
+        Mask::new(&self.declared.program.log.mask)
+    }
+
     /// A new run is ordered: nothing of the last one counts.
-    fn begin(&mut self, log_at: u64) {
-        self.log_at = Some(log_at);
+    fn begin(&mut self, log_at: u64, log_seq: Option<u64>) {
+        (self.log_at, self.log_seq) = (Some(log_at), log_seq);
         self.tries = Tries::default();
         self.tail.clear();
     }
@@ -115,6 +133,7 @@ pub struct Driver {
     waiters: Vec<Waiter>,
     events: broadcast::Sender<ApiEvent>,
     history: History,
+    keeper: Keeper,
     tally: Tally,
     moves: Moves,
     is_ending: bool,
@@ -161,6 +180,7 @@ impl Driver {
             waiters: Vec::new(),
             events,
             history,
+            keeper: Keeper::start(layout.logs(), log.clone()),
             tally: Tally::new(),
             moves: Moves::default(),
             is_ending: false,
@@ -331,6 +351,8 @@ impl Driver {
             declared,
             place,
             log_at: None,
+            log_seq: None,
+            log_trouble: LogTrouble::default(),
             tries: Tries::default(),
             tail: Vec::new(),
             traces: Traces::default(),

@@ -119,6 +119,7 @@ pub fn blank(at: Timestamp, service: &str, what: String) -> Entry {
         peak_kib: None,
         cpu_ms: None,
         log_at: None,
+        log_seq: None,
         count: None,
         detail: None,
     }

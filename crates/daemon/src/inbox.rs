@@ -10,10 +10,10 @@ use soloist_api::status::ServiceStatus;
 use soloist_api::watch::{Config, Signal};
 use soloist_core::event::Event;
 use soloist_core::id::ClaimId;
-use soloist_core::plan::Plan;
 use soloist_os::guard::Report;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::config::Declared;
 use crate::links::Found;
 use crate::runs::Known;
 
@@ -75,7 +75,7 @@ pub enum Input {
         /// Its name.
         name: String,
         /// Where the answer goes.
-        reply: Reply<(ServiceStatus, Option<Plan>)>,
+        reply: Reply<(ServiceStatus, Option<Declared>)>,
     },
     /// A client asks how one is declared.
     Declared {

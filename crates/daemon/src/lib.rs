@@ -34,3 +34,4 @@ pub mod zones;
 
 pub use soloist_os::identity::my_uid;
 pub use soloist_os::layout::Layout;
+pub use soloist_os::log_files;

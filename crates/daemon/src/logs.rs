@@ -1,116 +1,34 @@
-//! Reads the log of an instance: its last lines, and what is added, however fast that comes and whatever becomes of the
-//! file. Every call reads a bounded piece; when to read is no matter here.
+//! Reads the log of an instance: its last lines, and what is added, however fast that comes and whatever becomes of its
+//! files. Every call reads a bounded piece; when to read is no matter here. Secrets are masked unless somebody asks for
+//! all.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+mod content;
+pub(crate) mod keep;
+pub mod lines;
+pub mod mask;
+mod reader;
+
+use std::io;
+use std::path::Path;
 
 use soloist_api::watch::LogEvent;
 
-/// At most so much is read at once; a line that is longer comes in parts.
-const PIECE: usize = 64 * 1024;
+use content::{Content, before_end, distance, last_lines};
+use mask::Mask;
+use reader::{Piece, Reader};
+
 /// A follower that is further behind is told so, and goes on near the end.
 const BEHIND_MAX: u64 = 4 << 20;
 /// So much before the end.
 const GO_ON_BEFORE_END: u64 = 256 << 10;
 
-/// Follows one log.
-#[derive(Debug)]
-pub struct Tail {
-    path: PathBuf,
-    /// The open file and its inode.
-    file: Option<(File, u64)>,
-    /// All before was told.
-    at: u64,
-    /// It is to be told that this is another file than the reader had.
-    is_replaced: bool,
-    /// The file ended here, within a line, at the last look.
-    mid_line: Option<u64>,
-}
-
-impl Tail {
-    /// From a place on; a file that is not there yet begins when it is made.
-    pub fn from(path: &Path, start: Start) -> io::Result<Tail> {
-        let mut tail = Tail { path: path.to_owned(), file: None, at: 0, is_replaced: false, mid_line: None };
-        tail.is_open()?;
-        match (start, &mut tail.file) {
-            (Start::At(at, _), None) => tail.is_replaced = at > 0,
-            (Start::At(_, Some(was)), Some((_, is))) if was != *is => tail.is_replaced = true,
-            (Start::At(at, _), Some(_)) => tail.at = at,
-            (Start::Lines(lines), Some((file, _))) => tail.at = last_lines(file, lines)?,
-            (Start::Lines(_), None) => {}
-        }
-        Ok(tail)
-    }
-
-    /// What there is to tell; `None` if there is nothing now.
-    pub fn look(&mut self) -> io::Result<Option<LogEvent>> {
-        if std::mem::take(&mut self.is_replaced) {
-            return Ok(Some(LogEvent::Rotated));
-        }
-        if !self.is_open()? {
-            return Ok(None);
-        }
-        let Some((file, inode)) = &self.file else { return Ok(None) };
-        let length = file.metadata()?.len();
-        if length < self.at {
-            self.at = 0;
-            return Ok(Some(LogEvent::Rotated));
-        }
-        if length - self.at > BEHIND_MAX {
-            let to = line_after(file, length - GO_ON_BEFORE_END)?;
-            let missed_bytes = to - std::mem::replace(&mut self.at, to);
-            return Ok(Some(LogEvent::Resync { missed_bytes, at: to }));
-        }
-        if length == self.at {
-            // What was written to an old file is told before the new one is begun.
-            if std::fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() != *inode) {
-                (self.file, self.at) = (None, 0);
-                return Ok(Some(LogEvent::Rotated));
-            }
-            return Ok(None);
-        }
-        let bytes = piece(file, self.at, length)?;
-        let is_open = !bytes.ends_with(b"\n");
-        // The rest of a line is mostly on its way; one that does not come, such as that of a prompt, is told without.
-        if is_open && bytes.len() < PIECE / 2 && self.mid_line.replace(length) != Some(length) {
-            return Ok(None);
-        }
-        self.mid_line = None;
-        let at = self.at;
-        self.at += bytes.len() as u64;
-        let text = String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(&bytes)).into_owned();
-        let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line).to_owned()).collect();
-        Ok(Some(LogEvent::Lines { lines, at, open: is_open }))
-    }
-
-    /// Whether more may be told of the last line without more being written.
-    pub fn is_mid_line(&self) -> bool {
-        self.mid_line.is_some()
-    }
-
-    /// From where a reader that comes again goes on.
-    pub fn id(&self) -> String {
-        match &self.file {
-            Some((_, inode)) => format!("{}-{inode:x}", self.at),
-            None => self.at.to_string(),
-        }
-    }
-
-    fn is_open(&mut self) -> io::Result<bool> {
-        if self.file.is_none() {
-            self.file = match File::open(&self.path) {
-                Ok(file) => {
-                    let inode = file.metadata()?.ino();
-                    Some((file, inode))
-                }
-                Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-                Err(e) => return Err(e),
-            };
-        }
-        Ok(self.file.is_some())
-    }
+/// A place in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The number of the file.
+    pub seq: u64,
+    /// The byte within it, as it is when it is not compressed.
+    pub offset: u64,
 }
 
 /// Where a follower begins.
@@ -118,77 +36,183 @@ impl Tail {
 pub enum Start {
     /// With the last so many lines.
     Lines(usize),
-    /// With this byte, of the file with this inode if that is known.
-    At(u64, Option<u64>),
+    /// With this byte.
+    At(Position),
 }
 
 impl Start {
     /// From the id of an event, as [`Tail::id`] gives it.
     pub fn parse(id: &str) -> Option<Start> {
-        let (at, inode) = match id.split_once('-') {
-            Some((at, inode)) => (at, Some(u64::from_str_radix(inode, 16).ok()?)),
-            None => (id, None),
-        };
-        Some(Start::At(at.parse().ok()?, inode))
+        let (offset, seq) = id.split_once('-')?;
+        Some(Start::At(Position { seq: seq.parse().ok()?, offset: offset.parse().ok()? }))
     }
-}
 
-/// Whole lines from one place to another, as many as fit into one piece; where there is no end of a line, whole
-/// characters. Empty at the end only.
-pub fn piece(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
-    let wanted = usize::try_from(to.saturating_sub(from)).map_or(PIECE, |left| left.min(PIECE));
-    let mut bytes = vec![0; wanted];
-    let mut length = 0;
-    while length < wanted {
-        match file.read_at(&mut bytes[length..], from + length as u64) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+    /// The place.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn place(self, log: &Path) -> io::Result<Position> {
+        match self {
+            Start::Lines(lines) => last_lines(log, lines),
+            Start::At(at) => Ok(at),
         }
     }
-    bytes.truncate(length);
-    if let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') {
-        bytes.truncate(end + 1);
-    } else if length == PIECE {
-        // A character of UTF-8 has at most four bytes; its first one is 0xc0 or more.
-        let cut = (length - 3..length).rev().find(|at| bytes[*at] >= 0xc0);
-        bytes.truncate(cut.unwrap_or(length));
-    }
-    Ok(bytes)
 }
 
-/// Where the first line after a place begins, or that place within a line that is too long.
-fn line_after(file: &File, from: u64) -> io::Result<u64> {
-    let mut bytes = vec![0; PIECE];
-    let length = file.read_at(&mut bytes, from)?;
-    Ok(bytes[..length].iter().position(|byte| *byte == b'\n').map_or(from, |at| from + at as u64 + 1))
+/// What a follower is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// What was written.
+    Bytes {
+        /// Masked: whole lines, but for the last one if that is open.
+        bytes: Vec<u8>,
+        /// Where they begin.
+        at: Position,
+        /// The last line has no end yet: the first of the next bytes goes on with it.
+        is_open: bool,
+    },
+    /// It was too slow.
+    Missed {
+        /// It misses so many bytes,
+        bytes: u64,
+        /// and goes on here.
+        at: Position,
+    },
+    /// What came next is there no more: it goes on with what is.
+    Replaced,
 }
 
-/// Where the last so many lines begin, read from the end: the file may be large.
-pub fn last_lines(file: &mut File, lines: usize) -> io::Result<u64> {
-    let length = file.seek(SeekFrom::End(0))?;
-    let (mut at, mut found) = (length, 0);
-    if lines == 0 {
-        return Ok(length);
+/// Follows one log.
+#[derive(Debug)]
+pub struct Tail {
+    reader: Reader,
+    mask: Mask,
+    /// The log ended here, within a line, at the last look.
+    mid_line: Option<usize>,
+    /// However far it is behind, it misses nothing.
+    is_patient: bool,
+}
+
+impl Tail {
+    /// From a place on; a log that is not there yet begins when it is made.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn from(log: &Path, start: Start, mask: Mask) -> io::Result<Tail> {
+        let reader = Reader::new(log, start.place(log)?);
+        Ok(Tail { reader, mask, mid_line: None, is_patient: false })
     }
-    while at > 0 {
-        let begin = at.saturating_sub(PIECE as u64);
-        let mut block = vec![0u8; (at - begin) as usize];
-        file.seek(SeekFrom::Start(begin))?;
-        file.read_exact(&mut block)?;
-        for (i, byte) in block.iter().enumerate().rev() {
-            // The line feed at the very end ends the last line; it begins none.
-            if *byte == b'\n' && begin + i as u64 + 1 != length {
-                found += 1;
-                if found == lines {
-                    return Ok(begin + i as u64 + 1);
-                }
+
+    /// As a reader that has time: it is told all that there is.
+    #[must_use]
+    pub fn patient(mut self) -> Tail {
+        self.is_patient = true;
+        self
+    }
+
+    /// What there is to tell; `None` if there is nothing now.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn look(&mut self) -> io::Result<Option<LogEvent>> {
+        Ok(self.look_at_bytes()?.map(|seen| match seen {
+            Seen::Bytes { bytes, at, is_open } => {
+                let text = String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(&bytes));
+                let line = |line: &str| line.strip_suffix('\r').unwrap_or(line).to_owned();
+                let lines = text.split('\n').map(line).collect();
+                LogEvent::Lines { lines, at: at.offset, seq: at.seq, open: is_open }
+            }
+            Seen::Missed { bytes, at } => {
+                LogEvent::Resync { missed_bytes: bytes, at: at.offset, seq: at.seq }
+            }
+            Seen::Replaced => LogEvent::Rotated,
+        }))
+    }
+
+    /// The same as bytes.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn look_at_bytes(&mut self) -> io::Result<Option<Seen>> {
+        if !self.is_patient
+            && let Some(missed) = self.skip()?
+        {
+            return Ok(Some(missed));
+        }
+        let (bytes, is_growing) = match self.reader.look(None)? {
+            Some(Piece::Bytes { bytes, is_growing }) => (bytes, is_growing),
+            Some(Piece::Replaced) => return Ok(Some(Seen::Replaced)),
+            None => return Ok(None),
+        };
+        let is_open = !bytes.ends_with(b"\n");
+        // The rest of a line is mostly on its way; one that does not come, such as that of a prompt, is told without.
+        if is_open && is_growing && self.mid_line.replace(bytes.len()) != Some(bytes.len()) {
+            return Ok(None);
+        }
+        self.mid_line = None;
+        let at = self.reader.at();
+        self.reader.advance(bytes.len());
+        Ok(Some(Seen::Bytes { bytes: self.mask.lines(&bytes).into_owned(), at, is_open }))
+    }
+
+    /// Who is too far behind goes on near the end.
+    fn skip(&mut self) -> io::Result<Option<Seen>> {
+        let log = self.reader.log().to_owned();
+        let from = self.reader.at();
+        if self.reader.left_at_least()? <= BEHIND_MAX {
+            return Ok(None);
+        }
+        let (mut to, _) = before_end(&log, GO_ON_BEFORE_END)?;
+        if let Some(mut content) = Content::open(&log, to.seq)? {
+            to.offset = content.line_after(to.offset)?;
+        }
+        if to <= from {
+            return Ok(None);
+        }
+        let bytes = distance(&log, from, to)?;
+        self.reader.go_to(to);
+        Ok(Some(Seen::Missed { bytes, at: to }))
+    }
+
+    /// Whether more may be told of the last line without more being written.
+    pub fn is_mid_line(&self) -> bool {
+        self.mid_line.is_some()
+    }
+
+    /// From where a reader that comes again goes on: `OFFSET-SEQ`.
+    pub fn id(&self) -> String {
+        let Position { seq, offset } = self.reader.at();
+        format!("{offset}-{seq}")
+    }
+}
+
+/// The instance whose log has this name: that of a lane is `scan~2`, that of a standard error apart `api~err`.
+pub fn instance_of(log: &str) -> &str {
+    let lane = log.strip_suffix("~err").unwrap_or(log);
+    let is_lane = |lane: &str| !lane.is_empty() && lane.bytes().all(|byte| byte.is_ascii_digit());
+    lane.rsplit_once('~').filter(|(_, lane)| is_lane(lane)).map_or(lane, |(instance, _)| instance)
+}
+
+/// The end of a log, at most so many bytes of it, masked, but nothing before a place; half a line only if there is no other.
+/// A log that is shorter than that was begun anew.
+pub fn end_of(log: &Path, from: Option<Position>, most: u64, mask: &mut Mask) -> String {
+    let read = || {
+        let (mut begin, mut is_cut) = before_end(log, most).map(|(at, is_all)| (at, !is_all))?;
+        let end = content::end(log)?;
+        if let Some(from) = from.filter(|from| (begin..=end).contains(from)) {
+            (begin, is_cut) = (from, false);
+        }
+        let (mut reader, mut bytes) = (Reader::new(log, begin), Vec::new());
+        while let Some(piece) = reader.look(Some(end))? {
+            if let Piece::Bytes { bytes: more, .. } = piece {
+                reader.advance(more.len());
+                bytes.extend(more);
             }
         }
-        at = begin;
-    }
-    Ok(0)
+        let whole = bytes.iter().position(|byte| *byte == b'\n').filter(|_| is_cut).map_or(0, |end| end + 1);
+        io::Result::Ok(bytes.split_off(whole))
+    };
+    mask.text(&read().unwrap_or_default())
 }
 
 #[cfg(test)]

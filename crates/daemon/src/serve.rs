@@ -24,7 +24,7 @@ use soloist_os::record::{Holder, all};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::config::Config;
+use crate::config::{Config, Logging};
 use crate::driver::{Driver, End};
 use crate::http::access::Access;
 use crate::http::glance::Glance;
@@ -112,7 +112,10 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
         // Services that run must be taken over whatever the file says now; starting anything will say what is wrong.
         Err(e) => {
             log.say(&e.to_string());
-            Config { listen: tcp::last(&layout), ..Config::empty(&layout.root) }
+            // What it wants to be kept is not known: nothing is removed.
+            let mut log = Logging { keep: usize::MAX, compress: false, ..Logging::default() };
+            log.rules.max_age_ms = None;
+            Config { listen: tcp::last(&layout), log, log_total: u64::MAX, ..Config::empty(&layout.root) }
         }
     };
     let (tcp, said_of_tcp) = listen_over_tcp(&layout, &config, left_tcp);

@@ -89,6 +89,7 @@ pub fn run_order(
         watchdog_usec: plan.watchdog.map(|most| u64::try_from(most.as_micros()).unwrap_or(u64::MAX)),
         on_daemon_exit: program.on_daemon_exit,
         revival: None,
+        log_rules: program.log.rules.clone(),
         is_ticked: plan.schedule.as_ref().is_some_and(|schedule| schedule.is_ticked),
     }
 }

@@ -29,6 +29,7 @@ pub struct Tally {
     skipped: Family<OfAnd, Counter>,
     stops: Histogram,
     escalations: Family<Of, Counter>,
+    lost: Family<Of, Counter>,
 }
 
 impl Tally {
@@ -37,6 +38,7 @@ impl Tally {
         let mut registry = Registry::with_prefix("soloist");
         let (duplicates, restarts, failures) = (Family::default(), Family::default(), Family::default());
         let (runs, skipped, escalations) = (Family::default(), Family::default(), Family::default());
+        let lost = Family::default();
         let stops = Histogram::new(STOP_SECONDS);
         let mut add = |name: &str, what: &str, family: &Family<OfAnd, Counter>| {
             registry.register(name, what, family.clone());
@@ -52,8 +54,9 @@ impl Tally {
         registry.register("service_failures", "Times it was given up", failures.clone());
         registry.register("stop_duration_seconds", "From the polite signal to the empty tree", stops.clone());
         registry.register("stop_escalations", "Stops that needed the kill", escalations.clone());
+        registry.register("log_bytes_lost", "Output that a full disk did not take", lost.clone());
         let registry = Arc::new(registry);
-        Tally { registry, duplicates, restarts, failures, runs, skipped, stops, escalations }
+        Tally { registry, duplicates, restarts, failures, runs, skipped, stops, escalations, lost }
     }
 
     /// A line of the history.
@@ -86,6 +89,8 @@ impl Tally {
             | What::Ticked
             | What::Rescheduled
             | What::ClockSet
+            | What::LogFull
+            | What::LogFree
             | What::Adopted
             | What::GuardLost => {}
         }
@@ -99,6 +104,13 @@ impl Tally {
     /// A scheduled run is over: `ok`, `error`, `stopped`, `lost`.
     pub fn run(&self, service: &str, result: &'static str) {
         add(&self.runs, service, "result", result, 1);
+    }
+
+    /// So many bytes of output were lost.
+    pub fn lost(&self, service: &str, bytes: u64) {
+        if bytes > 0 {
+            self.lost.get_or_create_owned(&[("service", service.to_owned())]).inc_by(bytes);
+        }
     }
 
     /// A stop has taken so long, and whether its grace was not enough.

@@ -90,9 +90,43 @@ pub struct RunOrder {
     /// How a dead daemon is brought back; none: it is not.
     #[serde(default)]
     pub revival: Option<Revival>,
+    /// How its log is kept.
+    #[serde(default)]
+    pub log_rules: LogRules,
     /// Its standard input is a pipe that takes the lines of `Tick`, not `/dev/null`.
     #[serde(default)]
     pub is_ticked: bool,
+}
+
+/// How a log is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogRules {
+    /// A file of so many bytes is full: the next one is begun at the end of a line.
+    pub size: u64,
+    /// A file that was begun so long ago is full, too.
+    pub max_age_ms: Option<u64>,
+    /// Standard error goes to a log of its own (`log_files::error_log_of`).
+    pub is_split: bool,
+    /// What becomes of output that the disk does not take.
+    pub on_full: OnFull,
+}
+
+impl Default for LogRules {
+    fn default() -> LogRules {
+        LogRules { size: 16 << 20, max_age_ms: None, is_split: false, on_full: OnFull::Drop }
+    }
+}
+
+/// What becomes of output that the disk does not take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFull {
+    /// It is counted and dropped; the service runs on.
+    #[default]
+    Drop,
+    /// It waits in the pipe; when that is full, the service waits, too.
+    Block,
 }
 
 /// What a run may use, and as whom it runs. What is none is as it was for the daemon.
@@ -218,6 +252,9 @@ pub struct Past {
     /// The length of its log before it wrote anything.
     #[serde(default)]
     pub log_at: Option<u64>,
+    /// The number of the file which that is the length of.
+    #[serde(default)]
+    pub log_seq: Option<u64>,
 }
 
 /// Orders to a guard.
@@ -332,6 +369,9 @@ pub enum Report {
         /// The length of its log before it wrote anything.
         #[serde(default)]
         log_at: Option<u64>,
+        /// The number of the file which that is the length of.
+        #[serde(default)]
+        log_seq: Option<u64>,
     },
     /// The run said something of itself; all it has said so far comes along.
     Notified {
@@ -351,6 +391,20 @@ pub enum Report {
         /// So much it may.
         #[serde(default)]
         max_kib: u64,
+    },
+    /// A log has begun a new file.
+    Rotated {
+        /// The log, as it is called now.
+        path: PathBuf,
+    },
+    /// The disk does not take what the run writes, or takes it again. Told each second while it lasts.
+    LogLost {
+        /// Which run.
+        run_id: String,
+        /// So many bytes were dropped since the guard began.
+        bytes: u64,
+        /// It takes it again.
+        is_over: bool,
     },
     /// A probe of `Exec` is over.
     ExecEnded {

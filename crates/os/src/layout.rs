@@ -97,9 +97,14 @@ impl Layout {
         self.state().join("history.db")
     }
 
-    /// What an instance writes.
+    /// What all instances write.
+    pub fn logs(&self) -> PathBuf {
+        self.state().join("logs")
+    }
+
+    /// What an instance writes: the current file; see `log_files` for the others.
     pub fn log(&self, instance: &str) -> PathBuf {
-        self.state().join("logs").join(format!("{instance}.log"))
+        self.logs().join(format!("{instance}.log"))
     }
 
     /// The claim, record and guard socket of an instance claimed within this project.

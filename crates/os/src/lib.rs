@@ -8,6 +8,7 @@ pub mod guard;
 pub mod identity;
 pub mod layout;
 pub mod link;
+pub mod log_files;
 pub mod ports;
 mod program;
 pub mod record;
@@ -83,6 +84,11 @@ pub fn set_descriptor_limit(current: u64) {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let lowered = rustix::process::Rlimit { current: Some(current), maximum: limit.maximum };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, lowered);
+}
+
+/// This thread lets everybody else on the machine go first (nice(2), which Linux keeps for each thread).
+pub fn yield_to_others() {
+    let _ = rustix::process::nice(19);
 }
 
 /// The name that `ps` and `top` show for this process.

@@ -62,6 +62,9 @@ pub struct Record {
     /// The length of its log before it wrote anything.
     #[serde(default)]
     pub log_at: Option<u64>,
+    /// The number of the file which that is the length of.
+    #[serde(default)]
+    pub log_seq: Option<u64>,
     /// The last runs that are over, oldest first, for a daemon that did not hear of them.
     #[serde(default)]
     pub past: Vec<Past>,
@@ -204,6 +207,7 @@ mod tests {
             print: None,
             usage: Usage::default(),
             log_at: None,
+            log_seq: None,
             past: Vec::new(),
             ended: true,
         }

@@ -80,8 +80,8 @@ macro_rules! has_the_shape {
 
         let whole = |leaf: Option<&'static Leaf>, fd: Option<BorrowedFd<'static>>, detached: bool| {
             let limits = &Limits::default();
-            let (input, output, terminal) = (fd, fd, fd);
-            let _ = Surroundings { leaf, input, output, detached, terminal, pid_file: None, limits };
+            let (input, output, error, terminal) = (fd, fd, fd, fd);
+            let _ = Surroundings { leaf, input, output, error, detached, terminal, pid_file: None, limits };
         };
         whole(None, None, true);
         let _: fn(&Program, &Surroundings<'_>) -> Result<u32, SpawnError> = spawn;
@@ -170,6 +170,7 @@ macro_rules! refuses {
             leaf: None,
             input: None,
             output: None,
+            error: None,
             detached: true,
             terminal: None,
             pid_file: None,

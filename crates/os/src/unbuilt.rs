@@ -293,8 +293,10 @@ macro_rules! unbuilt {
                 pub leaf: Option<&'a Leaf>,
                 /// Standard input; `None`: empty if detached, else ours.
                 pub input: Option<BorrowedFd<'a>>,
-                /// Standard output and error; `None`: ours.
+                /// Standard output; `None`: ours.
                 pub output: Option<BorrowedFd<'a>>,
+                /// Standard error; `None`: ours.
+                pub error: Option<BorrowedFd<'a>>,
                 /// A session of its own; else only a process group of its own.
                 pub detached: bool,
                 /// A terminal whose foreground group it shall be.

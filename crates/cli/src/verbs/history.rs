@@ -124,7 +124,9 @@ fn words(entry: &Entry) -> String {
 fn tone(what: &str) -> Option<Tone> {
     match what {
         "ready" => Some(Tone::Good),
-        "stopping" | "restarting" | "standby" | "skipped" | "rescheduled" | "clock-set" => Some(Tone::Busy),
+        "stopping" | "restarting" | "standby" | "skipped" | "rescheduled" | "clock-set" | "log-full" => {
+            Some(Tone::Busy)
+        }
         "unhealthy" | "not-started" | "failed" | "refused" | "conflict" | "guard-lost" | "lost" => {
             Some(Tone::Bad)
         }

@@ -18,6 +18,10 @@ use soloist_api::schedule::Edit;
 use soloist_daemon::{Layout, serve};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use soloist_daemon::config::Config;
+use soloist_daemon::logs::instance_of;
+use soloist_daemon::logs::mask::Mask;
+
 use self::model::{Model, Wish};
 use self::screen::{Screen, typed};
 use self::tail::Tail;
@@ -49,8 +53,9 @@ pub async fn top(project: &Project, printer: &Printer) -> Result<i32, Problem> {
     let (told, mut answers) = unbounded_channel();
     let (mut typed, mut looks) = (typed(), tokio::time::interval(LOOK_AGAIN));
     let (mut model, mut tail, mut left) = (Model::new(), Tail::default(), 0);
+    let config = project.config_or_empty().ok();
     loop {
-        choose_log(&model, &mut tail);
+        choose_log(&model, &mut tail, config.as_ref());
         screen.terminal.draw(|frame| draw::draw(&model, &tail, Timestamp::now(), frame))?;
         tokio::select! {
             never = &mut feed => match never {},
@@ -90,10 +95,12 @@ async fn next_look(looks: &mut tokio::time::Interval, tail: &mut Tail, left: &mu
 }
 
 /// The log is that of the chosen one.
-fn choose_log(model: &Model, tail: &mut Tail) {
-    let path = model.chosen().and_then(|service| service.log.as_deref()).unwrap_or_default();
+fn choose_log(model: &Model, tail: &mut Tail, config: Option<&Config>) {
+    let chosen = model.chosen().and_then(|service| Some((service, service.log.as_deref()?)));
+    let path = chosen.map_or("", |(_, path)| path);
     if model.has_log && tail.path() != path {
-        *tail = Tail::of(path);
+        let instance = chosen.map_or("", |(service, _)| instance_of(&service.name));
+        *tail = Tail::of(path, Mask::of(config, instance));
     }
 }
 

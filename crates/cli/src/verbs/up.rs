@@ -10,7 +10,9 @@ use soloist_api::event::Event;
 use soloist_api::request::{Change, Down, Up, UpAnswer};
 use soloist_api::status::ServiceStatus;
 use soloist_api::watch::LogEvent;
-use soloist_daemon::logs::{Start, Tail};
+use soloist_daemon::log_files::error_log_of;
+use soloist_daemon::logs::mask::Mask;
+use soloist_daemon::logs::{Start, Tail, instance_of};
 
 use crate::interrupts::Interrupts;
 use crate::printer::Printer;
@@ -176,9 +178,15 @@ impl Watch<'_> {
 
     /// Only what is written from now on is shown.
     fn open_logs(&mut self, services: &[ServiceStatus]) {
+        let config = self.project.config_or_empty().ok();
         for ServiceStatus { name, .. } in services {
-            if let Ok(tail) = Tail::from(&self.project.layout.log(name), Start::Lines(0)) {
-                self.logs.insert(name.clone(), tail);
+            let log = self.project.layout.log(name);
+            for (name, log) in [(format!("{name}~err"), error_log_of(&log)), (name.clone(), log)] {
+                if let Ok(tail) =
+                    Tail::from(&log, Start::Lines(0), Mask::of(config.as_ref(), instance_of(&name)))
+                {
+                    self.logs.insert(name, tail);
+                }
             }
         }
     }
@@ -211,7 +219,8 @@ impl Watch<'_> {
     }
 
     fn show_output(&mut self) {
-        let width = self.logs.keys().map(String::len).max().unwrap_or(0);
+        let shown = self.logs.keys().filter(|name| !name.ends_with("~err"));
+        let width = shown.map(String::len).max().unwrap_or(0);
         for (name, tail) in &mut self.logs {
             while let Ok(Some(found)) = tail.look() {
                 let lines = match found {

@@ -16,8 +16,7 @@ pub async fn why(project: &Project, printer: &Printer, name: &str, is_json: bool
             let known = match status.services.iter().find(|service| service.name == name) {
                 Some(found) => {
                     let config = project.config_or_empty()?;
-                    let plan = config.declared.into_iter().find(|d| d.name == name).map(|d| d.plan);
-                    Ok((found.clone(), plan))
+                    Ok((found.clone(), config.declared.into_iter().find(|d| d.name == name)))
                 }
                 None => Err(runs::unknown_among(name, status.services.iter().map(|s| s.name.as_str()))),
             };

@@ -75,6 +75,10 @@ pub enum What {
     Rescheduled,
     /// The wall clock was set: by how much, in words.
     ClockSet,
+    /// The disk does not take what it writes: what becomes of that, in words.
+    LogFull,
+    /// The disk takes it again: what was lost, in words.
+    LogFree,
     /// A new daemon has taken it over alive.
     Adopted,
     /// Its guard was killed.
@@ -105,6 +109,8 @@ impl fmt::Display for What {
             What::Answered => "answered",
             What::Rescheduled => "rescheduled",
             What::ClockSet => "clock-set",
+            What::LogFull => "log-full",
+            What::LogFree => "log-free",
             What::Adopted => "adopted",
             What::GuardLost => "guard-lost",
         })

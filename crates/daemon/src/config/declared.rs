@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use soloist_core::id::Print;
 use soloist_core::plan::Plan;
-use soloist_os::guard::{Limits, OnDaemonExit};
+use soloist_os::guard::{Limits, LogRules, OnDaemonExit};
 
 use super::{fingerprint, program};
 
@@ -65,6 +65,8 @@ pub struct Program {
     pub on_daemon_exit: OnDaemonExit,
     /// What the probes of its plan ask.
     pub checks: Checks,
+    /// How its log is kept.
+    pub log: Logging,
 }
 
 impl Default for Program {
@@ -82,7 +84,29 @@ impl Default for Program {
             limits: Limits::default(),
             on_daemon_exit: OnDaemonExit::default(),
             checks: Checks::default(),
+            log: Logging::default(),
         }
+    }
+}
+
+/// How a log is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logging {
+    /// What its guard must know. The age counts for the file that is written, and for those that are kept.
+    pub rules: LogRules,
+    /// So many files are kept beside the one that is written.
+    pub keep: usize,
+    /// Those are compressed.
+    pub compress: bool,
+    /// Regular expressions that `regex_lite` takes; what they match is not shown. Those of the project come first.
+    pub mask: Vec<String>,
+}
+
+impl Default for Logging {
+    fn default() -> Logging {
+        const MONTH_MS: u64 = 30 * 24 * 3600 * 1000;
+        let rules = LogRules { max_age_ms: Some(MONTH_MS), ..LogRules::default() };
+        Logging { rules, keep: 10, compress: true, mask: Vec::new() }
     }
 }
 

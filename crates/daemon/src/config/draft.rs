@@ -39,6 +39,7 @@ const SHARED_KEYS: &[&str] = &[
     "depends-on",
     "scope",
     "pid-file",
+    "log",
 ];
 pub(super) const SERVICE_KEYS: &[&str] = &[
     "port",
@@ -170,7 +171,7 @@ pub(super) fn read(
             Section::Services => Plan::default(),
             Section::Jobs => Plan { kind: Kind::Job, restart: Restart::No, ..Plan::default() },
         },
-        program: Program { dir: program::tidy(site.root), ..Program::default() },
+        program: Program { dir: program::tidy(site.root), log: site.log.clone(), ..Program::default() },
         ports: Vec::new(),
         needs: Vec::new(),
         pid_file_span: None,

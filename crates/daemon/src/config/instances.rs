@@ -9,7 +9,7 @@ use super::almanac::Almanac;
 use super::diagnostic::{Problems, Span, plain, quoted};
 use super::read::{NAME_RULE, name_fault};
 use super::tree::Value;
-use super::{KeyChanges, settings, suggest};
+use super::{KeyChanges, Logging, settings, suggest};
 
 /// What stands for the key. Nothing else between braces is replaced, so that JSON and format strings stay as they are.
 const PLACE: &str = "{instance}";
@@ -24,6 +24,8 @@ pub(super) struct Site<'s> {
     pub(super) root: &'s Path,
     /// What it can name when it speaks of time.
     pub(super) almanac: &'s Almanac<'s>,
+    /// How logs are kept of which nothing else is said.
+    pub(super) log: &'s Logging,
     pub(super) keys: Option<&'s Keys>,
     pub(super) key: Option<&'s str>,
 }
@@ -141,7 +143,8 @@ mod tests {
     #[test]
     fn only_the_place_of_the_key_is_replaced() {
         let almanac = &Almanac::default();
-        let site = Site { root: Path::new("/"), almanac, keys: None, key: Some("antica") };
+        let site =
+            Site { root: Path::new("/"), almanac, log: &Logging::default(), keys: None, key: Some("antica") };
         assert_eq!(
             site.fill("{instance}/{instance}.log {} {x} {\"a\": 1}"),
             "antica/antica.log {} {x} {\"a\": 1}"

@@ -37,11 +37,9 @@ pub(super) const RLIMITS: &[&str] = &[
     "stack",
 ];
 
-/// How a size is written.
-const SIZE: &str = "write it like `memory-max = \"512MiB\"`; units are KiB, MiB, GiB and KB, MB, GB";
-
 /// Bytes.
 pub(super) fn memory(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<u64> {
+    let help = || format!("write it like `{}`; units are KiB, MiB, GiB and KB, MB, GB", value.example);
     // Above, no fraction is exact any more; no machine has so much.
     const MOST: f64 = (1_u64 << 52) as f64;
     let text = match value.tree {
@@ -56,26 +54,26 @@ pub(super) fn memory(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<u
     let unit = text.get(digits.len()..).unwrap_or_default().trim_start();
     let Some(number) = decimal(digits) else {
         let message = format!("{} is not a size: {}", value.called, quoted(text));
-        problems.add(value.span.clone(), message, SIZE).label("a number and a unit are expected");
+        problems.add(value.span.clone(), message, help()).label("a number and a unit are expected");
         return None;
     };
     let Some((_, size)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-        no_unit(value, digits, unit, problems);
+        no_unit(value, digits, unit, help(), problems);
         return None;
     };
     let bytes = number * *size as f64;
     if !(1.0..=MOST).contains(&bytes) {
-        problems.add(value.span.clone(), format!("{} is no size for a memory", quoted(text)), SIZE);
+        problems.add(value.span.clone(), format!("{} is no usable size", quoted(text)), help());
         return None;
     }
     Some(bytes as u64)
 }
 
 /// `512M` is 512 MiB for systemd and 512 MB for Kubernetes: nothing is taken for granted.
-fn no_unit(value: &Value<'_>, digits: &str, unit: &str, problems: &mut Problems<'_>) {
+fn no_unit(value: &Value<'_>, digits: &str, unit: &str, help: String, problems: &mut Problems<'_>) {
     if unit.is_empty() {
         let message = format!("{} is a number without a unit", value.called);
-        problems.add(value.span.clone(), message, SIZE).label("the unit is missing");
+        problems.add(value.span.clone(), message, help).label("the unit is missing");
         return;
     }
     let is_near = |name: &str| {
@@ -83,9 +81,9 @@ fn no_unit(value: &Value<'_>, digits: &str, unit: &str, problems: &mut Problems<
     };
     let help = match UNITS.iter().find(|(name, _)| is_near(name)) {
         Some((meant, _)) => format!("did you mean `\"{digits}{meant}\"`?"),
-        None => SIZE.to_owned(),
+        None => help,
     };
-    problems.add(value.span.clone(), format!("{} is no unit of memory", quoted(unit)), help);
+    problems.add(value.span.clone(), format!("{} is no unit of a size", quoted(unit)), help);
 }
 
 /// Digits and a point, without sign and exponent.

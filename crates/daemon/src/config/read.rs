@@ -15,7 +15,7 @@ use super::tree::{Field, Value, fields};
 use super::{KeyChanges, suggest};
 
 const TOP_KEYS: &[&str] = &["project", "services", "jobs", "windows", "calendars", "http"];
-pub(super) const PROJECT_KEYS: &[&str] = &["name", "strategy"];
+pub(super) const PROJECT_KEYS: &[&str] = &["name", "strategy", "log"];
 const STRATEGIES: &[(&str, Strategy)] = &[
     ("one-for-one", Strategy::OneForOne),
     ("rest-for-one", Strategy::RestForOne),
@@ -105,6 +105,8 @@ fn project(value: &Value<'_>, document: &mut Document, problems: &mut Problems<'
                 let value = value.example("strategy = \"one-for-one\"");
                 set(&mut document.strategy, choice(&value, "a strategy", STRATEGIES, problems));
             }
+            // It was read first: declarations begin with it.
+            "log" => {}
             _ => settings::unknown_key("[project]", key, key_span, PROJECT_KEYS, problems),
         }
     }

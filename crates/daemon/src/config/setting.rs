@@ -10,7 +10,7 @@ use super::instances::{self, Site};
 use super::schedules::{JOB_KEYS, TRIGGER_KEYS};
 use super::settings::{self, choice, set};
 use super::tree::Value;
-use super::{Scope, limits, needs, program};
+use super::{Scope, limits, log, needs, program};
 
 const SCOPES: &[(&str, Scope)] = &[("project", Scope::Project), ("machine", Scope::Machine)];
 const DAEMON_EXITS: &[(&str, OnDaemonExit)] = &[("keep", OnDaemonExit::Keep), ("stop", OnDaemonExit::Stop)];
@@ -153,6 +153,7 @@ pub(super) fn setting(
                 choice(&value.example("scope = \"project\""), "a scope", SCOPES, problems),
             );
         }
+        "log" => program.log = log::read(&value.example(log::EXAMPLE), site.log, None, problems),
         "pid-file" => {
             let value = value.example("pid-file = \"api.pid\"");
             program.pid_file = program::pid_file(&value, site, problems);

@@ -8,6 +8,7 @@ use soloist_core::plan::{Backoff, Condition, Kind, Need, Plan, Restart, RestartL
 
 use super::*;
 
+mod logs;
 mod mistakes;
 mod more;
 mod page;

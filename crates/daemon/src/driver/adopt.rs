@@ -60,6 +60,7 @@ impl Driver {
     /// Brings the declared programs in. A changed declaration counts from the next start on.
     pub(super) fn declare(&mut self, config: &Config) {
         self.project.set_strategy(config.strategy);
+        self.keeper.obey(config, |name| self.layout.log(name));
         let mut is_followed = false;
         for declared in &config.declared {
             match self.project.position(&declared.name) {
@@ -247,6 +248,7 @@ impl Driver {
         self.services[at].traces.begin(run, main.as_ref().map(|main| main.pid));
         let claim = self.hold(at, found.claim);
         self.services[at].log_at = record.as_ref().and_then(|record| record.log_at);
+        self.services[at].log_seq = record.as_ref().and_then(|record| record.log_seq);
         self.services[at].tries = Tries::adopted(was_ready);
         match GuardLink::watch(found.link, claim, &self.inbox) {
             Ok(mut link) => {

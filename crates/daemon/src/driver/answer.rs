@@ -101,7 +101,11 @@ impl Driver {
             tail: self.telling_lines(at, status.state),
         };
         let schedule = schedules::told(&service.declared, status.outlook.as_ref(), schedules::now());
-        ServiceStatus { schedule, ..convert::service(face, status) }
+        let on_full = service.declared.program.log.rules.on_full;
+        let notes = [status.note.clone(), service.log_trouble.words(on_full)];
+        let notes: Vec<String> = notes.into_iter().flatten().collect();
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
+        ServiceStatus { schedule, note, ..convert::service(face, status) }
     }
 
     /// What the record of a claim says that is held here.

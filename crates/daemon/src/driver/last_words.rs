@@ -1,15 +1,12 @@
 //! What is kept and told of the end of a run that failed: its last lines, and what they tell about the reason.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
-
 use soloist_api::status::LAST_LINES;
 use soloist_core::event::{Diagnosis, Exit};
 use soloist_core::state::Word;
 
 use super::{Driver, now};
 use crate::diagnosis::{End, diagnose};
+use crate::logs::end_of;
 use crate::plain::plain;
 use crate::ports;
 
@@ -28,7 +25,7 @@ impl Driver {
             return None;
         }
         let log = self.layout.log(&service.declared.name);
-        let text = end_of(&log, service.log_at.unwrap_or(0));
+        let text = end_of(&log, service.began(&log), LOOKED_AT, &mut service.mask());
         service.tail = last_lines(&text);
         let status = self.project.status(at);
         let is_told = match status.state {
@@ -60,7 +57,7 @@ impl Driver {
             Word::Backoff | Word::Failed => service.tail.clone(),
             Word::Unhealthy => {
                 let log = self.layout.log(&service.declared.name);
-                last_lines(&end_of(&log, service.log_at.unwrap_or(0)))
+                last_lines(&end_of(&log, service.began(&log), LOOKED_AT, &mut service.mask()))
             }
             Word::Stopped
             | Word::Claiming
@@ -73,22 +70,6 @@ impl Driver {
             | Word::Running
             | Word::Completed => Vec::new(),
         }
-    }
-}
-
-/// The end of a log, but nothing before `from`; a log that is shorter than that was begun anew.
-fn end_of(log: &Path, from: u64) -> String {
-    let Ok(file) = File::open(log) else { return String::new() };
-    let length = file.metadata().map_or(0, |log| log.len());
-    let from = if length < from { 0 } else { from };
-    let begin = from.max(length.saturating_sub(LOOKED_AT));
-    let mut bytes = vec![0; usize::try_from(length - begin).unwrap_or(0)];
-    let read = file.read_at(&mut bytes, begin).unwrap_or(0);
-    let text = String::from_utf8_lossy(&bytes[..read]);
-    match text.split_once('\n') {
-        // Begun in the middle of a line, most likely.
-        Some((_, whole)) if begin > from => whole.to_owned(),
-        _ => text.into_owned(),
     }
 }
 
@@ -111,21 +92,6 @@ fn last_lines(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_end_of_a_log_holds_nothing_of_an_earlier_run() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("api.log");
-        assert_eq!(end_of(&log, 0), "");
-        std::fs::write(&log, "earlier\nthis\n").unwrap();
-        assert_eq!(end_of(&log, 8), "this\n");
-        assert_eq!(end_of(&log, 13), "");
-        assert_eq!(end_of(&log, 1000), "earlier\nthis\n", "begun anew");
-        std::fs::write(&log, format!("{}\nlast\n", "x".repeat(9000))).unwrap();
-        assert_eq!(end_of(&log, 0), "last\n", "no half line");
-        std::fs::write(&log, "x".repeat(9000)).unwrap();
-        assert_eq!(end_of(&log, 0).len(), 8192, "half a line is better than none");
-    }
 
     #[test]
     fn few_lines_are_kept_and_few_bytes() {

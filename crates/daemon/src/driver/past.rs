@@ -1,17 +1,19 @@
 //! What the driver tells the history: the core's notes, with what only the guard's reports say of a run.
 
 use soloist_api::error::Problem;
+use soloist_api::event::Event as ApiEvent;
 use soloist_api::history::Entry;
 use soloist_api::status::ServiceStatus;
 use soloist_core::event::{Ended, Note, What};
 use soloist_core::id::RunId;
-use soloist_core::plan::{Kind, Plan};
+use soloist_core::plan::Kind;
 use soloist_core::time::Time;
-use soloist_os::guard::{Past, Usage};
+use soloist_os::guard::{OnFull, Past, Usage};
 use soloist_os::identity::{Exit, Identity};
 use soloist_os::record::Record;
 
 use super::{Driver, Service, now};
+use crate::config::Declared;
 use crate::convert::{core_exit_to_api, moment};
 use crate::history::{Remembered, blank};
 
@@ -41,6 +43,33 @@ impl Traces {
     }
 }
 
+/// What has become of the output that a full disk did not take, as the guard tells it.
+#[derive(Debug, Default)]
+pub(super) struct LogTrouble {
+    is_full: bool,
+    /// So many bytes were lost since the guard began,
+    lost: u64,
+    /// and so many when the disk was full last.
+    lost_before: u64,
+}
+
+impl LogTrouble {
+    fn lost_lately(&self) -> u64 {
+        self.lost.saturating_sub(self.lost_before)
+    }
+
+    /// As long as the disk is full.
+    pub(super) fn words(&self, on_full: OnFull) -> Option<String> {
+        let lost = self.lost_lately();
+        self.is_full.then(|| match on_full {
+            OnFull::Drop => {
+                format!("its log cannot be written, the disk is full: {lost} bytes of output were lost")
+            }
+            OnFull::Block => "its log cannot be written, the disk is full: its output waits".to_owned(),
+        })
+    }
+}
+
 /// What a guard says of the run it guards.
 #[derive(Debug)]
 pub(super) struct Present<'a> {
@@ -59,6 +88,7 @@ impl Driver {
             Some(&self.services[at].traces).filter(|traces| note.run.is_some() && traces.run == note.run);
         let usage =
             traces.filter(|_| note.what == What::Ended).map(|traces| traces.usage).unwrap_or_default();
+        let is_start = traces.is_some() && note.what == What::Started;
         let line = Entry {
             run_id: note.run.map(|run| run.to_string()),
             cause: note.cause.map(|cause| cause.to_string()),
@@ -67,7 +97,8 @@ impl Driver {
             pid: traces.and_then(|traces| traces.pid),
             peak_kib: usage.peak_kib,
             cpu_ms: usage.cpu_ms,
-            log_at: self.services[at].log_at.filter(|_| traces.is_some() && note.what == What::Started),
+            log_at: self.services[at].log_at.filter(|_| is_start),
+            log_seq: self.services[at].log_seq.filter(|_| is_start),
             count: note.count,
             detail: note.words,
             ..blank(when, self.project.name(at), note.what.to_string())
@@ -125,8 +156,34 @@ impl Driver {
             was_stopped: false,
             usage: Usage::default(),
             log_at: None,
+            log_seq: None,
         };
         self.history.learn(name, [present]);
+    }
+
+    /// The disk does not take what an instance writes, or takes it again: two lines and a note in between.
+    pub(super) fn log_lost(&mut self, at: usize, bytes: u64, is_over: bool) {
+        let name = self.project.name(at).to_owned();
+        let service = &mut self.services[at];
+        let trouble = &mut service.log_trouble;
+        let was_full = std::mem::replace(&mut trouble.is_full, !is_over);
+        let before = std::mem::replace(&mut trouble.lost, bytes);
+        self.tally.lost(&name, bytes.saturating_sub(before));
+        if !was_full {
+            trouble.lost_before = before.min(bytes);
+        }
+        let on_full = service.declared.program.log.rules.on_full;
+        let (what, detail) = match trouble.words(on_full) {
+            Some(words) => (What::LogFull, words),
+            None => (What::LogFree, format!("{} bytes of output were lost", trouble.lost_lately())),
+        };
+        let is_news = was_full == is_over || !was_full && bytes > before;
+        if is_news && let Some(when) = moment(soloist_os::clock::wall_ms()) {
+            self.log.say(&format!("{name}: {detail}"));
+            let line = Entry { detail: Some(detail), ..blank(when, &name, what.to_string()) };
+            self.history.add(vec![line]);
+        }
+        let _ = self.events.send(ApiEvent::Service(Box::new(self.status_at(at))));
     }
 
     /// One line for a guard that was killed while no daemon was there; the core tells of those that we lose.
@@ -142,9 +199,9 @@ impl Driver {
     }
 
     /// What is true of an instance, and what it was declared to do: what `why` is told from.
-    pub(super) fn account_of(&self, name: &str) -> Result<(ServiceStatus, Option<Plan>), Problem> {
+    pub(super) fn account_of(&self, name: &str) -> Result<(ServiceStatus, Option<Declared>), Problem> {
         let status = self.status_by_name(name)?;
-        let plan = self.project.position(name).map(|at| self.services[at].declared.plan.clone());
-        Ok((status, plan))
+        let declared = self.project.position(name).map(|at| self.services[at].declared.clone());
+        Ok((status, declared))
     }
 }

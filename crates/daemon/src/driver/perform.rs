@@ -192,7 +192,7 @@ impl Driver {
         let log = self.layout.log(&self.services[at].declared.name);
         // The guard tells it, unless it is an older one.
         let log_at = std::fs::metadata(&log).map_or(0, |log| log.len());
-        self.services[at].begin(log_at);
+        self.services[at].begin(log_at, soloist_os::log_files::next_seq(&log).ok());
         let gone = || std::io::Error::other("the claim is not held any more");
         let token = self.held.get(&claim).ok_or_else(gone)?.claim.next_token();
         let occasion = Occasion { run_id: run.to_string(), token, scheduled };

@@ -16,6 +16,7 @@ use super::Driver;
 use super::perform::milliseconds;
 use crate::config::{Check, Checks};
 use crate::inbox::Input;
+use crate::logs::Position;
 use crate::probe::log::LogSearch;
 use crate::probe::{http, tcp, timed_out};
 
@@ -118,7 +119,7 @@ impl Driver {
     ) -> Result<JoinHandle<()>, String> {
         let service = &mut self.services[at];
         let path = self.layout.log(&service.declared.name);
-        let from = service.log_at.unwrap_or(0);
+        let from = service.began(&path).unwrap_or(Position { seq: 0, offset: 0 });
         let search = service.tries.search(kind, || LogSearch::new(pattern, &path, from))?;
         let until = Instant::now() + timeout;
         let look = move || search.lock().unwrap_or_else(PoisonError::into_inner).look(until);

@@ -9,6 +9,7 @@ use soloist_os::identity::Exit as OsExit;
 use soloist_os::record::Record;
 
 use super::Driver;
+use super::past::LogTrouble;
 use super::probe::Tries;
 use crate::convert::{exit_to_core, memory_words, notice_to_core};
 use crate::history::Remembered;
@@ -38,9 +39,10 @@ impl Driver {
                 }
                 None
             }
-            Report::Spawned { run_id, main, log_at } => run_of(&run_id).map(|run| {
+            Report::Spawned { run_id, main, log_at, log_seq } => run_of(&run_id).map(|run| {
                 let service = &mut self.services[at];
                 service.log_at = log_at.or(service.log_at);
+                service.log_seq = log_seq.or(service.log_seq);
                 service.traces.begin(run, Some(main.pid));
                 Event::Spawned { run, pid: main.pid }
             }),
@@ -68,6 +70,14 @@ impl Driver {
             }
             Report::OverMemory { run_id, kib, max_kib } => {
                 run_of(&run_id).map(|run| Event::OverMemory { run, what: memory_words(kib, max_kib) })
+            }
+            Report::Rotated { path } => {
+                self.keeper.rotated(path);
+                None
+            }
+            Report::LogLost { bytes, is_over, .. } => {
+                self.log_lost(at, bytes, is_over);
+                None
             }
             Report::Remark { words } => {
                 self.log.say(&words);
@@ -113,6 +123,7 @@ impl Driver {
     pub(super) fn take_guard_end(&mut self, claim: ClaimId) {
         let Some(held) = self.held.get_mut(&claim) else { return };
         held.guard = None;
+        self.services[held.at].log_trouble = LogTrouble::default();
         let (at, is_releasing) = (held.at, held.is_releasing);
         if !is_releasing && let Ok(found) = links::find(&self.services[at].place) {
             // It lives, and has only let go of a reader that was too slow.

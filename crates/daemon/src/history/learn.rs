@@ -32,6 +32,8 @@ pub struct Remembered<'a> {
     pub usage: Usage,
     /// The length of its log before it wrote anything.
     pub log_at: Option<u64>,
+    /// The number of the file which that is the length of.
+    pub log_seq: Option<u64>,
 }
 
 impl History {
@@ -56,6 +58,7 @@ impl History {
             was_stopped: record.was_stopped,
             usage: record.usage,
             log_at: record.log_at,
+            log_seq: record.log_seq,
         };
         self.learn(&record.instance, record.past.iter().map(Remembered::from).chain([last]));
     }
@@ -74,6 +77,7 @@ impl<'a> From<&'a Past> for Remembered<'a> {
             was_stopped: past.was_stopped,
             usage: past.usage,
             log_at: past.log_at,
+            log_seq: past.log_seq,
         }
     }
 }
@@ -99,7 +103,8 @@ impl Remembered<'_> {
             return lines;
         }
         let cause = self.cause.map(str::to_owned);
-        lines.push(Entry { cause, pid: self.pid, log_at: self.log_at, ..line(began, "started") });
+        let (log_at, log_seq) = (self.log_at, self.log_seq);
+        lines.push(Entry { cause, pid: self.pid, log_at, log_seq, ..line(began, "started") });
         let exit = self.exit.map(exit_to_api);
         let ended_at = self.exit_ms.and_then(moment);
         if let (Some(at), true) = (ended_at, exit.is_some()) {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, named_params};
 use soloist_api::error::{Code, Problem};
 use soloist_api::history::{Entry, History, HistoryQuery};
 
-use super::store::{COLUMNS, KEPT_ROWS, has_count, read_row};
+use super::store::{KEPT_ROWS, columns, read_row};
 
 /// Lines that are told if nobody says how many.
 pub const LINES: u32 = 100;
@@ -78,9 +78,9 @@ pub(super) const OF_SERVICE: &str = "(:service IS NULL OR service = :service
     OR substr(service, 1, length(:service) + 1) IN (:service || '@', :service || '~'))";
 
 fn rows(connection: &Connection, query: &HistoryQuery) -> rusqlite::Result<Vec<Entry>> {
-    let count = if has_count(connection)? { "count" } else { "NULL" };
+    let columns = columns(connection)?;
     let mut found = connection.prepare(&format!(
-        "SELECT {COLUMNS}, {count} FROM entries
+        "SELECT {columns} FROM entries
          WHERE {OF_SERVICE}
            AND at >= :since AND id > :after
          ORDER BY at DESC, id DESC LIMIT :limit"

@@ -8,7 +8,7 @@ use soloist_api::history::Entry;
 use soloist_api::watch::{Run, Runs, RunsQuery};
 
 use super::read::{LINES, OF_SERVICE, found};
-use super::store::{COLUMNS, KEPT_ROWS, read_row};
+use super::store::{KEPT_ROWS, columns, read_row};
 
 /// The runs that a query asks for, the newest first. A project without a history has none.
 ///
@@ -19,14 +19,15 @@ pub fn runs(path: &Path, query: &RunsQuery) -> Result<Runs, Problem> {
 }
 
 fn rows(connection: &Connection, query: &RunsQuery) -> rusqlite::Result<Vec<Run>> {
+    let columns = columns(connection)?;
     let mut starts = connection.prepare(&format!(
-        "SELECT {COLUMNS}, NULL FROM entries
+        "SELECT {columns} FROM entries
          WHERE {OF_SERVICE} AND what = 'started' AND run_id IS NOT NULL
          ORDER BY at DESC, id DESC LIMIT :limit"
     ))?;
     // With the very terms of the index `once`, so that it is used.
     let mut ends = connection.prepare(&format!(
-        "SELECT {COLUMNS}, NULL FROM entries
+        "SELECT {columns} FROM entries
          WHERE service = ?1 AND run_id = ?2
            AND run_id IS NOT NULL AND what IN ('started', 'exited', 'ended', 'guard-lost')"
     ))?;
@@ -56,6 +57,7 @@ fn joined(start: Entry, lines: &[Entry]) -> Run {
         peak_kib: ended.and_then(|line| line.peak_kib),
         cpu_ms: ended.and_then(|line| line.cpu_ms),
         log_at: start.log_at,
+        log_seq: start.log_seq,
     }
 }
 
@@ -81,7 +83,12 @@ mod tests {
         let exit = Some(ExitStatus { code: Some(3), signal: None });
         let used = |line| Entry { duration_ms: Some(9), peak_kib: Some(64), cpu_ms: Some(5), ..line };
         let mut lines = [
-            Entry { cause: Some("crash".to_owned()), log_at: Some(7), ..line(1_000, "a", "1", "started") },
+            Entry {
+                cause: Some("crash".to_owned()),
+                log_at: Some(7),
+                log_seq: Some(8),
+                ..line(1_000, "a", "1", "started")
+            },
             Entry { exit, ..line(1_008, "a", "1", "exited") },
             used(line(1_009, "a", "1", "ended")),
             line(2_000, "a@key", "2", "started"),
@@ -98,7 +105,8 @@ mod tests {
         );
         let first = &all[2];
         assert_eq!((first.start, first.end), (moment(1_000).unwrap(), moment(1_009)));
-        assert_eq!((first.exit, first.cause.as_deref(), first.log_at), (exit, Some("crash"), Some(7)));
+        assert_eq!((first.exit, first.cause.as_deref()), (exit, Some("crash")));
+        assert_eq!((first.log_at, first.log_seq), (Some(7), Some(8)));
         assert_eq!((first.duration_ms, first.peak_kib, first.cpu_ms), (Some(9), Some(64), Some(5)));
         assert_eq!(runs(&path, &query(Some("a"), None)).unwrap().runs.len(), 2);
         assert_eq!(runs(&path, &query(None, Some(1))).unwrap().runs, all[..1]);

@@ -43,14 +43,14 @@ const SHAPE: &str = "
     CREATE INDEX IF NOT EXISTS by_time ON entries (at);
     CREATE INDEX IF NOT EXISTS by_service ON entries (service, at);
     PRAGMA user_version = 1;";
-/// What version 2 added. An older soloist does not mind, and says again that this is version 1.
-const COUNT: &str = "ALTER TABLE entries ADD COLUMN count INTEGER";
+/// What came later. An older soloist does not mind, and says again that this is version 1.
+const LATER: [&str; 2] = ["count", "log_seq"];
 /// A run starts, exits, ends and loses its guard once: whoever tells it again adds nothing.
 const INSERT: &str = "
     INSERT OR IGNORE INTO entries
         (at, service, what, run_id, cause, exit_code, exit_signal, duration_ms, pid, peak_kib, cpu_ms, log_at, detail,
-         count)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+         count, log_seq)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 /// But what was not known the first time is filled in.
 const FILL: &str = "
     UPDATE entries SET
@@ -60,18 +60,26 @@ const FILL: &str = "
         peak_kib = coalesce(peak_kib, ?9),
         cpu_ms = coalesce(cpu_ms, ?10),
         log_at = coalesce(log_at, ?11),
+        log_seq = coalesce(log_seq, ?13),
         detail = coalesce(detail, ?12),
         exit_code = coalesce(exit_code, ?5),
         exit_signal = coalesce(exit_signal, ?6)
     WHERE service = ?1 AND what = ?2 AND run_id = ?3";
-/// The columns as `read_row` wants them, but the last: `count`, where there is one.
-pub const COLUMNS: &str = "id, at, service, what, run_id, cause, exit_code, exit_signal, duration_ms, pid, peak_kib, \
-                           cpu_ms, log_at, detail";
+/// The columns as `read_row` wants them, without those that came later.
+const COLUMNS: &str = "id, at, service, what, run_id, cause, exit_code, exit_signal, duration_ms, pid, peak_kib, \
+                       cpu_ms, log_at, detail";
 
-/// Whether the file has a column for `count`: one of an older soloist has none.
-pub fn has_count(connection: &Connection) -> rusqlite::Result<bool> {
-    let sql = "SELECT count(*) FROM pragma_table_info('entries') WHERE name = 'count'";
-    connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(|found| found > 0)
+/// The columns as `read_row` wants them, as far as the file has them: one of an older soloist lacks the later ones.
+pub fn columns(connection: &Connection) -> rusqlite::Result<String> {
+    LATER.iter().try_fold(COLUMNS.to_owned(), |columns, name| {
+        let known = if has_column(connection, name)? { name } else { "NULL" };
+        Ok(format!("{columns}, {known}"))
+    })
+}
+
+fn has_column(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) FROM pragma_table_info('entries') WHERE name = ?1";
+    connection.query_row(sql, [name], |row| row.get::<_, i64>(0)).map(|found| found > 0)
 }
 
 /// Why something could not be written.
@@ -131,8 +139,10 @@ impl Store {
         connection.pragma_update(None, "journal_size_limit", 1 << 20)?;
         connection.pragma_update(None, "cache_size", -256)?;
         connection.execute_batch(SHAPE)?;
-        if !has_count(&connection)? {
-            connection.execute_batch(COUNT)?;
+        for name in LATER {
+            if !has_column(&connection, name)? {
+                connection.execute_batch(&format!("ALTER TABLE entries ADD COLUMN {name} INTEGER"))?;
+            }
         }
         connection.prepare_cached(INSERT)?;
         connection.prepare_cached(FILL)?;
@@ -158,7 +168,7 @@ impl Store {
                 let exit = row.exit.unwrap_or(ExitStatus { code: None, signal: None });
                 let (duration, peak) = (row.duration_ms.map(whole), row.peak_kib.map(whole));
                 let (cpu, log_at) = (row.cpu_ms.map(whole), row.log_at.map(whole));
-                let count = row.count.map(whole);
+                let (count, log_seq) = (row.count.map(whole), row.log_seq.map(whole));
                 let is_new = insert.execute(params![
                     row.at.as_millisecond(),
                     row.service,
@@ -174,6 +184,7 @@ impl Store {
                     log_at,
                     row.detail,
                     count,
+                    log_seq,
                 ])? == 1;
                 if is_new {
                     row.id = transaction.last_insert_rowid();
@@ -191,6 +202,7 @@ impl Store {
                         cpu,
                         log_at,
                         row.detail,
+                        log_seq,
                     ])?;
                 }
             }
@@ -250,7 +262,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// A row of `COLUMNS` and `count` as it is told.
+/// A row of `columns` as it is told.
 pub fn read_row(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let count = |column: usize| {
         row.get::<_, Option<i64>>(column).map(|number| number.and_then(|n| u64::try_from(n).ok()))
@@ -270,6 +282,7 @@ pub fn read_row(row: &Row<'_>) -> rusqlite::Result<Entry> {
         peak_kib: count(10)?,
         cpu_ms: count(11)?,
         log_at: count(12)?,
+        log_seq: count(15)?,
         count: count(14)?,
         detail: row.get(13)?,
     })

@@ -98,6 +98,7 @@ async fn what_is_added_is_read_back_whole_and_followed() {
         peak_kib: Some(4),
         cpu_ms: Some(5),
         log_at: Some(6),
+        log_seq: Some(8),
         count: Some(7),
         detail: Some("ä".repeat(TEXT_MAX)),
         ..line("api", "ended", 0)
@@ -170,6 +171,7 @@ async fn a_run_that_is_told_twice_is_there_once_with_all_that_is_known() {
         was_stopped: false,
         usage: Usage { peak_kib: Some(7), cpu_ms: None },
         log_at: Some(88),
+        log_seq: Some(2),
     };
     stage.history.learn("api", [Remembered::from(&past)]);
     stage.history.learn("api", [Remembered::from(&past)]);
@@ -178,7 +180,7 @@ async fn a_run_that_is_told_twice_is_there_once_with_all_that_is_known() {
     let found = stage.all().await;
     let of_api: Vec<Entry> = found.iter().filter(|e| e.service == "api").cloned().collect();
     assert_eq!(whats(&of_api), ["started", "unhealthy", "unhealthy", "exited", "ended"]);
-    assert_eq!((of_api[0].pid, of_api[0].log_at), (Some(3), Some(88)));
+    assert_eq!((of_api[0].pid, of_api[0].log_at, of_api[0].log_seq), (Some(3), Some(88), Some(2)));
     assert_eq!(of_api[0].cause.as_deref(), Some("ada"));
     assert_eq!(of_api[3].exit, Some(ExitStatus { code: Some(1), signal: None }));
     assert_eq!((of_api[4].peak_kib, of_api[4].duration_ms), (Some(7), Some(400)));
@@ -205,6 +207,7 @@ async fn of_a_run_that_lives_only_its_start_is_learned_and_of_one_that_never_beg
         was_stopped: false,
         usage: Usage::default(),
         log_at: None,
+        log_seq: None,
     };
     let never = Remembered { run_id: "00bb", pid: None, is_over: true, ..living.clone() };
     let long_ago = Remembered { run_id: "00cc", since_ms: 1, ..living.clone() };

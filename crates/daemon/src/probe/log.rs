@@ -1,14 +1,13 @@
 //! A probe that waits for a pattern in what a run writes. It reads on where it stopped, a line at a time, and keeps
 //! one line at most.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use regex_lite::Regex;
 
+use crate::logs::mask::Mask;
+use crate::logs::{Position, Seen, Start, Tail};
 use crate::plain::plain;
 
 /// Of a longer line only so much is looked at.
@@ -18,27 +17,18 @@ const LINE_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct LogSearch {
     pattern: Regex,
-    path: PathBuf,
-    /// Where to read on.
-    at: u64,
-    /// Kept open, so that what a rotated file still got is read too.
-    file: Option<File>,
+    tail: Tail,
     line: Vec<u8>,
     is_found: bool,
 }
 
 impl LogSearch {
-    /// A search of the log at `path` from a position on. A pattern that is none fails in words.
-    pub fn new(pattern: &str, path: &Path, from: u64) -> Result<LogSearch, String> {
+    /// A search of a log from a position on. A pattern that is none fails in words.
+    pub fn new(pattern: &str, log: &Path, from: Position) -> Result<LogSearch, String> {
         let pattern = Regex::new(pattern).map_err(|e| format!("/{pattern}/ is no pattern: {e}"))?;
-        Ok(LogSearch {
-            pattern,
-            path: path.to_owned(),
-            at: from,
-            file: None,
-            line: Vec::new(),
-            is_found: false,
-        })
+        let tail = Tail::from(log, Start::At(from), Mask::off());
+        let tail = tail.map_err(|e| format!("{}: {e}", log.display()))?.patient();
+        Ok(LogSearch { pattern, tail, line: Vec::new(), is_found: false })
     }
 
     /// Counts the pattern as seen: it was, before a new daemon took the run over.
@@ -52,77 +42,27 @@ impl LogSearch {
     /// next look.
     pub fn look(&mut self, until: Instant) -> Result<(), String> {
         if !self.is_found {
-            self.is_found = self.read(until).map_err(|e| format!("{}: {e}", self.path.display()))?;
+            self.is_found = self.read(until).map_err(|e| format!("its log cannot be read: {e}"))?;
         }
         if !self.is_found {
             return Err(format!("not seen yet: /{}/", self.pattern));
         }
-        self.file = None;
         self.line = Vec::new();
         Ok(())
     }
 
     fn read(&mut self, until: Instant) -> std::io::Result<bool> {
-        let mut bytes = vec![0; 64 * 1024];
-        let mut is_rotated = false;
         while Instant::now() < until {
-            let Some(file) = &mut self.file else {
-                match self.open() {
-                    Ok(file) => self.file = Some(file),
-                    Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
-                    Err(e) => return Err(e),
-                }
-                continue;
-            };
-            match file.read(&mut bytes) {
+            match self.tail.look_at_bytes()? {
                 // A line that is not ended yet counts as well.
-                Ok(0) if self.is_match() => return Ok(true),
-                Ok(0) if self.is_emptied() => self.begin_again(),
-                Ok(0) if is_rotated => {
-                    self.begin_again();
-                    is_rotated = false;
-                }
-                // Once more: it may have got its last lines just before it was moved.
-                Ok(0) if self.is_moved() => is_rotated = true,
-                Ok(0) => return Ok(false),
-                Ok(length) => {
-                    self.at += length as u64;
-                    if self.feed(&bytes[..length]) {
-                        return Ok(true);
-                    }
-                }
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
+                Some(Seen::Bytes { bytes, .. }) if self.feed(&bytes) || self.is_match() => return Ok(true),
+                Some(Seen::Bytes { .. }) => {}
+                Some(Seen::Missed { .. } | Seen::Replaced) => self.line.clear(),
+                None if self.tail.is_mid_line() => {}
+                None => return Ok(false),
             }
         }
         Ok(false)
-    }
-
-    fn open(&mut self) -> std::io::Result<File> {
-        let mut file = File::open(&self.path)?;
-        if file.metadata()?.len() < self.at {
-            self.at = 0;
-        }
-        file.seek(SeekFrom::Start(self.at))?;
-        Ok(file)
-    }
-
-    /// The file was emptied, or another is in its place.
-    fn begin_again(&mut self) {
-        self.file = None;
-        self.at = 0;
-        self.line.clear();
-    }
-
-    fn is_emptied(&self) -> bool {
-        let there = self.file.as_ref().and_then(|file| file.metadata().ok());
-        there.is_some_and(|there| there.len() < self.at)
-    }
-
-    fn is_moved(&self) -> bool {
-        let ours = self.file.as_ref().and_then(|file| file.metadata().ok());
-        let there = std::fs::metadata(&self.path).ok();
-        ours.zip(there).is_some_and(|(ours, there)| (ours.dev(), ours.ino()) != (there.dev(), there.ino()))
     }
 
     fn feed(&mut self, bytes: &[u8]) -> bool {
@@ -149,7 +89,10 @@ impl LogSearch {
 mod tests {
     use std::fs::OpenOptions;
     use std::io::Write;
+    use std::path::PathBuf;
     use std::time::Duration;
+
+    use soloist_os::log_files::rotated;
 
     use super::*;
 
@@ -164,7 +107,7 @@ mod tests {
     fn search(pattern: &str, from: u64) -> (tempfile::TempDir, PathBuf, LogSearch) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("api.log");
-        let search = LogSearch::new(pattern, &path, from).unwrap();
+        let search = LogSearch::new(pattern, &path, Position { seq: 1, offset: from }).unwrap();
         (folder, path, search)
     }
 
@@ -197,8 +140,11 @@ mod tests {
         append(&path, b"two\n");
         std::fs::rename(&path, path.with_extension("1")).unwrap();
         assert!(search.look(soon()).is_err(), "nothing has taken its place yet");
-        append(&path, b"the second\n");
-        assert_eq!(search.look(soon()), Ok(()));
+        append(&path, b"the sec");
+        assert!(search.look(soon()).is_err());
+        std::fs::rename(&path, rotated(&path, 1)).unwrap();
+        append(&path, b"ond\n");
+        assert_eq!(search.look(soon()), Ok(()), "in a line of two files");
     }
 
     #[test]
@@ -242,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_pattern_that_is_none_is_named() {
-        let error = LogSearch::new("(", Path::new("x"), 0).unwrap_err();
+        let error = LogSearch::new("(", Path::new("x"), Position { seq: 1, offset: 0 }).unwrap_err();
         assert!(error.starts_with("/(/ is no pattern: "), "{error}");
     }
 }

@@ -4,6 +4,7 @@
 
 mod aside;
 mod bounds;
+mod capture;
 mod notify;
 mod past;
 mod revive;
@@ -213,6 +214,7 @@ impl Body {
             print: None,
             usage: Usage::default(),
             log_at: None,
+            log_seq: None,
             past: Vec::new(),
         };
         Ok(Body {
@@ -263,11 +265,7 @@ impl Body {
                 }
                 self.reap();
             }
-            if ready.output
-                && let Some(output) = &mut self.output
-            {
-                output.take();
-            }
+            self.take_output(ready.output);
             if ready.listener {
                 while let Some(Ok(Some(link))) = self.listener.as_ref().map(Listener::accept) {
                     self.links.push(link);
@@ -297,16 +295,22 @@ impl Body {
             Stop::Polite { kill_at } => kill_at,
             Stop::Killing { again_at, .. } => again_at,
         });
-        let due = [stop_at, self.write_by, self.ear.due, self.bounds.look_at, self.vigil.deadline()];
+        let now = Instant::now();
+        let output_at = self.output.as_ref().and_then(Output::deadline);
+        let due =
+            [stop_at, self.write_by, self.ear.due, self.bounds.look_at, self.vigil.deadline(), output_at];
         let deadline = due.into_iter().flatten().min();
         let timeout = deadline.map(|at| {
-            let left = at.saturating_duration_since(Instant::now());
+            let left = at.saturating_duration_since(now);
             Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() }
         });
         let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(&self.signals, PollFlags::IN)];
         fds.extend(self.ear.receiver().map(|r| PollFd::new(r, PollFlags::IN)));
         fds.extend(self.ear.named().map(|main| PollFd::from_borrowed_fd(main, PollFlags::IN)));
-        fds.extend(self.output.as_ref().map(|o| PollFd::from_borrowed_fd(o.pipe(), PollFlags::IN)));
+        let before_pipes = fds.len();
+        let pipes = self.output.iter().flat_map(|output| output.pipes(now));
+        fds.extend(pipes.map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)));
+        let pipes = fds.len() - before_pipes;
         fds.extend(self.listener.as_ref().map(|l| PollFd::new(l, PollFlags::IN)));
         fds.extend(self.links.iter().map(|l| PollFd::new(l, PollFlags::IN)));
         fds.extend(self.vigil.word().map(|w| PollFd::from_borrowed_fd(w, PollFlags::IN)));
@@ -319,7 +323,7 @@ impl Body {
             signals: next(true),
             notify: next(self.ear.receiver().is_some()),
             named: next(self.ear.named().is_some()),
-            output: next(self.output.is_some()),
+            output: (0..pipes).filter(|_| next(true)).count() > 0,
             listener: next(self.listener.is_some()),
             links: (0..self.links.len()).filter(|_| next(true)).collect(),
         }
@@ -392,9 +396,7 @@ impl Body {
     }
 
     fn note_exit(&mut self, exit: Exit, has_children: bool) {
-        if let Some(output) = &mut self.output {
-            output.drain();
-        }
+        self.drain_output();
         self.give_back_terminal();
         self.record.exit = Some(exit);
         self.record.exit_ms = Some(clock::wall_ms());
@@ -425,9 +427,7 @@ impl Body {
     fn note_empty(&mut self) {
         self.tree = Tree::Empty;
         self.stop = None;
-        if let Some(output) = &mut self.output {
-            output.drain();
-        }
+        self.drain_output();
         self.remove_pid_file();
         self.record.ended = true;
         self.close_accounts();
@@ -573,6 +573,7 @@ impl Body {
     }
 
     fn finish(&mut self) {
+        self.close_output();
         if self.write_by.is_some() {
             let _ = self.write_record();
         }

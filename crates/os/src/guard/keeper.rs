@@ -112,6 +112,7 @@ fn attempt(ask: &Ask<'_>) -> io::Result<Result<(), String>> {
         leaf: ask.leaf,
         input: None,
         output: Some(std::os::fd::AsFd::as_fd(&end)),
+        error: Some(std::os::fd::AsFd::as_fd(&end)),
         detached: true,
         terminal: None,
         pid_file: None,

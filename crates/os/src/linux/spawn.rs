@@ -19,8 +19,10 @@ pub struct Surroundings<'a> {
     pub leaf: Option<&'a Leaf>,
     /// Standard input; `None`: empty if detached, else ours.
     pub input: Option<BorrowedFd<'a>>,
-    /// Standard output and error; `None`: ours.
+    /// Standard output; `None`: ours.
     pub output: Option<BorrowedFd<'a>>,
+    /// Standard error; `None`: ours.
+    pub error: Option<BorrowedFd<'a>>,
     /// A session of its own without a terminal; else only a process group of its own.
     pub detached: bool,
     /// A terminal whose foreground group it shall be.
@@ -50,7 +52,7 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
     // All that allocates is done before the fork.
     let image = Image::of(program).map_err(|e| fail(Step::Exec, e))?;
     let confinement = Confinement::of(around.limits)?;
-    for end in [around.input, around.output].into_iter().flatten() {
+    for end in [around.input, around.output, around.error].into_iter().flatten() {
         // It may open /dev/stdout anew, which looks at the owner; that of a file or a terminal is not ours to change.
         let user = confinement.user().filter(|_| is_pipe(end));
         let _ = user.map(|user| rustix::fs::fchown(end, Some(user), None));
@@ -73,6 +75,7 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
         confinement: &confinement,
         input: around.input.map(|fd| fd.as_raw_fd()).or(null.as_ref().map(AsRawFd::as_raw_fd)),
         output: around.output.map(|fd| fd.as_raw_fd()),
+        error: around.error.map(|fd| fd.as_raw_fd()),
         terminal: around.terminal.map(|fd| fd.as_raw_fd()),
         detached: around.detached,
         tell: tell.as_raw_fd(),
@@ -221,6 +224,7 @@ struct Child<'a> {
     confinement: &'a Confinement,
     input: Option<RawFd>,
     output: Option<RawFd>,
+    error: Option<RawFd>,
     terminal: Option<RawFd>,
     detached: bool,
     tell: RawFd,
@@ -277,7 +281,7 @@ impl Child<'_> {
                 libc::signal(libc::SIGTTOU, libc::SIG_DFL);
             }
             let connect = |from: Option<RawFd>, to: RawFd| from.is_none_or(|from| libc::dup2(from, to) == to);
-            if !connect(self.input, 0) || !connect(self.output, 1) || !connect(self.output, 2) {
+            if !connect(self.input, 0) || !connect(self.output, 1) || !connect(self.error, 2) {
                 self.report(Step::Descriptors);
             }
             if self.pid_file.is_some_and(|file| !file.write()) {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use soloist_os::Program;
 use soloist_os::claim::Claim;
 use soloist_os::guard::{
-    Assignment, Limits, OnDaemonExit, Order, Report, RunOrder, order, order_spawn, read_report, zygote,
+    Assignment, Limits, LogRules, OnDaemonExit, Order, Report, RunOrder, order, order_spawn, read_report,
+    zygote,
 };
 use soloist_os::identity::{Identity, Pinned, SIGNAL_TERMINATE};
 use soloist_os::link::Link;
@@ -246,6 +247,7 @@ pub fn run_order(folder: &Path, script: &str) -> RunOrder {
         watchdog_usec: None,
         on_daemon_exit: OnDaemonExit::Keep,
         revival: None,
+        log_rules: LogRules::default(),
         is_ticked: false,
     }
 }

@@ -223,7 +223,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         std::fs::write(&path, (0..100).map(|n| format!("line {n}\n")).collect::<String>()).unwrap();
-        Tail::of(path.to_str().unwrap())
+        Tail::of(path.to_str().unwrap(), Default::default())
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use soloist_api::watch::LogEvent;
+use soloist_daemon::logs::mask::Mask;
 use soloist_daemon::logs::{self, Start};
 use soloist_daemon::plain::plain;
 
@@ -24,8 +25,8 @@ pub struct Tail {
 
 impl Tail {
     /// Of this file, with its last lines; also if it is not there yet.
-    pub fn of(path: &str) -> Tail {
-        let log = logs::Tail::from(Path::new(path), Start::Lines(LINES)).ok();
+    pub fn of(path: &str, mask: Mask) -> Tail {
+        let log = logs::Tail::from(Path::new(path), Start::Lines(LINES), mask).ok();
         let mut tail = Tail { path: path.to_owned(), log, ..Tail::default() };
         tail.look();
         tail
@@ -81,7 +82,7 @@ mod tests {
     fn what_is_written_is_followed_line_by_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("api.log");
-        let mut tail = Tail::of(path.to_str().unwrap());
+        let mut tail = Tail::of(path.to_str().unwrap(), Mask::default());
         assert!(tail.lines().is_empty(), "it is not there yet");
         let mut file = File::create(&path).unwrap();
         let mut write = |text: &str| file.write_all(text.as_bytes()).unwrap();
@@ -108,7 +109,7 @@ mod tests {
         let path = folder.path().join("api.log");
         let text: String = (0..100_000).map(|n| format!("line {n} {}\n", "x".repeat(30))).collect();
         std::fs::write(&path, &text).unwrap();
-        let mut tail = Tail::of(path.to_str().unwrap());
+        let mut tail = Tail::of(path.to_str().unwrap(), Mask::default());
         assert_eq!(tail.lines().len(), LINES);
         assert!(tail.lines().back().unwrap().starts_with("line 99999 "));
         std::fs::write(&path, text.repeat(2)).unwrap();

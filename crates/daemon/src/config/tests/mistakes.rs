@@ -14,10 +14,10 @@ mod schedules;
 mod windows;
 
 /// Text, line and column, a part of the message, a part of the help.
-type Mistake = (&'static str, (usize, usize), &'static str, &'static str);
+pub(super) type Mistake = (&'static str, (usize, usize), &'static str, &'static str);
 
 /// Each text has exactly this one mistake, and its report shows message, place and help.
-fn check(before: &str, mistakes: &[Mistake]) {
+pub(super) fn check(before: &str, mistakes: &[Mistake]) {
     let folder = folder();
     for (text, place, message, help) in mistakes {
         let error = match Config::parse(&format!("{before}{text}"), folder.path(), FILE_NAME) {

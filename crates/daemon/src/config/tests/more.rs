@@ -367,6 +367,7 @@ fn the_print_of_a_declaration_is_the_same_in_every_version() {
         "backoff = { first = '3s' }\nrestart-limit = { count = 3 }",
         "stop-grace = '9s'\nready-timeout = '9s'\nmax-runtime = '9h'\nreload-signal = 'USR1'",
         "readiness = { tcp = 1 }\nliveness = { exec = 'x' }\nstartup = { log = 'x' }",
+        "log = { size = '1MiB', split = true, on-full = 'block' }",
         "stop-signal = 'TERM'\nscope = 'project'\non-daemon-exit = 'keep'",
         "window = 'w'\non-close = 'finish'\n[windows.w]\nopen = '9:00'\nclose = '9:30'",
         "[services.b]\ncommand = 'b'\ndepends-on = ['a']",

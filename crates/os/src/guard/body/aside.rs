@@ -80,7 +80,8 @@ impl Body {
         let around = Surroundings {
             leaf: self.leaf.as_ref(),
             input: None,
-            output: self.output.as_ref().map(Output::end),
+            output: self.output.as_ref().and_then(Output::end),
+            error: self.output.as_ref().and_then(Output::error_end),
             detached: self.mode == Mode::Detached,
             terminal: None,
             pid_file: None,

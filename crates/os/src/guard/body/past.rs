@@ -66,6 +66,7 @@ fn past(record: &Record) -> Option<Past> {
         was_stopped: record.was_stopped,
         usage: record.usage,
         log_at: record.log_at,
+        log_seq: record.log_seq,
     })
 }
 
@@ -104,6 +105,7 @@ mod tests {
             was_stopped: false,
             usage: Usage { peak_kib: Some(100_000), cpu_ms: Some(10_000) },
             log_at: Some(1 << 40),
+            log_seq: Some(1 << 20),
         }
     }
 

@@ -45,9 +45,7 @@ impl Body {
             self.listener = Some(Listener::bind(&self.place.socket()).map_err(other)?);
         }
         self.make_leaf(&run.limits);
-        if let (None, Some(log)) = (&self.output, &run.log) {
-            self.output = Some(Output::open(log).map_err(other)?);
-        }
+        self.open_output(&run).map_err(other)?;
         self.lend_ear(&mut run).map_err(other)?;
         let (ticks, input) = Ticks::of(run.is_ticked).map_err(other)?;
         self.ticks = ticks;
@@ -66,7 +64,7 @@ impl Body {
         self.record.cause = run.cause;
         self.record.print = run.print;
         self.record.usage = Usage::default();
-        self.record.log_at = self.output.as_ref().and_then(Output::log_length);
+        (self.record.log_seq, self.record.log_at) = self.output.as_ref().and_then(Output::position).unzip();
         self.record.exit = None;
         self.record.exit_ms = None;
         self.record.was_stopped = false;
@@ -79,7 +77,8 @@ impl Body {
         let around = Surroundings {
             leaf: self.leaf.as_ref(),
             input: input.as_ref().map(AsFd::as_fd),
-            output: self.output.as_ref().map(Output::end),
+            output: self.output.as_ref().and_then(Output::end),
+            error: self.output.as_ref().and_then(Output::error_end),
             detached: self.mode == Mode::Detached,
             terminal: self.terminal.as_ref().map(AsFd::as_fd),
             pid_file: run.pid_file.as_deref(),
@@ -102,6 +101,7 @@ impl Body {
                 run_id: self.record.run_id.clone(),
                 main: identity,
                 log_at: self.record.log_at,
+                log_seq: self.record.log_seq,
             });
         }
         Ok(())

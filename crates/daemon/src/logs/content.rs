@@ -1,0 +1,215 @@
+//! One file of a log, read at any place, also if it is compressed; and places that are so far before the end of a log that
+//! may have many files.
+
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read, Seek};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use soloist_os::log_files::{next_seq, parts};
+
+use super::Position;
+
+/// At most so much is read at once; a line that is longer comes in parts.
+pub const PIECE: usize = 64 * 1024;
+/// So often a file is looked for that gets another name meanwhile.
+const TRIES: usize = 16;
+
+/// A file of a log, open: it is read on whatever becomes of its name.
+#[derive(Debug)]
+pub struct Content {
+    file: File,
+    /// Of one that is compressed.
+    unpacked: Option<Unpacked>,
+    /// It was the current one when it was opened: more may come.
+    pub is_current: bool,
+}
+
+#[derive(Debug)]
+struct Unpacked {
+    bytes: MultiGzDecoder<BufReader<File>>,
+    /// So many were taken from it.
+    at: u64,
+}
+
+impl Content {
+    /// The file with this number; `None` if there is none any more.
+    pub fn open(log: &Path, seq: u64) -> io::Result<Option<Content>> {
+        let look = || io::Result::Ok(parts(log)?.into_iter().find(|part| part.seq == seq));
+        for _ in 0..TRIES {
+            let Some(part) = look()? else { return Ok(None) };
+            let file = match File::open(&part.path) {
+                Ok(file) => file,
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            };
+            // If it is still found there, it has been that one all the time: numbers only grow.
+            if look()?.is_some_and(|again| again.path == part.path) {
+                let unpacked = part.is_gz.then(|| unpack(&file)).transpose()?;
+                return Ok(Some(Content { file, unpacked, is_current: part.path == log }));
+            }
+        }
+        Err(io::Error::new(
+            ErrorKind::Interrupted,
+            format!("the files of {} are renamed all the time", log.display()),
+        ))
+    }
+
+    /// Fills as much as there is from a place on. In what is compressed, going back is to begin anew.
+    pub fn read_at(&mut self, bytes: &mut [u8], from: u64) -> io::Result<usize> {
+        let mut length = 0;
+        if let Some(unpacked) = &mut self.unpacked {
+            if unpacked.at > from {
+                *unpacked = unpack(&self.file)?;
+            }
+            unpacked.at += io::copy(&mut (&mut unpacked.bytes).take(from - unpacked.at), &mut io::sink())?;
+        }
+        while length < bytes.len() {
+            let read = match &mut self.unpacked {
+                Some(unpacked) if unpacked.at < from => Ok(0),
+                Some(unpacked) => unpacked.bytes.read(&mut bytes[length..]),
+                None => self.file.read_at(&mut bytes[length..], from + length as u64),
+            };
+            match read {
+                Ok(0) => break,
+                Ok(read) => {
+                    length += read;
+                    self.unpacked.iter_mut().for_each(|unpacked| unpacked.at += read as u64);
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(length)
+    }
+
+    /// How long it is now; what is compressed is unpacked for that.
+    pub fn length(&mut self) -> io::Result<u64> {
+        if self.unpacked.is_some() {
+            return io::copy(&mut unpack(&self.file)?.bytes, &mut io::sink());
+        }
+        self.length_on_disk()
+    }
+
+    /// How much it takes on the disk.
+    pub fn length_on_disk(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Whether it is still the file of this name.
+    pub fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let ours = self.file.metadata()?;
+        match std::fs::symlink_metadata(path) {
+            Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whole lines from a place to another, as many as fit into one piece; where there is no end of a line, whole
+    /// characters. Empty at the end only.
+    pub fn piece(&mut self, from: u64, to: u64) -> io::Result<Vec<u8>> {
+        let wanted = usize::try_from(to.saturating_sub(from)).map_or(PIECE, |left| left.min(PIECE));
+        let mut bytes = vec![0; wanted];
+        let length = self.read_at(&mut bytes, from)?;
+        bytes.truncate(length);
+        if let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') {
+            bytes.truncate(end + 1);
+        } else if length == PIECE {
+            // A character of UTF-8 has at most four bytes; its first one is 0xc0 or more.
+            let cut = (length - 3..length).rev().find(|at| bytes[*at] >= 0xc0);
+            bytes.truncate(cut.unwrap_or(length));
+        }
+        Ok(bytes)
+    }
+
+    /// Where the first line after a place begins, or that place within a line that is too long.
+    pub fn line_after(&mut self, from: u64) -> io::Result<u64> {
+        let mut bytes = vec![0; PIECE];
+        let length = self.read_at(&mut bytes, from)?;
+        Ok(bytes[..length].iter().position(|byte| *byte == b'\n').map_or(from, |at| from + at as u64 + 1))
+    }
+
+    /// Where the last so many lines before a place begin; or how many there are, if they are fewer. `is_end`: nothing comes
+    /// after that place, so that a line feed right before it begins no line.
+    fn lines_before(&mut self, to: u64, lines: usize, is_end: bool) -> io::Result<Result<u64, usize>> {
+        // What is compressed is read forward only: blocks from its end would be unpacked again and again.
+        let block = if self.unpacked.is_some() { usize::MAX } else { PIECE };
+        let (mut at, mut found) = (to, 0);
+        while at > 0 {
+            let begin = at.saturating_sub(block as u64);
+            let mut bytes = vec![0u8; (at - begin) as usize];
+            let read = self.read_at(&mut bytes, begin)?;
+            for (i, byte) in bytes[..read].iter().enumerate().rev() {
+                let next = begin + i as u64 + 1;
+                if *byte == b'\n' && !(is_end && next == to) {
+                    found += 1;
+                    if found == lines {
+                        return Ok(Ok(next));
+                    }
+                }
+            }
+            at = begin;
+        }
+        Ok(Err(found))
+    }
+}
+
+fn unpack(file: &File) -> io::Result<Unpacked> {
+    let mut again = file.try_clone()?;
+    again.rewind()?;
+    Ok(Unpacked { bytes: MultiGzDecoder::new(BufReader::with_capacity(PIECE, again)), at: 0 })
+}
+
+/// The end of a log, which may have no file yet.
+pub fn end(log: &Path) -> io::Result<Position> {
+    Ok(before_end(log, 0)?.0)
+}
+
+/// So many bytes before the end of a log, or its beginning if it has fewer; and whether that is its beginning.
+pub fn before_end(log: &Path, bytes: u64) -> io::Result<(Position, bool)> {
+    let (mut left, mut at) = (bytes, Position { seq: next_seq(log)?, offset: 0 });
+    for part in parts(log)?.iter().rev() {
+        let Some(mut content) = Content::open(log, part.seq)? else { continue };
+        let length = content.length()?;
+        at = Position { seq: part.seq, offset: length.saturating_sub(left) };
+        if length >= left {
+            return Ok((at, false));
+        }
+        left -= length;
+    }
+    Ok((at, true))
+}
+
+/// Where the last so many lines of a log begin, looked for from its end: it may be large.
+pub fn last_lines(log: &Path, lines: usize) -> io::Result<Position> {
+    let end = end(log)?;
+    let (mut begin, mut left, mut is_end) = (end, lines, true);
+    if lines == 0 {
+        return Ok(end);
+    }
+    for part in parts(log)?.iter().rev().filter(|part| part.seq <= end.seq) {
+        let Some(mut content) = Content::open(log, part.seq)? else { continue };
+        let length = if part.seq == end.seq { end.offset } else { content.length()? };
+        match content.lines_before(length, left, is_end)? {
+            Ok(offset) => return Ok(Position { seq: part.seq, offset }),
+            Err(found) => left -= found,
+        }
+        is_end &= length == 0;
+        begin = Position { seq: part.seq, offset: 0 };
+    }
+    Ok(begin)
+}
+
+/// How many bytes lie between two places.
+pub fn distance(log: &Path, from: Position, to: Position) -> io::Result<u64> {
+    let mut bytes = 0;
+    for part in parts(log)?.iter().filter(|part| (from.seq..to.seq).contains(&part.seq)) {
+        let Some(mut content) = Content::open(log, part.seq)? else { continue };
+        let begin = if part.seq == from.seq { from.offset } else { 0 };
+        bytes += content.length()?.saturating_sub(begin);
+    }
+    let begin = if from.seq == to.seq { from.offset } else { 0 };
+    Ok(bytes + to.offset.saturating_sub(begin))
+}

@@ -114,7 +114,7 @@ fn name(at: usize) -> String {
 /// Lives the life of a seed.
 pub fn live(seed: u64, is_traced: bool) -> Tale {
     let mut random = Random::new(seed);
-    let Drawn { plans, programs, lane_of } = draw_plans(&mut random);
+    let Drawn { plans, programs, lane_of } = draw_plans(&mut random, &mut Random::new(!seed));
     let (strategy, faults) = (draw_strategy(&mut random), Faults::draw(&mut random));
     let count = plans.len();
     let mut world = World {
@@ -237,6 +237,7 @@ impl World {
         checks::a_stop_is_never_forgotten(self)?;
         checks::what_is_told_stopped_holds_no_claim(self)?;
         checks::the_pid_told_is_of_its_run(self)?;
+        checks::a_stand_in_lives_only_for_a_restart(self)?;
         checks::schedules_are_followed(self)
     }
 }

@@ -34,6 +34,8 @@ pub struct Past {
     pub startup_asks: BTreeSet<(usize, AskId)>,
     /// Until when a run that starts must be ready.
     pub ready_by: Vec<Option<(RunId, Time)>>,
+    /// The run beside which a new one may be tried, as somebody has asked for a restart.
+    pub trials: Vec<Option<RunId>>,
 }
 
 impl Past {
@@ -46,6 +48,7 @@ impl Past {
             startup_asks: BTreeSet::new(),
             met: vec![BTreeSet::new(); count],
             ready_by: vec![None; count],
+            trials: vec![None; count],
         }
     }
 }
@@ -161,11 +164,23 @@ impl World {
             if let Some(run) = starts.filter(|_| word == Word::Starting) {
                 self.note_patience(at, run);
             }
+            if before == Some(Word::Ready) && word == Word::Stopping {
+                self.machine.check(checks::a_restart_leaves_somebody_serving(self, at));
+            }
         }
         for at in 0..self.plans.len() {
             self.note_needs(at);
         }
         self.note_followed();
+    }
+
+    /// Somebody wants a restart: if it has a stand-in, that may be tried.
+    pub fn note_trial(&mut self, at: usize) {
+        self.past.trials[at] = self.daemon.as_ref().and_then(|daemon| daemon.statuses[at].run);
+        for stand_in in self.lanes(at) {
+            self.wishes[stand_in].explains_a_start = true;
+            self.wishes[stand_in].forget_restarts();
+        }
     }
 
     /// A guard keeps for the next daemon that its run was seen ready.

@@ -23,6 +23,7 @@ mod probes;
 mod program;
 mod question;
 mod read;
+mod reload;
 mod schedules;
 mod setting;
 mod settings;
@@ -55,6 +56,7 @@ pub use duration::interval;
 pub use error::ConfigError;
 pub use fingerprint::print;
 pub use read::is_name;
+pub use reload::STAND_IN;
 
 /// The name of the file in the project's folder.
 pub const FILE_NAME: &str = "soloist.toml";

@@ -24,7 +24,7 @@ impl Project {
     }
 
     /// For whom it stands in.
-    pub(super) fn base(&self, at: usize) -> Option<usize> {
+    pub fn base(&self, at: usize) -> Option<usize> {
         let name = &self.members[at].name;
         self.members.iter().position(|m| m.instance.plan().stand_in.as_ref() == Some(name))
     }
@@ -130,17 +130,17 @@ impl Project {
 
 /// It serves itself, or is not to serve here and now. What has failed goes on being stood in for.
 fn needs_no_stand_in(status: &Status) -> bool {
-    let is_on_its_way = match status.state {
-        Word::Claiming | Word::Starting | Word::Stopping | Word::Backoff | Word::Conflict | Word::Failed => {
-            true
-        }
+    let is_through = match status.state {
         Word::Stopped
         | Word::Standby
         | Word::Ready
         | Word::Unhealthy
         | Word::Scheduled
         | Word::Running
-        | Word::Completed => false,
+        | Word::Completed => true,
+        Word::Claiming | Word::Starting | Word::Stopping | Word::Backoff | Word::Conflict | Word::Failed => {
+            false
+        }
     };
-    status.wanted == Wanted::Down || !is_on_its_way
+    is_through || status.wanted == Wanted::Down
 }

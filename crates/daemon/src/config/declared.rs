@@ -19,7 +19,8 @@ pub struct Declared {
     pub service: String,
     /// The key of a keyed instance.
     pub key: Option<String>,
-    /// The instance that it is a lane of: `scan~2` takes a run of `scan` while that is busy (`overlap = "allow"`).
+    /// The instance that it is a lane of: `scan~2` takes a run of `scan` while that is busy (`overlap = "allow"`),
+    /// `api~new` stands in for `api` while that is restarted (`reload = "overlap-safe"`).
     pub lane_of: Option<String>,
     /// Its schedule in words, if it has one.
     pub rota: Option<Rota>,

@@ -10,6 +10,7 @@ use super::diagnostic::{Problems, Span, quoted};
 use super::instances::Site;
 use super::needs::Named;
 use super::probes::{self, Asked, Which};
+use super::reload;
 use super::schedules::{self, Asked as Times, JOB_KEYS, TRIGGER_KEYS, WINDOW_KEYS};
 use super::setting::{misplaced, setting};
 use super::settings::choice;
@@ -52,6 +53,7 @@ pub(super) const SERVICE_KEYS: &[&str] = &[
     "readiness",
     "liveness",
     "watchdog",
+    "reload",
     "reload-signal",
     "trigger",
     "drain-timeout",
@@ -101,7 +103,7 @@ impl Section {
 }
 
 impl Draft {
-    /// The instance, as it is with what was changed at run time, and its lanes. A need of a service is a need of each of
+    /// The instance, as it is with what was changed at run time, its lanes and its stand-in. A need of a service is a need of each of
     /// its instances.
     pub(super) fn into_declared(
         mut self,
@@ -134,8 +136,17 @@ impl Draft {
             plan: Plan { schedule: None, needs: Vec::new(), ..base.plan.clone() },
             ..base.clone()
         });
-        let lanes: Vec<_> = lanes.collect();
-        [base].into_iter().chain(lanes).collect()
+        let stand_in = base.plan.stand_in.iter().map(|name| Declared {
+            name: name.clone(),
+            lane_of: Some(base.name.clone()),
+            rota: None,
+            plan: base.plan.of_stand_in(),
+            // The file names the one that stays.
+            program: Program { pid_file: None, ..base.program.clone() },
+            ..base.clone()
+        });
+        let others: Vec<_> = lanes.chain(stand_in).collect();
+        [base].into_iter().chain(others).collect()
     }
 }
 
@@ -146,6 +157,7 @@ struct Later<'a> {
     user: Option<Value<'a>>,
     group: Option<Value<'a>>,
     memory_action: Option<Span>,
+    reload: Option<Value<'a>>,
     /// There is a port, but it could not be read.
     is_port_lost: bool,
     from_files: BTreeMap<String, String>,
@@ -201,6 +213,7 @@ pub(super) fn read(
             }
             "user" => later.user = Some(value),
             "group" => later.group = Some(value),
+            "reload" => later.reload = Some(value),
             "startup" | "readiness" | "liveness" => {
                 later.probes.extend(Which::named(key).map(|which| (which, key_span, value)));
             }
@@ -254,6 +267,9 @@ fn complete(
             Which::Readiness => (draft.plan.readiness, checks.readiness) = (probe, check),
             Which::Liveness => (draft.plan.liveness, checks.liveness) = (probe, check),
         }
+    }
+    if let Some(value) = &later.reload {
+        reload::read(draft, value, problems);
     }
     draft.plan.schedule = schedules::read(draft.section, &draft.name, &later.schedule, site, problems);
     if let (Some(span), Some(_)) =

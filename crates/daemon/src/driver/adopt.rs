@@ -141,7 +141,8 @@ impl Driver {
                 let ended_at = record.exit_ms.map(|ms| self.since_boot(ms));
                 self.tell(at, Event::EndedUnseen { exit, ended_at, is_tree_left, wanted, recent });
             }
-            None if wanted == Wanted::Up => {
+            // A stand-in that is gone stands in no more.
+            None if wanted == Wanted::Up && self.project.base(at).is_none() => {
                 let mut orders = Orders::new();
                 self.project.start(now(), at, Cause::Takeover, IfHeld::StandBy, &mut orders);
                 self.perform(orders);

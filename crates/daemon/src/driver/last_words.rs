@@ -6,7 +6,7 @@ use std::path::Path;
 
 use soloist_api::status::LAST_LINES;
 use soloist_core::event::{Diagnosis, Exit};
-use soloist_core::state::Word;
+use soloist_core::state::{Status, Word};
 
 use super::{Driver, now};
 use crate::diagnosis::{End, diagnose};
@@ -53,15 +53,17 @@ impl Driver {
         diagnose(end, |port| ports::holders(&self.layout, port))
     }
 
-    /// The last lines that an instance in this state wrote, if they tell why it is in it.
-    pub(super) fn telling_lines(&self, at: usize, state: Word) -> Vec<String> {
-        let service = &self.services[at];
-        match state {
-            Word::Backoff | Word::Failed => service.tail.clone(),
-            Word::Unhealthy => {
-                let log = self.layout.log(&service.declared.name);
-                last_lines(&end_of(&log, service.log_at.unwrap_or(0)))
-            }
+    /// The last lines that an instance in this state wrote, if they tell why it is in it; of one that was to get a new
+    /// run, those of the run that did not get ready.
+    pub(super) fn telling_lines(&self, at: usize, status: &Status) -> Vec<String> {
+        let last_of = |at: usize| {
+            let service = &self.services[at];
+            last_lines(&end_of(&self.layout.log(&service.declared.name), service.log_at.unwrap_or(0)))
+        };
+        match status.state {
+            Word::Backoff | Word::Failed => self.services[at].tail.clone(),
+            Word::Unhealthy => last_of(at),
+            Word::Ready if status.refusal.is_some() => self.project.stand_in(at).map(last_of).unwrap_or_default(),
             Word::Stopped
             | Word::Claiming
             | Word::Standby

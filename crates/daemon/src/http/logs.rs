@@ -22,6 +22,7 @@ use utoipa_axum::routes;
 use super::events::{Out, last_event_id, stream};
 use super::past::Past;
 use super::{Answer, ended, misunderstood, refuse};
+use crate::config::STAND_IN;
 use crate::history::runs::runs;
 use crate::logs::{Start, Tail, last_lines, piece};
 
@@ -95,9 +96,10 @@ async fn logs(
     answer.await.unwrap_or_else(|problem: Problem| refuse(&problem))
 }
 
-/// The log of an instance, or of a lane of one, that the driver knows.
+/// The log of an instance, of a lane of one or of its stand-in, that the driver knows.
 async fn log_of(past: &Past, name: &str) -> Result<PathBuf, Problem> {
-    let is_lane = |lane: &str| !lane.is_empty() && lane.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = |lane: &str| !lane.is_empty() && lane.bytes().all(|byte| byte.is_ascii_digit());
+    let is_lane = |lane: &str| lane == STAND_IN || is_number(lane);
     let base = name.split_once('~').filter(|(_, lane)| is_lane(lane)).map_or(name, |(base, _)| base);
     let status = past.glance.of(base).await?;
     if status.log.is_none() {

@@ -215,7 +215,13 @@ impl World {
                 self.mischief();
                 self.machine.check(checks::what_is_wanted_is_written_down(self));
             }
-            Happening::ClockTold => self.tell_clock(),
+            Happening::ClockTold => {
+                // Whoever begins to follow with the news leaves out what was due by the old clock.
+                for at in 0..self.plans.len() {
+                    self.is_changed[at] |= self.followed[at].is_none();
+                }
+                self.tell_clock();
+            }
             Happening::Revival => self.revive_daemon(),
             Happening::TakeOver(at) => self.take_over_late(at),
         }

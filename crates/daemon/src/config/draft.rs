@@ -13,6 +13,7 @@ use super::probes::{self, Asked, Which};
 use super::schedules::{self, Asked as Times, JOB_KEYS, TRIGGER_KEYS, WINDOW_KEYS};
 use super::setting::{misplaced, setting};
 use super::settings::choice;
+use super::sockets::{self, Placed};
 use super::tree::{Field, Value};
 use super::{Declared, Program, ScheduleChange, env_file, program};
 
@@ -43,6 +44,7 @@ const SHARED_KEYS: &[&str] = &[
 pub(super) const SERVICE_KEYS: &[&str] = &[
     "port",
     "ports",
+    "listen",
     "restart",
     "restart-prevent-exit-codes",
     "restart-limit",
@@ -69,6 +71,7 @@ pub(super) struct Draft {
     pub(super) plan: Plan,
     pub(super) program: Program,
     pub(super) ports: Vec<(u16, Span)>,
+    pub(super) sockets: Vec<Placed>,
     pub(super) needs: Vec<Named>,
     pub(super) pid_file_span: Option<Span>,
 }
@@ -125,7 +128,10 @@ impl Draft {
             lane_of: None,
             rota,
             plan: Plan { ports, needs: needs.collect(), ..self.plan },
-            program: self.program,
+            program: Program {
+                sockets: self.sockets.into_iter().map(|(socket, _)| socket).collect(),
+                ..self.program
+            },
         };
         let lanes = base.plan.schedule.iter().flat_map(|schedule| &schedule.lanes).map(|lane| Declared {
             name: lane.clone(),
@@ -146,6 +152,7 @@ struct Later<'a> {
     user: Option<Value<'a>>,
     group: Option<Value<'a>>,
     memory_action: Option<Span>,
+    listen: Option<Value<'a>>,
     /// There is a port, but it could not be read.
     is_port_lost: bool,
     from_files: BTreeMap<String, String>,
@@ -172,6 +179,7 @@ pub(super) fn read(
         },
         program: Program { dir: program::tidy(site.root), ..Program::default() },
         ports: Vec::new(),
+        sockets: Vec::new(),
         needs: Vec::new(),
         pid_file_span: None,
     };
@@ -199,6 +207,7 @@ pub(super) fn read(
                 setting(&mut draft, site, key, value, problems);
                 later.is_port_lost = problems.count() > told;
             }
+            "listen" => later.listen = Some(value),
             "user" => later.user = Some(value),
             "group" => later.group = Some(value),
             "startup" | "readiness" | "liveness" => {
@@ -234,6 +243,9 @@ fn complete(
     site: Site<'_>,
     problems: &mut Problems<'_>,
 ) {
+    if let Some(value) = &later.listen {
+        sockets::read(draft, value, later.is_port_lost, site, problems);
+    }
     // A port that was complained about is not said to be missing too; the file is refused anyway.
     let first_port = draft.ports.first().map(|(port, _)| *port).or(later.is_port_lost.then_some(1));
     for (which, key_span, value) in later.probes {

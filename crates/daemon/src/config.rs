@@ -27,6 +27,7 @@ mod reload;
 mod schedules;
 mod setting;
 mod settings;
+mod sockets;
 pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
@@ -50,7 +51,7 @@ use almanac::Almanac;
 use diagnostic::Problems;
 use instances::Site;
 
-pub use declared::{Check, Checks, Declared, Program, Rota, Scope};
+pub use declared::{Check, Checks, Declared, Program, Rota, Scope, Socket};
 pub use diagnostic::Problem;
 pub use duration::interval;
 pub use error::ConfigError;

@@ -32,6 +32,7 @@ use soloist_core::time::Time;
 use soloist_os::claim::Claim;
 use soloist_os::clock::{Alarm, since_boot};
 use soloist_os::guard::Revival;
+use soloist_os::handover::Listening;
 use soloist_os::layout::{Layout, Place};
 use soloist_os::record::Record;
 use soloist_os::watched::Watched;
@@ -86,6 +87,8 @@ struct Held {
     /// The instance's position.
     at: usize,
     claim: Claim,
+    /// What is listened on for its runs.
+    sockets: Vec<Listening>,
     guard: Option<GuardLink>,
     /// Its guard would bring this daemon back.
     is_reviver: bool,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use soloist_core::id::Print;
 use soloist_core::plan::Plan;
 use soloist_os::guard::{Limits, OnDaemonExit};
+use soloist_os::handover::Address;
 
 use super::{fingerprint, program};
 
@@ -66,6 +67,29 @@ pub struct Program {
     pub on_daemon_exit: OnDaemonExit,
     /// What the probes of its plan ask.
     pub checks: Checks,
+    /// Where soloist listens in its place, in the order in which a run is handed the sockets.
+    pub sockets: Vec<Socket>,
+}
+
+/// A socket that soloist listens on for a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// As a run knows it, from `LISTEN_FDNAMES`.
+    pub name: String,
+    /// Where it listens.
+    pub at: Address,
+}
+
+impl Socket {
+    /// Named as its port or its file, without what stands behind the dot.
+    pub fn at(at: Address) -> Socket {
+        let name = match &at {
+            Address::Tcp(address) => address.port().to_string(),
+            // A name ends at a colon.
+            Address::Unix(path) => path.file_stem().unwrap_or_default().to_string_lossy().replace(':', "_"),
+        };
+        Socket { name, at }
+    }
 }
 
 impl Default for Program {
@@ -83,6 +107,7 @@ impl Default for Program {
             limits: Limits::default(),
             on_daemon_exit: OnDaemonExit::default(),
             checks: Checks::default(),
+            sockets: Vec::new(),
         }
     }
 }

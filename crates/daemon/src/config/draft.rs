@@ -14,6 +14,7 @@ use super::reload;
 use super::schedules::{self, Asked as Times, JOB_KEYS, TRIGGER_KEYS, WINDOW_KEYS};
 use super::setting::{misplaced, setting};
 use super::settings::choice;
+use super::sockets::{self, Placed};
 use super::tree::{Field, Value};
 use super::{Declared, Program, ScheduleChange, env_file, program};
 
@@ -44,6 +45,7 @@ const SHARED_KEYS: &[&str] = &[
 pub(super) const SERVICE_KEYS: &[&str] = &[
     "port",
     "ports",
+    "listen",
     "restart",
     "restart-prevent-exit-codes",
     "restart-limit",
@@ -71,6 +73,7 @@ pub(super) struct Draft {
     pub(super) plan: Plan,
     pub(super) program: Program,
     pub(super) ports: Vec<(u16, Span)>,
+    pub(super) sockets: Vec<Placed>,
     pub(super) needs: Vec<Named>,
     pub(super) pid_file_span: Option<Span>,
 }
@@ -127,7 +130,10 @@ impl Draft {
             lane_of: None,
             rota,
             plan: Plan { ports, needs: needs.collect(), ..self.plan },
-            program: self.program,
+            program: Program {
+                sockets: self.sockets.into_iter().map(|(socket, _)| socket).collect(),
+                ..self.program
+            },
         };
         let lanes = base.plan.schedule.iter().flat_map(|schedule| &schedule.lanes).map(|lane| Declared {
             name: lane.clone(),
@@ -158,6 +164,7 @@ struct Later<'a> {
     group: Option<Value<'a>>,
     memory_action: Option<Span>,
     reload: Option<Value<'a>>,
+    listen: Option<Value<'a>>,
     /// There is a port, but it could not be read.
     is_port_lost: bool,
     from_files: BTreeMap<String, String>,
@@ -184,6 +191,7 @@ pub(super) fn read(
         },
         program: Program { dir: program::tidy(site.root), ..Program::default() },
         ports: Vec::new(),
+        sockets: Vec::new(),
         needs: Vec::new(),
         pid_file_span: None,
     };
@@ -211,6 +219,7 @@ pub(super) fn read(
                 setting(&mut draft, site, key, value, problems);
                 later.is_port_lost = problems.count() > told;
             }
+            "listen" => later.listen = Some(value),
             "user" => later.user = Some(value),
             "group" => later.group = Some(value),
             "reload" => later.reload = Some(value),
@@ -247,6 +256,9 @@ fn complete(
     site: Site<'_>,
     problems: &mut Problems<'_>,
 ) {
+    if let Some(value) = &later.listen {
+        sockets::read(draft, value, later.is_port_lost, site, problems);
+    }
     // A port that was complained about is not said to be missing too; the file is refused anyway.
     let first_port = draft.ports.first().map(|(port, _)| *port).or(later.is_port_lost.then_some(1));
     for (which, key_span, value) in later.probes {

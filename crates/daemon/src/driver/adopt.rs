@@ -231,7 +231,18 @@ impl Driver {
 
     fn adopt(&mut self, at: usize, found: Found, wanted: Wanted) -> Option<Event> {
         let Report::Status {
-            guard, run_id, main, exit, since_ms, was_ready, notice, print, past, tick, ..
+            version,
+            guard,
+            run_id,
+            main,
+            exit,
+            since_ms,
+            was_ready,
+            notice,
+            print,
+            past,
+            tick,
+            ..
         } = found.status
         else {
             return None;
@@ -247,11 +258,14 @@ impl Driver {
         );
         self.services[at].traces.begin(run, main.as_ref().map(|main| main.pid));
         let claim = self.hold(at, found.claim);
+        if let Some(held) = self.held.get_mut(&claim) {
+            held.sockets = found.sockets;
+        }
         self.services[at].log_at = record.as_ref().and_then(|record| record.log_at);
         self.services[at].tries = Tries::adopted(was_ready);
         match GuardLink::watch(found.link, claim, &self.inbox) {
             Ok(mut link) => {
-                link.pid = Some(guard.pid);
+                (link.pid, link.version) = (Some(guard.pid), version);
                 // An older guard does not know this order, and leaves it undone.
                 if let Some(revival) = self.revival.clone() {
                     let _ = link.order(&Order::Revive { revival });

@@ -115,6 +115,7 @@ fn attempt(ask: &Ask<'_>) -> io::Result<Result<(), String>> {
         detached: true,
         terminal: None,
         pid_file: None,
+        sockets: &[],
         limits: &limits,
     };
     let begun = Instant::now();

@@ -79,7 +79,7 @@ impl Guarded {
     pub fn spawn(&mut self, script: &str, change: impl FnOnce(&mut RunOrder)) {
         let mut run = run_order(self.folder.path(), script);
         change(&mut run);
-        order_spawn(&self.link, &run).unwrap();
+        order_spawn(&self.link, &run, &[]).unwrap();
     }
 
     /// Gives an order.
@@ -247,6 +247,7 @@ pub fn run_order(folder: &Path, script: &str) -> RunOrder {
         on_daemon_exit: OnDaemonExit::Keep,
         revival: None,
         is_ticked: false,
+        sockets: Vec::new(),
     }
 }
 

@@ -91,6 +91,29 @@ fn http_and_tcp_are_asked_where_the_file_says() {
 }
 
 #[test]
+fn soloist_listens_where_the_file_says() {
+    let told = |lines: &str| {
+        let a = service(lines);
+        let sockets = a.program.sockets.iter().map(|socket| format!("{} {}", socket.name, socket.at));
+        (a.plan.ports, sockets.collect::<Vec<_>>())
+    };
+    let all = |ports: &[u16], sockets: &[&str]| {
+        (ports.to_vec(), sockets.iter().map(|socket| (*socket).to_owned()).collect())
+    };
+    assert_eq!(told("port = 7"), all(&[7], &[]));
+    assert_eq!(told("ports = [7, 8]\nlisten = 'soloist'"), all(&[7, 8], &["7 127.0.0.1:7", "8 127.0.0.1:8"]));
+    assert_eq!(
+        told("port = 9\nlisten = ['0.0.0.0:7', '[::]:7', { name = 'admin', at = '127.0.0.1:8' }]"),
+        all(&[9, 7, 8], &["7 0.0.0.0:7", "7 [::]:7", "admin 127.0.0.1:8"])
+    );
+    let folder = folder();
+    let text = "[services.a]\ncommand = 'a'\ninstances = ['x']\nlisten = 'unix:./{instance}.v1.sock'";
+    let Declared { program, .. } = parse(folder.path(), text).declared.remove(0);
+    let at = soloist_os::handover::Address::Unix(folder.path().join("x.v1.sock"));
+    assert_eq!(program.sockets, [Socket { name: "x.v1".to_owned(), at }]);
+}
+
+#[test]
 fn a_service_has_its_limits() {
     let a = service(
         r#"memory-max = "1.5GiB"
@@ -346,7 +369,7 @@ fn the_print_of_a_declaration_is_the_same_in_every_version() {
         config.declared[0].print().0
     };
     // Computed by another program from the text that is described in `fingerprint.rs`. Whoever must change one makes every running service of that kind restart.
-    let pinned: [(&str, u64); 8] = [
+    let pinned: [(&str, u64); 9] = [
         ("", 0xa2ae_e90d_1fd4_e0a1),
         ("env = { A = '1', B = '2' }", 0x2eca_755b_0980_662a),
         ("ports = [9000, 9001]", 0x4a3b_8530_6d0b_e054),
@@ -358,6 +381,7 @@ fn the_print_of_a_declaration_is_the_same_in_every_version() {
             0xfd4c_adfd_13b8_75f2,
         ),
         ("trigger = 'stdin'\nevery = '6s'", 0xa969_436c_b93b_6732),
+        ("port = 9000\nlisten = 'soloist'", 0x0d64_2c10_8d80_50c3),
     ];
     for (lines, expected) in pinned {
         assert_eq!(print(lines), expected, "{lines}: {:016x}", print(lines));

@@ -37,6 +37,8 @@ struct Member {
     stop_after: Option<Cause>,
     /// A new run is tried beside its own.
     trial: Option<Trial>,
+    /// Its run does not listen where it is declared to.
+    is_elsewhere: bool,
     /// It is declared no more.
     is_removed: bool,
 }
@@ -63,6 +65,7 @@ impl Project {
             instance,
             stop_after: None,
             trial: None,
+            is_elsewhere: false,
             is_removed: false,
         });
         self.touched.push(self.members.len() - 1);

@@ -96,6 +96,14 @@ impl Listening {
         Some(Listening { at, fd })
     }
 
+    /// A copy, which listens as long as it is kept: whoever takes a connection first has it.
+    ///
+    /// # Errors
+    /// If there is no descriptor left.
+    pub fn share(&self) -> io::Result<Listening> {
+        Ok(Listening { at: self.at.clone(), fd: self.fd.try_clone()? })
+    }
+
     /// Where.
     pub fn at(&self) -> &Address {
         &self.at

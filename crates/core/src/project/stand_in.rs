@@ -34,6 +34,11 @@ impl Project {
         self.members[at].trial.is_some()
     }
 
+    /// Whether its run listens elsewhere than it is declared to: nobody can stand in for it then.
+    pub fn set_elsewhere(&mut self, at: usize, is_elsewhere: bool) {
+        self.members[at].is_elsewhere = is_elsewhere;
+    }
+
     /// Whether what is tried beside it, or about to be, comes from the present declaration.
     pub(super) fn tries_present(&self, at: usize) -> bool {
         let is_old = |instance: &crate::instance::Instance| instance.is_up() && instance.is_stale();
@@ -45,9 +50,9 @@ impl Project {
     /// may be old already.
     pub(super) fn try_beside(&mut self, now: Time, at: usize, cause: &Cause, orders: &mut Orders) -> bool {
         let own = &self.members[at].instance;
-        let status = own.status();
+        let (status, may_overlap) = (own.status(), own.is_due() && !self.members[at].is_elsewhere);
         let (Some(stand_in), Some(run), Word::Ready, true) =
-            (self.stand_in(at), status.run, status.state, own.is_due())
+            (self.stand_in(at), status.run, status.state, may_overlap)
         else {
             return false;
         };

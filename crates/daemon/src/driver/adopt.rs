@@ -69,6 +69,7 @@ impl Driver {
                             && self.ledger.follow(&declared.name);
                         self.project.replan(now(), at, declared.plan.clone(), declared.print());
                         self.services[at].declared = declared.clone();
+                        self.compare_sockets(at, self.project.instance(at).claim());
                     }
                 }
                 None => match service::place(&self.layout, &declared.name, declared.program.scope) {
@@ -261,6 +262,7 @@ impl Driver {
         if let Some(held) = self.held.get_mut(&claim) {
             held.sockets = found.sockets;
         }
+        self.compare_sockets(at, Some(claim));
         self.services[at].log_at = record.as_ref().and_then(|record| record.log_at);
         self.services[at].tries = Tries::adopted(was_ready);
         match GuardLink::watch(found.link, claim, &self.inbox) {

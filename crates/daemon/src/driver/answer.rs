@@ -191,10 +191,15 @@ impl Driver {
             let (what, hint) = match self.project.base(at) {
                 Some(_) => (
                     format!("{name} only stands in for {base} while that is restarted"),
-                    format!("`soloist {verb} {base}`", verb = if verb == Verb::Restart { "restart" } else { "start" }),
+                    format!(
+                        "`soloist {verb} {base}`",
+                        verb = if verb == Verb::Restart { "restart" } else { "start" }
+                    ),
                 ),
                 None => (
-                    format!("{name} is a lane of {base}: it only takes runs that are due while {base} is busy"),
+                    format!(
+                        "{name} is a lane of {base}: it only takes runs that are due while {base} is busy"
+                    ),
                     format!("`soloist schedule run {base}` runs it now"),
                 ),
             };

@@ -63,7 +63,9 @@ impl Driver {
         match status.state {
             Word::Backoff | Word::Failed => self.services[at].tail.clone(),
             Word::Unhealthy => last_of(at),
-            Word::Ready if status.refusal.is_some() => self.project.stand_in(at).map(last_of).unwrap_or_default(),
+            Word::Ready if status.refusal.is_some() => {
+                self.project.stand_in(at).map(last_of).unwrap_or_default()
+            }
             Word::Stopped
             | Word::Claiming
             | Word::Standby

@@ -195,6 +195,11 @@ impl Driver {
 
     /// Listens for its next run; what earlier ones were handed stays as it is.
     fn listen(&mut self, at: usize, claim: ClaimId) -> Result<(), Unbound> {
+        let twins = self.twin(at).and_then(|twin| self.project.instance(twin).claim());
+        let own = self.sockets_under(Some(claim));
+        let others =
+            self.sockets_under(twins).iter().filter(|one| own.iter().all(|own| own.at() != one.at()));
+        let shared: Vec<Listening> = others.filter_map(|one| one.share().ok()).collect();
         let declared = &self.services[at].declared.program.sockets;
         let Some(held) = self.held.get_mut(&claim) else { return Ok(()) };
         if !declared.is_empty() && held.guard.as_ref().is_some_and(|guard| guard.version < SOCKETS_SINCE) {
@@ -204,14 +209,33 @@ impl Driver {
             );
             return Err(Unbound { why, is_final: true });
         }
-        sockets::listen(declared, &mut held.sockets)
+        held.sockets.extend(shared);
+        sockets::listen(declared, &mut held.sockets)?;
+        self.compare_sockets(at, Some(claim));
+        Ok(())
     }
 
     /// What is listened on for it: no stranger, whoever holds it.
     fn own_sockets(&self, at: usize) -> Vec<u64> {
-        let claim = self.project.instance(at).claim();
-        let held = claim.and_then(|claim| self.held.get(&claim));
-        held.map_or_else(Vec::new, |held| held.sockets.iter().filter_map(Listening::inode).collect())
+        let both = [Some(at), self.twin(at)].into_iter().flatten();
+        let held = both.flat_map(|at| self.sockets_under(self.project.instance(at).claim()));
+        held.filter_map(Listening::inode).collect()
+    }
+
+    fn sockets_under(&self, claim: Option<ClaimId>) -> &[Listening] {
+        claim.and_then(|claim| self.held.get(&claim)).map_or(&[], |held| &held.sockets)
+    }
+
+    /// Of an instance its stand-in, and the other way round: they have the same sockets.
+    fn twin(&self, at: usize) -> Option<usize> {
+        self.project.stand_in(at).or_else(|| self.project.base(at))
+    }
+
+    /// A stand-in is of use only where its instance listens.
+    pub(super) fn compare_sockets(&mut self, at: usize, claim: Option<ClaimId>) {
+        let declared = self.services[at].declared.program.sockets.iter().map(|socket| &socket.at);
+        let is_elsewhere = !self.sockets_under(claim).iter().map(Listening::at).eq(declared);
+        self.project.set_elsewhere(at, is_elsewhere);
     }
 
     fn spawn(

@@ -91,6 +91,23 @@ fn http_and_tcp_are_asked_where_the_file_says() {
 }
 
 #[test]
+fn a_service_that_may_overlap_has_a_stand_in() {
+    let text = "[services.a]\ncommand = 'a'\nlisten = '127.0.0.1:1'\npid-file = 'a.pid'\ndepends-on = ['b']\n\
+                readiness = { log = 'up' }\nreload = 'overlap-safe'\n[services.b]\ncommand = 'b'\n\
+                reload = 'stop-then-start'\n";
+    let folder = folder();
+    let config = parse(folder.path(), text);
+    let names: Vec<&str> = config.declared.iter().map(|declared| declared.name.as_str()).collect();
+    assert_eq!(names, ["a", "a~new", "b"]);
+    let [base, stand_in] = [0, 1].map(|at| &config.declared[at]);
+    assert_eq!(base.plan.stand_in.as_deref(), Some("a~new"));
+    assert_eq!((stand_in.lane_of.as_deref(), stand_in.service.as_str()), (Some("a"), "a"));
+    assert_eq!((&stand_in.plan, stand_in.plan.needs.len()), (&base.plan.of_stand_in(), 0));
+    assert_eq!((&stand_in.program.sockets, &stand_in.program.pid_file), (&base.program.sockets, &None));
+    assert_eq!(config.declared[2].plan.stand_in, None);
+}
+
+#[test]
 fn soloist_listens_where_the_file_says() {
     let told = |lines: &str| {
         let a = service(lines);

@@ -64,3 +64,31 @@ fn where_soloist_is_to_listen() {
         ],
     );
 }
+
+#[test]
+fn two_runs_that_may_overlap() {
+    check(
+        "[services.a]\ncommand = 'a'\n",
+        &[
+            ("reload = 'overlap'", (3, 10), "`overlap` is not a way to restart", "`overlap-safe`"),
+            (
+                "readiness = 'notify'\nreload = 'overlap-safe'",
+                (4, 10),
+                "`overlap-safe` needs sockets that two runs can have",
+                "listen = \"soloist\"",
+            ),
+            (
+                "port = 1\nlisten = 'soloist'\nreload = 'overlap-safe'",
+                (5, 10),
+                "`overlap-safe` needs a readiness that tells the new run from the old one",
+                "readiness = \"notify\"",
+            ),
+            (
+                "port = 1\nlisten = 'soloist'\nreload = 'overlap-safe'\nreadiness = { http = '/' }",
+                (5, 10),
+                "`overlap-safe` needs a readiness that tells the new run from the old one",
+                "both answer on the same sockets",
+            ),
+        ],
+    );
+}

@@ -23,7 +23,7 @@ pub(super) fn read(draft: &mut Draft, value: &Value<'_>, problems: &mut Problems
         Some(Check::Http { .. } | Check::Tcp { .. }) => false,
         None => draft.plan.notifies,
     };
-    if draft.program.sockets.is_empty() {
+    if draft.sockets.is_empty() {
         let message = format!("{} needs sockets that two runs can have", quoted(SAFE));
         let help = "have soloist listen and hand them over: `listen = \"soloist\"`";
         problems.add(value.span.clone(), message, help);

@@ -15,6 +15,8 @@ use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, Soc
 
 /// The most sockets of one program: they all travel with one message.
 pub const MOST: usize = 16;
+/// The number of the first descriptor that is handed over; the others follow (`SD_LISTEN_FDS_START` of sd_listen_fds(3)).
+pub const SOCKETS_FROM: usize = 3;
 /// The longest path of a Unix socket in bytes (unix(7)).
 pub const PATH_MOST: usize = 107;
 /// How many connections wait while nobody takes them, between two runs; the kernel's own limit may be lower

@@ -7,6 +7,7 @@ use std::path::Path;
 use soloist_api::status::LAST_LINES;
 use soloist_core::event::{Diagnosis, Exit};
 use soloist_core::state::{Status, Word};
+use soloist_os::handover::SOCKETS_FROM;
 
 use super::{Driver, now};
 use crate::diagnosis::{End, diagnose};
@@ -50,7 +51,16 @@ impl Driver {
             return None;
         }
         let end = End { exit, text: &text, command: &service.declared.program.argv, ports: &plan.ports };
-        diagnose(end, |port| ports::holders(&self.layout, port))
+        // One that soloist listens on is taken by nobody else.
+        let sockets = &service.declared.program.sockets;
+        let handed = |port| sockets.iter().position(|socket| socket.at.port() == Some(port));
+        diagnose(end, |port| match handed(port) {
+            Some(place) => Some(format!(
+                "soloist itself, as `listen` says: the program must take descriptor {} instead",
+                SOCKETS_FROM + place
+            )),
+            None => ports::holders(&self.layout, port),
+        })
     }
 
     /// The last lines that an instance in this state wrote, if they tell why it is in it; of one that was to get a new

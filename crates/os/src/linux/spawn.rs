@@ -11,10 +11,9 @@ use std::path::{Path, PathBuf};
 use super::cgroup::Leaf;
 use super::limits::{self, Confinement};
 use crate::guard::Limits;
+use crate::handover::SOCKETS_FROM;
 use crate::program::{Program, SpawnError, Step};
 
-/// The number of the first socket that is handed over; the others follow (`SD_LISTEN_FDS_START` of sd_listen_fds(3)).
-const SOCKETS_FROM: RawFd = 3;
 /// The variables that tell of the sockets, and `LISTEN_PID` as it is put together in the child.
 const SOCKET_VARIABLES: [&str; 3] = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"];
 const PID_VARIABLE: &[u8] = b"LISTEN_PID=";
@@ -78,7 +77,7 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
         .map_err(|e| fail(Step::Descriptors, e.into()))?;
     // Out of the way of the numbers that the sockets get.
     let above = |fd: BorrowedFd<'_>| {
-        let lowest = SOCKETS_FROM + around.sockets.len() as RawFd;
+        let lowest = (SOCKETS_FROM + around.sockets.len()) as RawFd;
         rustix::io::fcntl_dupfd_cloexec(fd, lowest).map_err(|e| fail(Step::Descriptors, e.into()))
     };
     let sockets = around.sockets.iter().map(|(_, fd)| above(*fd)).collect::<Result<Vec<_>, _>>()?;
@@ -318,7 +317,7 @@ impl Child<'_> {
             }
             // Nothing but 0, 1, 2 and the sockets goes over; the error pipe closes by itself when the program executes.
             libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-            for (number, socket) in (SOCKETS_FROM..).zip(&self.sockets) {
+            for (number, socket) in (SOCKETS_FROM as RawFd..).zip(&self.sockets) {
                 if libc::dup2(*socket, number) != number {
                     self.report(Step::Descriptors);
                 }

@@ -313,9 +313,10 @@ pub fn quick_check(ports: &[u16], guard: u32) -> Option<Listening> {
     inodes.iter().all(|inode| owned.contains_key(inode)).then_some(Listening::Ours)
 }
 
-/// The slow look: names the strangers. A listener that any process of the tree holds is ours.
-pub fn slow_check(layout: &Layout, ports: &[u16], guard: u32) -> Listening {
-    let mut strangers = Vec::new();
+/// The slow look: names the strangers. A listener that any process of the tree holds is ours; one of these sockets, which
+/// are listened on for it, is no stranger's, but a tree without it has ended or not begun.
+pub fn slow_check(layout: &Layout, ports: &[u16], guard: u32, own: &[u64]) -> Listening {
+    let (mut strangers, mut is_all_there) = (Vec::new(), true);
     for port in ports {
         let Ok(held) = who(layout, *port) else { return Listening::NotYet };
         if held.is_empty() {
@@ -325,9 +326,15 @@ pub fn slow_check(layout: &Layout, ports: &[u16], guard: u32) -> Listening {
         let tree: HashSet<u32> = soloist_os::descendants(guard).into_iter().collect();
         let foreign =
             held.iter().filter(|h| !h.listener.owners.iter().any(|owner| tree.contains(&owner.pid)));
-        strangers.extend(foreign.map(describe));
+        let (awaited, foreign): (Vec<_>, Vec<_>) = foreign.partition(|h| own.contains(&h.listener.inode));
+        is_all_there &= awaited.is_empty();
+        strangers.extend(foreign.into_iter().map(describe));
     }
-    if strangers.is_empty() { Listening::Ours } else { Listening::Strangers(strangers) }
+    match (strangers.is_empty(), is_all_there) {
+        (true, true) => Listening::Ours,
+        (true, false) => Listening::NotYet,
+        (false, _) => Listening::Strangers(strangers),
+    }
 }
 
 /// What became of the listeners on a port that were to be ended.

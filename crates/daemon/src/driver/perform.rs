@@ -302,9 +302,9 @@ impl Driver {
         if let Some(seen) = ports::quick_check(&wanted, guard) {
             return self.at_once.push_back((at, Event::PortsChecked { ask, seen }));
         }
-        let (layout, inbox) = (self.layout.clone(), self.inbox.clone());
+        let (layout, inbox, own) = (self.layout.clone(), self.inbox.clone(), self.own_sockets(at));
         tokio::task::spawn_blocking(move || {
-            let seen = ports::slow_check(&layout, &wanted, guard);
+            let seen = ports::slow_check(&layout, &wanted, guard, &own);
             let _ = inbox.send(Input::Seen { at, event: Event::PortsChecked { ask, seen } });
         });
     }

@@ -79,6 +79,9 @@ impl World {
             *self.past.lines.entry(run).or_default().told.entry(line).or_default() += 1;
             self.machine.check(checks::no_line_is_told_twice_or_of_a_run_that_never_was(self, run, line));
         }
+        if note.what == What::Kept {
+            self.machine.count("runs kept");
+        }
         if note.what == What::Restarting {
             let now = self.machine.now;
             self.wishes[at].falls.push_back(now);
@@ -159,6 +162,9 @@ impl World {
             let before = self.past.words[at].replace(word);
             if word == Word::Ready && before != Some(Word::Ready) {
                 self.machine.check(checks::what_is_told_ready_serves(self, at));
+                if self.is_stand_in(at) {
+                    self.machine.count("stand-ins");
+                }
                 self.remember_ready(at);
             }
             if let Some(run) = starts.filter(|_| word == Word::Starting) {

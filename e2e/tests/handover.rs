@@ -132,7 +132,7 @@ fn nobody_is_refused_by_the_death_of_the_daemon_or_the_guard() {
     assert!(guard.kill());
     wait_until("another guard has another run", LIMIT, || match ask(port) {
         Ok((_, pid))
-            if project.guard("web") != guard && !Identity::of(pid).is_none_or(|one| one == guard) =>
+            if project.guard("web") != guard && Identity::of(pid).is_some_and(|one| one != guard) =>
         {
             Ok(())
         }
@@ -159,6 +159,8 @@ fn another_declaration_listens_elsewhere() {
     change(&format!(", '127.0.0.1:{one}'"), "");
     assert!(is_free(one));
     ask(two).unwrap();
+    change(&format!("127.0.0.1:{two}"), &format!("0.0.0.0:{two}"));
+    assert_eq!(ask(two).unwrap().1, main_process(&project).pid);
     // A program that does not take it finds its port taken, and by whom.
     let listens = format!("\"--listen\", \"{two}\"");
     let toml = project.read("soloist.toml").replace("\"--handed\"", &listens);
@@ -166,7 +168,7 @@ fn another_declaration_listens_elsewhere() {
     let output = project.soloist(&["up", "-d"]).expect(5);
     assert!(output.all().contains("taken by soloist itself, as `listen` says"), "{output}");
     // No more: then the program listens itself, and finds its port free.
-    change(&format!("listen = ['127.0.0.1:{two}']"), &format!("port = {two}"));
+    change(&format!("listen = ['0.0.0.0:{two}']"), &format!("port = {two}"));
     assert!(project.service("web").ready, "{}", project.diary());
 }
 

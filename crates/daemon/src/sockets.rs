@@ -20,8 +20,13 @@ pub struct Unbound {
 /// that waits in it.
 ///
 /// # Errors
-/// On the first address that cannot be had; what was held is held still.
+/// On the first address that cannot be had; what else is declared and was held is held still.
 pub fn listen(declared: &[Socket], held: &mut Vec<Listening>) -> Result<(), Unbound> {
+    let place = |one: &Listening| declared.iter().position(|socket| &socket.at == one.at());
+    // First, and for the guard's copies too: one of the new addresses may be on the same port.
+    for gone in held.extract_if(.., |one| place(one).is_none()) {
+        gone.end();
+    }
     let is_held = |socket: &&Socket| held.iter().any(|one| one.at() == &socket.at);
     let missing = declared.iter().filter(|socket| !is_held(socket));
     let new = missing.map(|Socket { at, .. }| {
@@ -34,14 +39,13 @@ pub fn listen(declared: &[Socket], held: &mut Vec<Listening>) -> Result<(), Unbo
                     ("; no network interface of this machine has it: correct `listen`", true)
                 }
                 ErrorKind::AddrInUse if at.port().is_none() => ("; somebody listens there, or it is no socket", false),
-                _ => ("", false),
+                kind => ("", kind == ErrorKind::PermissionDenied),
             };
             Unbound { why: format!("soloist cannot listen on {at}: {e}{what_now}"), is_final }
         })
     });
     held.extend(new.collect::<Result<Vec<_>, _>>()?);
-    held.retain(|one| declared.iter().any(|socket| &socket.at == one.at()));
-    held.sort_by_key(|one| declared.iter().position(|socket| &socket.at == one.at()));
+    held.sort_by_key(place);
     for one in held {
         let _ = one.again();
     }

@@ -71,7 +71,7 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Listens. A Unix socket that nobody listens on any more, and that this user made, is replaced; a new one is this
+    /// Listens; the folder of a Unix socket is made. A Unix socket that nobody listens on any more, and that this user made, is replaced; a new one is this
     /// user's alone.
     ///
     /// # Errors
@@ -116,6 +116,11 @@ impl Listening {
         Some(rustix::fs::fstat(&self.fd).ok()?.st_ino)
     }
 
+    /// Nobody listens on it any more, whoever has copies: its port is free for another one.
+    pub fn end(self) {
+        let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
+    }
+
     /// Goes on listening, whatever the program before has made of it: its backlog is ours again, and one that was shut
     /// down listens anew.
     pub fn again(&self) -> io::Result<()> {
@@ -146,6 +151,7 @@ fn bind_tcp(address: &SocketAddr) -> io::Result<OwnedFd> {
 }
 
 fn bind_unix(path: &Path) -> io::Result<OwnedFd> {
+    std::fs::create_dir_all(path.parent().unwrap_or(path))?;
     let fd = stream(AddressFamily::UNIX)?;
     let address = SocketAddrUnix::new(path)?;
     // Before it has its name, so that nobody finds it open: bind(2) gives the file the mode of the socket.
@@ -205,7 +211,7 @@ mod tests {
     #[test]
     fn a_dead_unix_socket_is_replaced_and_nothing_else_is() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("s.sock");
+        let path = folder.path().join("run/s.sock");
         let at = Address::Unix(path.clone());
         let living = Listening::bind(&at).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);

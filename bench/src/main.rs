@@ -11,6 +11,7 @@ mod asker;
 mod binaries;
 mod fifo;
 mod figures;
+mod handover;
 mod lateness;
 mod machine;
 mod market;
@@ -53,6 +54,8 @@ enum Measurement {
     Run,
     /// The kill of a child to the first instruction of the next, beside runit, s6, supervisord and pm2
     Restart,
+    /// A server that is restarted under load: with hand-over of its socket, without, and by pm2's reload
+    Handover,
     /// What supervisors of a hundred idle services hold in memory
     Memory,
     /// A thousand services: until all run, memory, and what idling costs
@@ -102,6 +105,9 @@ fn measure(asked: &Arguments) -> Result<()> {
     }
     if chosen(Measurement::Restart) {
         take(restart::measure(&binaries, rounds(50))?);
+    }
+    if chosen(Measurement::Handover) {
+        take(handover::measure(&binaries, rounds(200))?);
     }
     if chosen(Measurement::Memory) {
         take(memory::measure(&binaries, 100)?);

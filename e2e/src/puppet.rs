@@ -4,6 +4,7 @@
 
 pub mod beacon;
 pub mod children;
+pub mod handed;
 pub mod journal;
 pub mod lifeline;
 pub mod listener;
@@ -77,6 +78,9 @@ fn perform(orders: &Orders) -> io::Result<ExitCode> {
         && let Some(listener) = &listener
     {
         listener.echo()?;
+    }
+    if orders.handed {
+        handed::answer()?;
     }
     if let Some((program, arguments)) = orders.exec.split_first() {
         // Pid and start time stay: the beacon goes on telling the truth.

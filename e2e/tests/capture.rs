@@ -1,8 +1,6 @@
 //! Each byte that a service writes is in its log once: through rotation and compression, through the death of the daemon
 //! and of the guard, and through a full disk, where what is lost is counted.
 
-#![cfg(target_os = "linux")]
-
 use std::fs::File;
 use std::io::Write;
 use std::time::Duration;

@@ -6,10 +6,13 @@
 mod alerts;
 mod bad_input;
 mod browser;
+mod capture;
 mod clock;
 mod daemon_death;
 mod diagnosis;
 mod escape;
+mod handover;
+mod handover_reload;
 mod history;
 mod hours;
 mod http_answers;

@@ -209,6 +209,9 @@ pub struct Config {
     pub env: Vec<String>,
     /// Its ports.
     pub ports: Vec<u16>,
+    /// Where soloist listens for it: `127.0.0.1:8001`, `unix:/srv/api.sock`.
+    #[serde(default)]
+    pub listen: Vec<String>,
     /// Where it may run only once: `project` or `machine`.
     pub scope: String,
     /// What it needs, and how far that must be: `db until ready`.

@@ -45,6 +45,8 @@ pub struct Plan {
     pub max_runtime: Option<Duration>,
     /// What follows when its tree uses more memory than it may.
     pub over_memory: OverMemory,
+    /// Two runs of it may overlap: by this name a new run stands in for it during a restart that somebody asks for.
+    pub stand_in: Option<String>,
 }
 
 /// Another instance that must be so far before this one starts. It is stopped after this one.
@@ -137,6 +139,11 @@ impl Plan {
     pub fn interval(&self) -> Option<Duration> {
         self.schedule.as_ref().and_then(Schedule::interval)
     }
+
+    /// Its stand-in's: the same program, which is tried once and follows nothing by itself.
+    pub fn of_stand_in(&self) -> Plan {
+        Plan { schedule: None, needs: Vec::new(), restart: Restart::No, stand_in: None, ..self.clone() }
+    }
 }
 
 /// When a run that ended by itself is followed by another.
@@ -202,6 +209,7 @@ impl Default for Plan {
             watchdog: None,
             max_runtime: None,
             over_memory: OverMemory::Restart,
+            stand_in: None,
         }
     }
 }

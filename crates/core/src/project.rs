@@ -1,14 +1,16 @@
 //! The project: its instances in their order. What is needed starts first, what needs it stops first. It decides
 //! when an instance is told; what the instance then does is its own matter. Who follows when one falls, or when its
-//! declaration changes, and who takes the runs for which it has no time, is in `project/`.
+//! declaration changes, who takes the runs for which it has no time, and who stands in during a restart, is in `project/`.
 
 mod follow;
 mod lanes;
+mod stand_in;
 
 use crate::event::{Cause, Effect, Ended, Event, IfHeld, Wanted};
 use crate::id::Print;
 use crate::instance::{Instance, Legacy};
 use crate::plan::{Condition, Kind, Plan, Strategy};
+use crate::project::stand_in::Trial;
 use crate::schedule::civil::Clock;
 use crate::state::{Status, Word};
 use crate::time::Time;
@@ -33,6 +35,10 @@ struct Member {
     instance: Instance,
     /// To be stopped once all that need it are down.
     stop_after: Option<Cause>,
+    /// A new run is tried beside its own.
+    trial: Option<Trial>,
+    /// Its run does not listen where it is declared to.
+    is_elsewhere: bool,
     /// It is declared no more.
     is_removed: bool,
 }
@@ -54,7 +60,14 @@ impl Project {
         if let Some(clock) = self.clock {
             instance.set_clock(clock);
         }
-        self.members.push(Member { name: name.to_owned(), instance, stop_after: None, is_removed: false });
+        self.members.push(Member {
+            name: name.to_owned(),
+            instance,
+            stop_after: None,
+            trial: None,
+            is_elsewhere: false,
+            is_removed: false,
+        });
         self.touched.push(self.members.len() - 1);
         self.members.len() - 1
     }
@@ -115,7 +128,7 @@ impl Project {
 
     /// What is told of an instance.
     pub fn status(&self, at: usize) -> Status {
-        self.members[at].instance.status()
+        self.with_stand_in(at, self.members[at].instance.status())
     }
 
     /// The earliest deadline of all.
@@ -214,7 +227,8 @@ impl Project {
         let dependents: Vec<usize> =
             (0..self.members.len()).filter(|other| self.needs(*other).contains(&at)).collect();
         let because = Cause::Dependency(self.name(at).to_owned());
-        for other in dependents.into_iter().chain(self.lanes(at)) {
+        self.members[at].trial = None;
+        for other in dependents.into_iter().chain(self.lanes(at)).chain(self.stand_in(at)) {
             if !self.is_down(other) {
                 self.stop(now, other, because.clone(), orders);
             }
@@ -223,15 +237,18 @@ impl Project {
         self.settle(now, orders);
     }
 
-    /// Gives a running instance a new run, or starts it.
+    /// Gives a running instance a new run, or starts it. If two may overlap, the new one is tried beside the old one.
     pub fn restart(&mut self, now: Time, at: usize, cause: Cause, orders: &mut Orders) {
         let is_wanted = self.status(at).wanted == Wanted::Up;
         if !is_wanted || self.is_down(at) || self.members[at].instance.is_waiting() {
             return self.start(now, at, cause, IfHeld::Refuse, orders);
         }
         self.keep(at);
-        self.tell(now, at, Event::RestartAsked { cause: cause.clone() }, orders);
         let unmet = self.unmet(at);
+        if unmet.is_empty() && self.try_beside(now, at, &cause, orders) {
+            return self.settle(now, orders);
+        }
+        self.tell(now, at, Event::RestartAsked { cause: cause.clone() }, orders);
         if !unmet.is_empty() {
             // It comes up again once they are there: they may have been declared, or stopped, since it came up.
             self.defer(now, at, cause, IfHeld::StandBy, unmet, orders);
@@ -259,6 +276,7 @@ impl Project {
             self.spread(now, at, orders);
         }
         self.lend(now, at, orders);
+        self.touch_base(at);
     }
 
     /// Goes on with whatever waited for what has just happened, until nothing more follows. Each round takes at least
@@ -266,7 +284,12 @@ impl Project {
     fn settle(&mut self, now: Time, orders: &mut Orders) {
         loop {
             let next = (0..self.members.len()).find_map(|at| Some((at, self.step(at)?)));
-            let Some((at, event)) = next else { return };
+            let Some((at, event)) = next else {
+                if (0..self.members.len()).any(|at| self.follow_stand_in(now, at, orders)) {
+                    continue;
+                }
+                return;
+            };
             if let Event::StopAsked { .. } = event {
                 self.members[at].stop_after = None;
             }

@@ -24,9 +24,11 @@ mod probes;
 mod program;
 mod question;
 mod read;
+mod reload;
 mod schedules;
 mod setting;
 mod settings;
+mod sockets;
 pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
@@ -50,12 +52,13 @@ use almanac::Almanac;
 use diagnostic::Problems;
 use instances::Site;
 
-pub use declared::{Check, Checks, Declared, Logging, Program, Rota, Scope};
+pub use declared::{Check, Checks, Declared, Logging, Program, Rota, Scope, Socket};
 pub use diagnostic::Problem;
 pub use duration::interval;
 pub use error::ConfigError;
 pub use fingerprint::print;
 pub use read::is_name;
+pub use reload::STAND_IN;
 
 /// The name of the file in the project's folder.
 pub const FILE_NAME: &str = "soloist.toml";

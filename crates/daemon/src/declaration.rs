@@ -39,6 +39,7 @@ pub fn told(declared: &Declared, schedule: Option<ScheduleStatus>) -> Config {
         dir: program.dir.display().to_string(),
         env: program.env.keys().cloned().collect(),
         ports: plan.ports.clone(),
+        listen: program.sockets.iter().map(|socket| socket.at.to_string()).collect(),
         scope: scope.to_owned(),
         needs: plan.needs.iter().map(need).collect(),
         restart: restart(plan.restart),
@@ -126,7 +127,7 @@ mod tests {
     #[test]
     fn a_declaration_is_told_without_values_of_variables_and_headers() {
         let folder = tempfile::tempdir().unwrap();
-        let toml = "[services.api]\ncommand = \"server --fast\"\nport = 8000\ndepends-on = [\"db\"]\n\
+        let toml = "[services.api]\ncommand = \"server --fast\"\nport = 8000\nlisten = \"soloist\"\ndepends-on = [\"db\"]\n\
              env = { TOKEN = \"hunter2\", MODE = \"hunter2\" }\nrestart = \"on-failure:3\"\nmemory-max = \"1MiB\"\n\
              watchdog = \"10s\"\nscope = \"machine\"\n\
              [services.api.readiness]\n\
@@ -140,6 +141,7 @@ mod tests {
         assert!(!serde_json::to_string(&config).unwrap().contains("hunter2"), "{config:?}");
         assert_eq!(config.env, ["MODE", "TOKEN"]);
         assert_eq!(config.command, ["server", "--fast"]);
+        assert_eq!(config.listen, ["127.0.0.1:8000"]);
         assert_eq!((config.restart.as_str(), config.scope.as_str()), ("on-failure:3", "machine"));
         assert_eq!(
             (config.ports, config.memory_max, config.watchdog),

@@ -33,6 +33,7 @@ use soloist_core::time::Time;
 use soloist_os::claim::Claim;
 use soloist_os::clock::{Alarm, since_boot};
 use soloist_os::guard::Revival;
+use soloist_os::handover::Listening;
 use soloist_os::layout::{Layout, Place};
 use soloist_os::log_files::next_seq;
 use soloist_os::record::Record;
@@ -104,6 +105,8 @@ struct Held {
     /// The instance's position.
     at: usize,
     claim: Claim,
+    /// What is listened on for its runs.
+    sockets: Vec<Listening>,
     guard: Option<GuardLink>,
     /// Its guard would bring this daemon back.
     is_reviver: bool,

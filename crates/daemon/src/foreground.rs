@@ -165,7 +165,7 @@ fn free_port(layout: &Layout, wish: &Wish) -> Result<(), Problem> {
     if ports::are_free(&[port]) {
         return Ok(());
     }
-    let strangers = ports::strangers(layout, &[port]);
+    let strangers = ports::strangers(layout, &[port], &[]);
     if wish.force {
         ports::end_listeners(layout, port, wish.grace)?;
         if ports::are_free(&[port]) {

@@ -26,6 +26,7 @@ pub mod runs;
 pub mod schedules;
 pub mod serve;
 pub mod service;
+mod sockets;
 mod tally;
 mod tcp;
 mod upgrade;

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use soloist_core::id::ClaimId;
 use soloist_os::claim::Claim;
 use soloist_os::guard::{
-    Assignment, Charge, Order, Report, RunOrder, order, order_spawn, read_report, zygote,
+    Assignment, Charge, Order, PROTOCOL, Report, RunOrder, order, order_spawn, read_report, zygote,
 };
+use soloist_os::handover::Listening;
 use soloist_os::layout::Place;
 use soloist_os::link::Link;
 use soloist_os::watched::Watched;
@@ -103,6 +104,8 @@ pub struct GuardLink {
     task: tokio::task::JoinHandle<()>,
     /// The guard's process, once it has told.
     pub pid: Option<u32>,
+    /// What it understands: as much as we do, unless it was adopted.
+    pub version: u32,
 }
 
 impl GuardLink {
@@ -111,7 +114,7 @@ impl GuardLink {
         order(&link, &Order::Status, &[])?;
         let link = Arc::new(Watched::new(link)?);
         let task = tokio::spawn(read(Arc::clone(&link), claim, inbox.clone()));
-        Ok(GuardLink { link, task, pid: None })
+        Ok(GuardLink { link, task, pid: None, version: PROTOCOL })
     }
 
     /// Gives an order. An error means that the guard ended, or stands still: its link or our deadline tells.
@@ -131,9 +134,10 @@ impl GuardLink {
         });
     }
 
-    /// Orders a run.
-    pub fn spawn(&self, run: &RunOrder) -> io::Result<()> {
-        order_spawn(self.link.get(), run)
+    /// Orders a run, which is handed these sockets.
+    pub fn spawn(&self, run: &RunOrder, sockets: &[Listening]) -> io::Result<()> {
+        let sockets: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+        order_spawn(self.link.get(), run, &sockets)
     }
 }
 
@@ -174,6 +178,8 @@ pub struct Found {
     pub link: Link,
     /// The claim it has handed back.
     pub claim: Claim,
+    /// What is listened on for its runs.
+    pub sockets: Vec<Listening>,
     /// Its status.
     pub status: Report,
 }
@@ -192,10 +198,10 @@ pub fn find(place: &Place) -> io::Result<Found> {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the guard ended"));
         };
         // Reports of the moment may come before the answer.
-        if let (Some(status @ Report::Status { .. }), Some(fd)) =
-            (read_report(&bytes), fds.into_iter().next())
-        {
-            return Ok(Found { link, claim: Claim::received(fd, &place.claim()), status });
+        let mut fds = fds.into_iter();
+        if let (Some(status @ Report::Status { .. }), Some(claim)) = (read_report(&bytes), fds.next()) {
+            let claim = Claim::received(claim, &place.claim());
+            return Ok(Found { link, claim, sockets: fds.filter_map(Listening::received).collect(), status });
         }
     }
 }

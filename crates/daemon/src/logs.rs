@@ -8,6 +8,7 @@ pub mod lines;
 pub mod mask;
 mod reader;
 
+use crate::config::STAND_IN;
 use std::io;
 use std::path::Path;
 
@@ -186,10 +187,12 @@ impl Tail {
     }
 }
 
-/// The instance whose log has this name: that of a lane is `scan~2`, that of a standard error apart `api~err`.
+/// The instance whose log has this name: that of a lane is `scan~2`, that of a stand-in `api~new`, that of a
+/// standard error apart `api~err`.
 pub fn instance_of(log: &str) -> &str {
     let lane = log.strip_suffix("~err").unwrap_or(log);
-    let is_lane = |lane: &str| !lane.is_empty() && lane.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = |lane: &str| !lane.is_empty() && lane.bytes().all(|byte| byte.is_ascii_digit());
+    let is_lane = |lane: &str| lane == STAND_IN || is_number(lane);
     lane.rsplit_once('~').filter(|(_, lane)| is_lane(lane)).map_or(lane, |(instance, _)| instance)
 }
 

@@ -12,7 +12,7 @@ use soloist_api::watch::{Port, PortListener, Ports};
 use soloist_core::event::Listening;
 use soloist_os::identity::Identity;
 use soloist_os::layout::{Layout, machine_state};
-use soloist_os::ports::{Listener, Owner};
+use soloist_os::ports::{Listener, Owner, Socket};
 use soloist_os::record::{Record, all};
 
 use crate::convert::{command_line, moment, short};
@@ -153,10 +153,11 @@ fn known_records(layout: &Layout) -> Vec<Record> {
 
 fn classify(layout: &Layout, listener: &Listener, records: &[Record]) -> Class {
     let my_uid = soloist_os::identity::my_uid();
-    for owner in &listener.owners {
-        if let Some(class) = known_instance(layout, owner, records).or_else(|| daemon(owner)) {
-            return class;
-        }
+    // What is listened on for an instance is held by the daemon too.
+    let owners = || listener.owners.iter();
+    let known = owners().find_map(|owner| known_instance(layout, owner, records));
+    if let Some(class) = known.or_else(|| owners().find_map(daemon)) {
+        return class;
     }
     for owner in &listener.owners {
         let cgroup = owner.cgroup.as_deref().unwrap_or_default();
@@ -270,12 +271,15 @@ fn describe_owner(owner: &Owner) -> String {
     format!("pid {}{since} `{}`{dir}", owner.pid, command_line(&owner.command))
 }
 
-/// Everybody on these ports, in words. For an instance that has no tree: whoever it is, is a stranger.
-pub fn strangers(layout: &Layout, ports: &[u16]) -> Vec<String> {
+/// Everybody on these ports, in words, but for these sockets. For an instance that has no tree: whoever it is, is a
+/// stranger.
+pub fn strangers(layout: &Layout, ports: &[u16], but: &[u64]) -> Vec<String> {
     let mut found = Vec::new();
     for port in ports {
         match who(layout, *port) {
-            Ok(held) => found.extend(held.iter().map(describe)),
+            Ok(held) => {
+                found.extend(held.iter().filter(|held| !but.contains(&held.listener.inode)).map(describe));
+            }
             Err(e) => found.push(format!("port {port} cannot be looked up: {e}")),
         }
     }
@@ -284,7 +288,13 @@ pub fn strangers(layout: &Layout, ports: &[u16]) -> Vec<String> {
 
 /// A quick look whether anybody listens on any of these ports; costs no scan of processes.
 pub fn are_free(ports: &[u16]) -> bool {
-    ports.iter().all(|port| soloist_os::sockets(*port).is_ok_and(|sockets| sockets.is_empty()))
+    are_free_but(ports, &[])
+}
+
+/// As `are_free`, but for these sockets, named by their inodes.
+pub fn are_free_but(ports: &[u16], but: &[u64]) -> bool {
+    let is_free = |sockets: Vec<Socket>| sockets.iter().all(|socket| but.contains(&socket.inode));
+    ports.iter().all(|port| soloist_os::sockets(*port).is_ok_and(is_free))
 }
 
 /// Whether the tree under a guard, and nobody else, listens on all of the ports: `None` if somebody else seems to, and
@@ -303,9 +313,10 @@ pub fn quick_check(ports: &[u16], guard: u32) -> Option<Listening> {
     inodes.iter().all(|inode| owned.contains_key(inode)).then_some(Listening::Ours)
 }
 
-/// The slow look: names the strangers. A listener that any process of the tree holds is ours.
-pub fn slow_check(layout: &Layout, ports: &[u16], guard: u32) -> Listening {
-    let mut strangers = Vec::new();
+/// The slow look: names the strangers. A listener that any process of the tree holds is ours; one of these sockets, which
+/// are listened on for it, is no stranger's, but a tree without it has ended or not begun.
+pub fn slow_check(layout: &Layout, ports: &[u16], guard: u32, own: &[u64]) -> Listening {
+    let (mut strangers, mut is_all_there) = (Vec::new(), true);
     for port in ports {
         let Ok(held) = who(layout, *port) else { return Listening::NotYet };
         if held.is_empty() {
@@ -315,9 +326,15 @@ pub fn slow_check(layout: &Layout, ports: &[u16], guard: u32) -> Listening {
         let tree: HashSet<u32> = soloist_os::descendants(guard).into_iter().collect();
         let foreign =
             held.iter().filter(|h| !h.listener.owners.iter().any(|owner| tree.contains(&owner.pid)));
-        strangers.extend(foreign.map(describe));
+        let (awaited, foreign): (Vec<_>, Vec<_>) = foreign.partition(|h| own.contains(&h.listener.inode));
+        is_all_there &= awaited.is_empty();
+        strangers.extend(foreign.into_iter().map(describe));
     }
-    if strangers.is_empty() { Listening::Ours } else { Listening::Strangers(strangers) }
+    match (strangers.is_empty(), is_all_there) {
+        (true, true) => Listening::Ours,
+        (true, false) => Listening::NotYet,
+        (false, _) => Listening::Strangers(strangers),
+    }
 }
 
 /// What became of the listeners on a port that were to be ended.

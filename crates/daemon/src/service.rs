@@ -17,7 +17,7 @@ use soloist_os::{COOKIE, Program as Executable};
 use crate::config::{self, Program, Scope};
 
 /// Variables that say which run a process belongs to: never handed on to a daemon or another run.
-pub const RUN_VARIABLES: [&str; 9] = [
+pub const RUN_VARIABLES: [&str; 12] = [
     COOKIE,
     "SOLOIST_SERVICE",
     "SOLOIST_INSTANCE",
@@ -27,6 +27,9 @@ pub const RUN_VARIABLES: [&str; 9] = [
     "SOLOIST_SCHEDULED_AT",
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "LISTEN_PID",
 ];
 
 /// Where claim, record and guard socket of an instance lie; the folders are made.
@@ -90,6 +93,7 @@ pub fn run_order(
         on_daemon_exit: program.on_daemon_exit,
         revival: None,
         log_rules: program.log.rules.clone(),
+        sockets: program.sockets.iter().map(|socket| socket.name.clone()).collect(),
         is_ticked: plan.schedule.as_ref().is_some_and(|schedule| schedule.is_ticked),
     }
 }

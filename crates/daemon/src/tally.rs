@@ -79,6 +79,7 @@ impl Tally {
             | What::Ready
             | What::Unhealthy
             | What::Reloaded
+            | What::Kept
             | What::Signalled
             | What::Stopping
             | What::Exited

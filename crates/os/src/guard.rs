@@ -27,7 +27,7 @@ use crate::survivor::Stuck;
 pub use revival::Charge;
 
 /// The version of what is said here. A guard outlives the daemon that made it, so readers take what older ones say.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// What a guard must know of its instance before it can guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +96,9 @@ pub struct RunOrder {
     /// Its standard input is a pipe that takes the lines of `Tick`, not `/dev/null`.
     #[serde(default)]
     pub is_ticked: bool,
+    /// The names of the sockets that come along, in their order (`LISTEN_FDNAMES`, sd_listen_fds(3)). Since protocol 3.
+    #[serde(default)]
+    pub sockets: Vec<String>,
 }
 
 /// How a log is kept.
@@ -261,7 +264,8 @@ pub struct Past {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "kebab-case")]
 pub enum Order {
-    /// End survivors of earlier runs, then start a run: the `RunOrder` is in the memory file that comes along.
+    /// End survivors of earlier runs, then start a run: the `RunOrder` is in the memory file that comes along, first, and
+    /// then its sockets. The guard keeps them while it lives.
     Spawn,
     /// End survivors of an earlier run and start nothing.
     Sweep {
@@ -283,7 +287,7 @@ pub enum Order {
         /// Its number.
         signal: i32,
     },
-    /// Tell the state; the claim's descriptor comes with the answer.
+    /// Tell the state; the claim's descriptor comes with the answer, and behind it the sockets.
     Status,
     /// End as soon as the tree is empty.
     Release,
@@ -491,10 +495,11 @@ pub fn order(link: &Link, order: &Order, fds: &[BorrowedFd<'_>]) -> io::Result<(
     link.send(&serde_json::to_vec(order).map_err(io::Error::other)?, fds)
 }
 
-/// Says `Spawn` with its memory file.
-pub fn order_spawn(link: &Link, run: &RunOrder) -> io::Result<()> {
+/// Says `Spawn` with its memory file and its sockets, as many as are named in it.
+pub fn order_spawn(link: &Link, run: &RunOrder, sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
     use std::os::fd::AsFd;
-    order(link, &Order::Spawn, &[memory_of(run)?.as_fd()])
+    let memory = memory_of(run)?;
+    order(link, &Order::Spawn, &[&[memory.as_fd()], sockets].concat())
 }
 
 /// A run's order in a memory file, as it travels.

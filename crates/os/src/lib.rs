@@ -5,6 +5,7 @@ pub mod bounds;
 pub mod claim;
 pub mod clock;
 pub mod guard;
+pub mod handover;
 pub mod identity;
 pub mod layout;
 pub mod link;

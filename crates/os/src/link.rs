@@ -17,8 +17,8 @@ use crate::layout::named;
 
 /// The longest message. Long things (a program with its environment) travel as a descriptor of a memory file.
 pub const MESSAGE_MAX: usize = 8192;
-/// The most descriptors of one message.
-const FDS_MAX: usize = 4;
+/// The most descriptors of one message: a claim, or an order, and sockets.
+const FDS_MAX: usize = 1 + crate::handover::MOST;
 
 /// One end of a link. Closing it is the other's end of the story.
 #[derive(Debug)]

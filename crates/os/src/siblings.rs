@@ -81,7 +81,18 @@ macro_rules! has_the_shape {
         let whole = |leaf: Option<&'static Leaf>, fd: Option<BorrowedFd<'static>>, detached: bool| {
             let limits = &Limits::default();
             let (input, output, error, terminal) = (fd, fd, fd, fd);
-            let _ = Surroundings { leaf, input, output, error, detached, terminal, pid_file: None, limits };
+            let sockets = &[];
+            let _ = Surroundings {
+                leaf,
+                input,
+                output,
+                error,
+                detached,
+                terminal,
+                pid_file: None,
+                sockets,
+                limits,
+            };
         };
         whole(None, None, true);
         let _: fn(&Program, &Surroundings<'_>) -> Result<u32, SpawnError> = spawn;
@@ -174,6 +185,7 @@ macro_rules! refuses {
             detached: true,
             terminal: None,
             pid_file: None,
+            sockets: &[],
             limits,
         };
         let refusal = spawn(&program, &around).unwrap_err();

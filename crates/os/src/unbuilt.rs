@@ -303,6 +303,8 @@ macro_rules! unbuilt {
                 pub terminal: Option<BorrowedFd<'a>>,
                 /// Written with its pid before it executes.
                 pub pid_file: Option<&'a std::path::Path>,
+                /// Handed over to it, each with its name.
+                pub sockets: &'a [(&'a str, BorrowedFd<'a>)],
                 /// What it may use, and as whom it runs.
                 pub limits: &'a Limits,
             }

@@ -114,7 +114,7 @@ fn name(at: usize) -> String {
 /// Lives the life of a seed.
 pub fn live(seed: u64, is_traced: bool) -> Tale {
     let mut random = Random::new(seed);
-    let Drawn { plans, programs, lane_of } = draw_plans(&mut random);
+    let Drawn { plans, programs, lane_of } = draw_plans(&mut random, &mut Random::new(!seed));
     let (strategy, faults) = (draw_strategy(&mut random), Faults::draw(&mut random));
     let count = plans.len();
     let mut world = World {
@@ -215,7 +215,13 @@ impl World {
                 self.mischief();
                 self.machine.check(checks::what_is_wanted_is_written_down(self));
             }
-            Happening::ClockTold => self.tell_clock(),
+            Happening::ClockTold => {
+                // Whoever begins to follow with the news leaves out what was due by the old clock.
+                for at in 0..self.plans.len() {
+                    self.is_changed[at] |= self.followed[at].is_none();
+                }
+                self.tell_clock();
+            }
             Happening::Revival => self.revive_daemon(),
             Happening::TakeOver(at) => self.take_over_late(at),
         }
@@ -237,6 +243,7 @@ impl World {
         checks::a_stop_is_never_forgotten(self)?;
         checks::what_is_told_stopped_holds_no_claim(self)?;
         checks::the_pid_told_is_of_its_run(self)?;
+        checks::a_stand_in_lives_only_for_a_restart(self)?;
         checks::schedules_are_followed(self)
     }
 }

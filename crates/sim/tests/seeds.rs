@@ -49,6 +49,8 @@ fn whatever_happens_each_instance_lives_once_and_comes_right_in_the_calm() {
         "schedules changed",
         "runs asked for",
         "ticks unanswered",
+        "stand-ins",
+        "runs kept",
     ];
     for what in seldom {
         assert!(happened(what) >= FRESH_COUNT / 100, "too few {what}: {report}");

@@ -29,6 +29,8 @@ pub struct Orders {
     pub reuseport: bool,
     /// `--echo`: whoever connects gets back what it sends.
     pub echo: bool,
+    /// `--handed`: answers on the sockets that it is handed; see `handed.rs`.
+    pub handed: bool,
     /// `--fork-listener`: a child inherits the listening socket.
     pub fork_listener: bool,
     /// `--ignore-term`: SIGTERM does nothing. Its children inherit that, as always with ignored signals.
@@ -167,6 +169,7 @@ impl Orders {
             "--dual" => &mut self.dual,
             "--reuseport" => &mut self.reuseport,
             "--echo" => &mut self.echo,
+            "--handed" => &mut self.handed,
             "--fork-listener" => &mut self.fork_listener,
             "--ignore-term" => &mut self.ignore_term,
             "--deaf" => &mut self.deaf,

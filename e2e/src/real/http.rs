@@ -9,9 +9,14 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 /// The status and the body of `GET /` on a port of this machine.
 pub fn get(port: u16) -> io::Result<(u16, String)> {
+    get_within(port, LIMIT)
+}
+
+/// As `get`, for who may have to wait for the next run.
+pub fn get_within(port: u16, limit: Duration) -> io::Result<(u16, String)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
-    stream.set_read_timeout(Some(LIMIT))?;
+    let mut stream = TcpStream::connect_timeout(&address, limit)?;
+    stream.set_read_timeout(Some(limit))?;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;

@@ -40,7 +40,7 @@ pub async fn free(project: &Project, printer: &Printer, port: u16, force: bool) 
     freed.ended.iter().for_each(|words| printer.line(&format!("ended {words}")));
     let left: Vec<String> = freed.refused.into_iter().chain(freed.stuck).collect();
     if !left.is_empty() || !ports::are_free(&[port]) {
-        let left = if left.is_empty() { ports::strangers(&project.layout, &[port]) } else { left };
+        let left = if left.is_empty() { ports::strangers(&project.layout, &[port], &[]) } else { left };
         return Err(Problem::new(Code::PortHeld, left.join("\n")));
     }
     printer.line(&format!("port {port} is free"));

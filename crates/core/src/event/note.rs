@@ -45,6 +45,8 @@ pub enum What {
     Unhealthy,
     /// It was told to read its configuration again.
     Reloaded,
+    /// The run that was to take its place did not get ready: it stays.
+    Kept,
     /// Somebody sent its main process a signal: which, in words.
     Signalled,
     /// Its tree is told to end.
@@ -94,6 +96,7 @@ impl fmt::Display for What {
             What::Ready => "ready",
             What::Unhealthy => "unhealthy",
             What::Reloaded => "reloaded",
+            What::Kept => "kept",
             What::Signalled => "signalled",
             What::Stopping => "stopping",
             What::Exited => "exited",

@@ -128,7 +128,7 @@ impl Instance {
     }
 
     /// Whether a run of it may begin, as far as its schedule goes.
-    pub(super) fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         match (self.plan.kind, &self.plan.schedule) {
             (_, None) => true,
             (Kind::Job, Some(_)) => self.agenda.turn.is_some() || !self.agenda.queue.is_empty(),

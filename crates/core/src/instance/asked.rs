@@ -2,7 +2,7 @@
 
 use crate::event::{Cause, Effect, IfHeld, Wanted, What};
 use crate::instance::{Instance, STOP_MARGIN};
-use crate::state::{Life, Rest, State, Why};
+use crate::state::{Life, Refusal, Rest, State, Why};
 use crate::time::Time;
 
 impl Instance {
@@ -187,6 +187,25 @@ impl Instance {
             | State::Conflict { .. }
             | State::Scheduled => self.start_asked(now, cause, self.if_held_again(), effects),
         }
+    }
+
+    /// A restart begins that leaves its run alone for now.
+    pub(crate) fn forget_refusal(&mut self) {
+        self.touch();
+        (self.refusal, self.note) = (None, None);
+    }
+
+    /// The run that was to take its place did not get ready: it stays, and that is kept in sight.
+    pub(crate) fn stay(&mut self, why: String, effects: &mut Vec<Effect>) {
+        self.touch();
+        self.note = Some(why.clone());
+        self.refusal = Some(Refusal::NotReady(why.clone()));
+        self.tell(What::Kept, |note| (note.reason, note.words) = (Some("not-ready"), Some(why)), effects);
+    }
+
+    /// Something is told of it that was not before.
+    pub(crate) fn touch(&mut self) {
+        self.revision += 1;
     }
 
     /// Only what lives can read anything again.

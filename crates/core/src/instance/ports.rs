@@ -18,6 +18,8 @@ impl Instance {
             State::Looking { ask: current, .. } if current == ask => {
                 match (self.wanted, strangers.is_empty()) {
                     (Wanted::Down, _) => self.release(now, Rest::Stopped, effects),
+                    // A stop and a start may have come meanwhile, and with them its hours count again.
+                    (Wanted::Up, _) if !self.is_due() => self.release(now, Rest::Scheduled, effects),
                     (Wanted::Up, true) => self.spawn(now, effects),
                     (Wanted::Up, false) => self.meet_strangers(now, strangers, effects),
                 }

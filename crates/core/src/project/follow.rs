@@ -8,7 +8,7 @@ use crate::time::Time;
 impl Project {
     /// One has fallen: those that go with it are stopped, and come up again once what they need is there.
     pub(super) fn spread(&mut self, now: Time, fallen: usize, orders: &mut Orders) {
-        if self.members[fallen].instance.plan().kind != Kind::Service {
+        if self.members[fallen].instance.plan().kind != Kind::Service || self.base(fallen).is_some() {
             return;
         }
         let with_it: Vec<usize> = match self.strategy {
@@ -19,7 +19,7 @@ impl Project {
         let cause = Cause::Dependency(self.name(fallen).to_owned());
         for at in with_it {
             let instance = &self.members[at].instance;
-            if instance.plan().kind != Kind::Service || !instance.is_up() {
+            if instance.plan().kind != Kind::Service || !instance.is_up() || self.base(at).is_some() {
                 continue;
             }
             self.tell(now, at, Event::RestartAsked { cause: cause.clone() }, orders);
@@ -77,9 +77,11 @@ impl Project {
         touched
     }
 
-    /// Whether its run ends or is to end: the next one is started from the present declaration, if there is one.
+    /// Whether its run ends or is to end: the next one is started from the present declaration, if there is one. A
+    /// stand-in goes when its work is done.
     fn is_going(&self, at: usize) -> bool {
-        self.members[at].stop_after.is_some() || !self.members[at].instance.is_up()
+        let is_up = self.members[at].instance.is_up();
+        self.members[at].stop_after.is_some() || !is_up || self.base(at).is_some() || self.tries_present(at)
     }
 
     /// Whether it is declared no more.

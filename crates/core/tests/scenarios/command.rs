@@ -82,6 +82,7 @@ impl Command {
                 "print" => {}
                 key if schedule::KEYS.contains(&key) => {}
                 "notify" => plan.notifies = true,
+                "stand-in" => plan.stand_in = Some(value.clone()),
                 "startup" => plan.startup = Some(probe(value)?),
                 "readiness" => plan.readiness = Some(probe(value)?),
                 "liveness" => plan.liveness = Some(probe(value)?),

@@ -10,12 +10,13 @@ use super::diagnostic::{Problems, Span, plain, quoted};
 use super::draft::{Draft, Section};
 use super::needs::Named;
 use super::read::Document;
-use super::{listen, suggest};
+use super::{listen, sockets, suggest};
 
 pub(super) fn across(document: &Document, problems: &mut Problems<'_>) {
     let drafts = document.drafts.as_slice();
     names(drafts, problems);
     ports(drafts, problems);
+    sockets::apart(drafts, problems);
     listen::apart(&document.listen, drafts, problems);
     pid_files(drafts, problems);
     dependencies(document, problems);

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use soloist_core::id::Print;
 use soloist_core::plan::Plan;
 use soloist_os::guard::{Limits, LogRules, OnDaemonExit};
+use soloist_os::handover::Address;
 
 use super::{fingerprint, program};
 
@@ -19,7 +20,8 @@ pub struct Declared {
     pub service: String,
     /// The key of a keyed instance.
     pub key: Option<String>,
-    /// The instance that it is a lane of: `scan~2` takes a run of `scan` while that is busy (`overlap = "allow"`).
+    /// The instance that it is a lane of: `scan~2` takes a run of `scan` while that is busy (`overlap = "allow"`),
+    /// `api~new` stands in for `api` while that is restarted (`reload = "overlap-safe"`).
     pub lane_of: Option<String>,
     /// Its schedule in words, if it has one.
     pub rota: Option<Rota>,
@@ -67,6 +69,29 @@ pub struct Program {
     pub checks: Checks,
     /// How its log is kept.
     pub log: Logging,
+    /// Where soloist listens in its place, in the order in which a run is handed the sockets.
+    pub sockets: Vec<Socket>,
+}
+
+/// A socket that soloist listens on for a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// As a run knows it, from `LISTEN_FDNAMES`.
+    pub name: String,
+    /// Where it listens.
+    pub at: Address,
+}
+
+impl Socket {
+    /// Named as its port or its file, without what stands behind the dot.
+    pub fn at(at: Address) -> Socket {
+        let name = match &at {
+            Address::Tcp(address) => address.port().to_string(),
+            // A name ends at a colon.
+            Address::Unix(path) => path.file_stem().unwrap_or_default().to_string_lossy().replace(':', "_"),
+        };
+        Socket { name, at }
+    }
 }
 
 impl Default for Program {
@@ -85,6 +110,7 @@ impl Default for Program {
             on_daemon_exit: OnDaemonExit::default(),
             checks: Checks::default(),
             log: Logging::default(),
+            sockets: Vec::new(),
         }
     }
 }

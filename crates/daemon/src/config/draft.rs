@@ -10,9 +10,11 @@ use super::diagnostic::{Problems, Span, quoted};
 use super::instances::Site;
 use super::needs::Named;
 use super::probes::{self, Asked, Which};
+use super::reload;
 use super::schedules::{self, Asked as Times, JOB_KEYS, TRIGGER_KEYS, WINDOW_KEYS};
 use super::setting::{misplaced, setting};
 use super::settings::choice;
+use super::sockets::{self, Placed};
 use super::tree::{Field, Value};
 use super::{Declared, Program, ScheduleChange, env_file, program};
 
@@ -44,6 +46,7 @@ const SHARED_KEYS: &[&str] = &[
 pub(super) const SERVICE_KEYS: &[&str] = &[
     "port",
     "ports",
+    "listen",
     "restart",
     "restart-prevent-exit-codes",
     "restart-limit",
@@ -53,6 +56,7 @@ pub(super) const SERVICE_KEYS: &[&str] = &[
     "readiness",
     "liveness",
     "watchdog",
+    "reload",
     "reload-signal",
     "trigger",
     "drain-timeout",
@@ -70,6 +74,7 @@ pub(super) struct Draft {
     pub(super) plan: Plan,
     pub(super) program: Program,
     pub(super) ports: Vec<(u16, Span)>,
+    pub(super) sockets: Vec<Placed>,
     pub(super) needs: Vec<Named>,
     pub(super) pid_file_span: Option<Span>,
 }
@@ -102,7 +107,7 @@ impl Section {
 }
 
 impl Draft {
-    /// The instance, as it is with what was changed at run time, and its lanes. A need of a service is a need of each of
+    /// The instance, as it is with what was changed at run time, its lanes and its stand-in. A need of a service is a need of each of
     /// its instances.
     pub(super) fn into_declared(
         mut self,
@@ -126,7 +131,10 @@ impl Draft {
             lane_of: None,
             rota,
             plan: Plan { ports, needs: needs.collect(), ..self.plan },
-            program: self.program,
+            program: Program {
+                sockets: self.sockets.into_iter().map(|(socket, _)| socket).collect(),
+                ..self.program
+            },
         };
         let lanes = base.plan.schedule.iter().flat_map(|schedule| &schedule.lanes).map(|lane| Declared {
             name: lane.clone(),
@@ -135,8 +143,17 @@ impl Draft {
             plan: Plan { schedule: None, needs: Vec::new(), ..base.plan.clone() },
             ..base.clone()
         });
-        let lanes: Vec<_> = lanes.collect();
-        [base].into_iter().chain(lanes).collect()
+        let stand_in = base.plan.stand_in.iter().map(|name| Declared {
+            name: name.clone(),
+            lane_of: Some(base.name.clone()),
+            rota: None,
+            plan: base.plan.of_stand_in(),
+            // The file names the one that stays.
+            program: Program { pid_file: None, ..base.program.clone() },
+            ..base.clone()
+        });
+        let others: Vec<_> = lanes.chain(stand_in).collect();
+        [base].into_iter().chain(others).collect()
     }
 }
 
@@ -147,6 +164,8 @@ struct Later<'a> {
     user: Option<Value<'a>>,
     group: Option<Value<'a>>,
     memory_action: Option<Span>,
+    reload: Option<Value<'a>>,
+    listen: Option<Value<'a>>,
     /// There is a port, but it could not be read.
     is_port_lost: bool,
     from_files: BTreeMap<String, String>,
@@ -173,6 +192,7 @@ pub(super) fn read(
         },
         program: Program { dir: program::tidy(site.root), log: site.log.clone(), ..Program::default() },
         ports: Vec::new(),
+        sockets: Vec::new(),
         needs: Vec::new(),
         pid_file_span: None,
     };
@@ -200,8 +220,10 @@ pub(super) fn read(
                 setting(&mut draft, site, key, value, problems);
                 later.is_port_lost = problems.count() > told;
             }
+            "listen" => later.listen = Some(value),
             "user" => later.user = Some(value),
             "group" => later.group = Some(value),
+            "reload" => later.reload = Some(value),
             "startup" | "readiness" | "liveness" => {
                 later.probes.extend(Which::named(key).map(|which| (which, key_span, value)));
             }
@@ -235,6 +257,9 @@ fn complete(
     site: Site<'_>,
     problems: &mut Problems<'_>,
 ) {
+    if let Some(value) = &later.listen {
+        sockets::read(draft, value, later.is_port_lost, site, problems);
+    }
     // A port that was complained about is not said to be missing too; the file is refused anyway.
     let first_port = draft.ports.first().map(|(port, _)| *port).or(later.is_port_lost.then_some(1));
     for (which, key_span, value) in later.probes {
@@ -255,6 +280,9 @@ fn complete(
             Which::Readiness => (draft.plan.readiness, checks.readiness) = (probe, check),
             Which::Liveness => (draft.plan.liveness, checks.liveness) = (probe, check),
         }
+    }
+    if let Some(value) = &later.reload {
+        reload::read(draft, value, problems);
     }
     draft.plan.schedule = schedules::read(draft.section, &draft.name, &later.schedule, site, problems);
     if let (Some(span), Some(_)) =

@@ -21,6 +21,10 @@ pub fn print(plan: &Plan, program: &Program) -> Print {
     text.one("dir", program.dir.as_os_str().as_bytes());
     text.list("env", program.env.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
     text.list("ports", plan.ports.iter().map(u16::to_string));
+    text.list(
+        "listen",
+        program.sockets.iter().flat_map(|socket| [socket.name.clone(), socket.at.to_string()]),
+    );
     if program.stop_signal != standard.stop_signal {
         text.one("stop-signal", program.stop_signal.to_string());
     }

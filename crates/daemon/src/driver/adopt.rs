@@ -70,6 +70,7 @@ impl Driver {
                             && self.ledger.follow(&declared.name);
                         self.project.replan(now(), at, declared.plan.clone(), declared.print());
                         self.services[at].declared = declared.clone();
+                        self.compare_sockets(at, self.project.instance(at).claim());
                     }
                 }
                 None => match service::place(&self.layout, &declared.name, declared.program.scope) {
@@ -142,7 +143,8 @@ impl Driver {
                 let ended_at = record.exit_ms.map(|ms| self.since_boot(ms));
                 self.tell(at, Event::EndedUnseen { exit, ended_at, is_tree_left, wanted, recent });
             }
-            None if wanted == Wanted::Up => {
+            // A stand-in that is gone stands in no more.
+            None if wanted == Wanted::Up && self.project.base(at).is_none() => {
                 let mut orders = Orders::new();
                 self.project.start(now(), at, Cause::Takeover, IfHeld::StandBy, &mut orders);
                 self.perform(orders);
@@ -231,7 +233,18 @@ impl Driver {
 
     fn adopt(&mut self, at: usize, found: Found, wanted: Wanted) -> Option<Event> {
         let Report::Status {
-            guard, run_id, main, exit, since_ms, was_ready, notice, print, past, tick, ..
+            version,
+            guard,
+            run_id,
+            main,
+            exit,
+            since_ms,
+            was_ready,
+            notice,
+            print,
+            past,
+            tick,
+            ..
         } = found.status
         else {
             return None;
@@ -247,12 +260,16 @@ impl Driver {
         );
         self.services[at].traces.begin(run, main.as_ref().map(|main| main.pid));
         let claim = self.hold(at, found.claim);
+        if let Some(held) = self.held.get_mut(&claim) {
+            held.sockets = found.sockets;
+        }
+        self.compare_sockets(at, Some(claim));
         self.services[at].log_at = record.as_ref().and_then(|record| record.log_at);
         self.services[at].log_seq = record.as_ref().and_then(|record| record.log_seq);
         self.services[at].tries = Tries::adopted(was_ready);
         match GuardLink::watch(found.link, claim, &self.inbox) {
             Ok(mut link) => {
-                link.pid = Some(guard.pid);
+                (link.pid, link.version) = (Some(guard.pid), version);
                 // An older guard does not know this order, and leaves it undone.
                 if let Some(revival) = self.revival.clone() {
                     let _ = link.order(&Order::Revive { revival });

@@ -16,7 +16,7 @@ use soloist_os::claim::held_by;
 use soloist_os::record::Holder;
 
 use super::{Driver, now};
-use crate::config::Config;
+use crate::config::{Config, Declared};
 use crate::convert;
 use crate::inbox::{Reply, Verb};
 use crate::runs::Known;
@@ -32,8 +32,9 @@ pub(super) struct Waiter {
 }
 
 enum Goal {
-    /// An instance serves (a job: has been started). To be sure that one runs, any holder will do.
-    Up { at: usize, or_elsewhere: bool, reply: Reply<ServiceStatus> },
+    /// An instance serves (a job: has been started). To be sure that one runs, any holder will do; to have a new run of
+    /// it, what is tried beside it must be through.
+    Up { at: usize, verb: Verb, reply: Reply<ServiceStatus> },
     /// An instance is verified stopped.
     Down { at: usize, reply: Reply<ServiceStatus> },
     /// All of these are verified stopped.
@@ -98,7 +99,7 @@ impl Driver {
             command: &service.declared.program.argv,
             log: self.layout.log(&service.declared.name).display().to_string(),
             holder,
-            tail: self.telling_lines(at, status.state),
+            tail: self.telling_lines(at, &status),
         };
         let schedule = schedules::told(&service.declared, status.outlook.as_ref(), schedules::now());
         let on_full = service.declared.program.log.rules.on_full;
@@ -151,8 +152,7 @@ impl Driver {
                     change.timeout_ms.map_or_else(|| self.patience(at, verb), Duration::from_millis);
                 let goal = match verb {
                     Verb::Stop => Goal::Down { at, reply },
-                    Verb::Start | Verb::Restart | Verb::Reload => Goal::Up { at, or_elsewhere: false, reply },
-                    Verb::Ensure => Goal::Up { at, or_elsewhere: true, reply },
+                    Verb::Start | Verb::Ensure | Verb::Restart | Verb::Reload => Goal::Up { at, verb, reply },
                 };
                 self.waiters.push(Waiter { until: now() + patience, goal });
             }
@@ -192,11 +192,22 @@ impl Driver {
         if let Some(base) = &self.services[at].declared.lane_of
             && matches!(verb, Verb::Start | Verb::Ensure | Verb::Restart)
         {
-            let what =
-                format!("{name} is a lane of {base}: it only takes runs that are due while {base} is busy");
-            return Err(
-                Problem::new(Code::Usage, what).hint(format!("`soloist schedule run {base}` runs it now"))
-            );
+            let (what, hint) = match self.project.base(at) {
+                Some(_) => (
+                    format!("{name} only stands in for {base} while that is restarted"),
+                    format!(
+                        "`soloist {verb} {base}`",
+                        verb = if verb == Verb::Restart { "restart" } else { "start" }
+                    ),
+                ),
+                None => (
+                    format!(
+                        "{name} is a lane of {base}: it only takes runs that are due while {base} is busy"
+                    ),
+                    format!("`soloist schedule run {base}` runs it now"),
+                ),
+            };
+            return Err(Problem::new(Code::Usage, what).hint(hint));
         }
         if let Some(place) = run.filter(|_| !self.is_held(at)) {
             match verb {
@@ -248,8 +259,8 @@ impl Driver {
         if up.names.is_empty() {
             // A job without a rhythm runs when it is asked to, not when everything comes up.
             let on_demand = |at: &usize| {
-                let plan = &self.services[*at].declared.plan;
-                plan.kind == Kind::Job && plan.schedule.is_none()
+                let Declared { plan, lane_of, .. } = &self.services[*at].declared;
+                plan.kind == Kind::Job && plan.schedule.is_none() || lane_of.is_some()
             };
             wanted = declared
                 .iter()
@@ -353,7 +364,8 @@ impl Driver {
         match verb {
             Verb::Stop => plan.stop_grace * 2 + Duration::from_secs(20),
             Verb::Start | Verb::Ensure | Verb::Restart | Verb::Reload => {
-                plan.ready_timeout.max(PATIENCE) + plan.stop_grace
+                let runs = if plan.stand_in.is_some() { 2 } else { 1 };
+                (plan.ready_timeout.max(PATIENCE) + plan.stop_grace) * runs
             }
         }
     }
@@ -380,10 +392,10 @@ impl Driver {
         for waiter in std::mem::take(&mut self.waiters) {
             let is_late = waiter.until <= now;
             match waiter.goal {
-                Goal::Up { at, or_elsewhere, reply } => match self.judge_up(at, or_elsewhere, is_late) {
+                Goal::Up { at, verb, reply } => match self.judge_up(at, verb, is_late) {
                     Some(answer) => drop(reply.send(answer)),
                     None => {
-                        let goal = Goal::Up { at, or_elsewhere, reply };
+                        let goal = Goal::Up { at, verb, reply };
                         self.waiters.push(Waiter { until: waiter.until, goal });
                     }
                 },
@@ -429,14 +441,12 @@ impl Driver {
         }
     }
 
-    fn judge_up(
-        &self,
-        at: usize,
-        or_elsewhere: bool,
-        is_late: bool,
-    ) -> Option<Result<ServiceStatus, Problem>> {
+    fn judge_up(&self, at: usize, verb: Verb, is_late: bool) -> Option<Result<ServiceStatus, Problem>> {
+        if verb == Verb::Restart && self.project.is_on_trial(at) && !is_late {
+            return None;
+        }
         let status = self.status_at(at);
-        if or_elsewhere && status.refusal.as_ref().is_some_and(|r| r.code == Code::ClaimHeld) {
+        if verb == Verb::Ensure && status.refusal.as_ref().is_some_and(|r| r.code == Code::ClaimHeld) {
             return Some(Ok(self.status_by_name(&status.name).unwrap_or(status)));
         }
         let note = || status.note.clone().unwrap_or_default();
@@ -448,6 +458,7 @@ impl Driver {
             let hint = match refusal.code {
                 Code::ClaimHeld => format!("`soloist stop {}` ends it", status.name),
                 Code::PortHeld => "`soloist free PORT --force` ends it, or choose another port".to_owned(),
+                _ if status.state == "ready" => format!("`soloist logs {}` shows what it wrote", status.name),
                 _ => format!("`soloist status {}` tells more", status.name),
             };
             let said = Problem::new(refusal.code, format!("{}: {}", status.name, refusal.detail)).hint(hint);
@@ -455,6 +466,9 @@ impl Driver {
             return Some(Err(said.holder(holder.as_ref().map(convert::holder_to_api))));
         }
         match self.project.status(at).state {
+            Word::Ready if verb == Verb::Restart && self.project.is_on_trial(at) => {
+                problem(Code::NotReady, format!("serves on as it is after the time it had: {}", note()))
+            }
             Word::Ready | Word::Running | Word::Scheduled | Word::Completed => Some(Ok(status)),
             Word::Failed => problem(Code::Error, format!("failed: {}", note())),
             // It runs on no more, and that was a success: a program that does its work and ends.

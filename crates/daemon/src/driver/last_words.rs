@@ -2,7 +2,8 @@
 
 use soloist_api::status::LAST_LINES;
 use soloist_core::event::{Diagnosis, Exit};
-use soloist_core::state::Word;
+use soloist_core::state::{Status, Word};
+use soloist_os::handover::SOCKETS_FROM;
 
 use super::{Driver, now};
 use crate::diagnosis::{End, diagnose};
@@ -47,17 +48,31 @@ impl Driver {
             return None;
         }
         let end = End { exit, text: &text, command: &service.declared.program.argv, ports: &plan.ports };
-        diagnose(end, |port| ports::holders(&self.layout, port))
+        // One that soloist listens on is taken by nobody else.
+        let sockets = &service.declared.program.sockets;
+        let handed = |port| sockets.iter().position(|socket| socket.at.port() == Some(port));
+        diagnose(end, |port| match handed(port) {
+            Some(place) => Some(format!(
+                "soloist itself, as `listen` says: the program must take descriptor {} instead",
+                SOCKETS_FROM + place
+            )),
+            None => ports::holders(&self.layout, port),
+        })
     }
 
-    /// The last lines that an instance in this state wrote, if they tell why it is in it.
-    pub(super) fn telling_lines(&self, at: usize, state: Word) -> Vec<String> {
-        let service = &self.services[at];
-        match state {
-            Word::Backoff | Word::Failed => service.tail.clone(),
-            Word::Unhealthy => {
-                let log = self.layout.log(&service.declared.name);
-                last_lines(&end_of(&log, service.began(&log), LOOKED_AT, &mut service.mask()))
+    /// The last lines that an instance in this state wrote, if they tell why it is in it; of one that was to get a new
+    /// run, those of the run that did not get ready.
+    pub(super) fn telling_lines(&self, at: usize, status: &Status) -> Vec<String> {
+        let last_of = |at: usize| {
+            let service = &self.services[at];
+            let log = self.layout.log(&service.declared.name);
+            last_lines(&end_of(&log, service.began(&log), LOOKED_AT, &mut service.mask()))
+        };
+        match status.state {
+            Word::Backoff | Word::Failed => self.services[at].tail.clone(),
+            Word::Unhealthy => last_of(at),
+            Word::Ready if status.refusal.is_some() => {
+                self.project.stand_in(at).map(last_of).unwrap_or_default()
             }
             Word::Stopped
             | Word::Claiming

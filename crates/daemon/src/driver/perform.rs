@@ -7,13 +7,18 @@ use soloist_core::project::Orders;
 use soloist_core::schedule::civil::Moment;
 use soloist_os::claim::{Claim, Inscription};
 use soloist_os::guard::Order;
+use soloist_os::handover::Listening;
 use soloist_os::identity::Identity;
 use soloist_os::record::Holder;
 
 use super::{Driver, Held, Service};
 use crate::inbox::Input;
 use crate::service::{self, Occasion};
+use crate::sockets::{self, Unbound};
 use crate::{foreground, ports};
+
+/// The version of a guard's protocol from which on it takes sockets.
+const SOCKETS_SINCE: u32 = 3;
 
 impl Driver {
     pub(super) fn perform(&mut self, orders: Orders) {
@@ -64,9 +69,14 @@ impl Driver {
             }
             Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
             Effect::Spawn { claim, run, cause, scheduled } => {
-                if let Err(e) = self.spawn(at, claim, run, &cause, scheduled) {
-                    let why = format!("no guard could be started: {e}");
-                    self.at_once.push_back((at, Event::SpawnFailed { run, why, is_final: false }));
+                let ordered = self.listen(at, claim).and_then(|()| {
+                    self.spawn(at, claim, run, &cause, scheduled).map_err(|e| Unbound {
+                        why: format!("no guard could be started: {e}"),
+                        is_final: false,
+                    })
+                });
+                if let Err(Unbound { why, is_final }) = ordered {
+                    self.at_once.push_back((at, Event::SpawnFailed { run, why, is_final }));
                 }
             }
             Effect::Tick { claim, run: _, tick, scheduled } => {
@@ -143,7 +153,9 @@ impl Driver {
     pub(super) fn hold(&mut self, at: usize, claim: Claim) -> ClaimId {
         self.claims_given += 1;
         let id = ClaimId(self.claims_given);
-        self.held.insert(id, Held { at, claim, guard: None, is_reviver: false, is_releasing: false });
+        let held =
+            Held { at, claim, sockets: Vec::new(), guard: None, is_reviver: false, is_releasing: false };
+        self.held.insert(id, held);
         id
     }
 
@@ -161,7 +173,8 @@ impl Driver {
 
     pub(super) fn let_go(&mut self, claim: ClaimId) {
         if let Some(held) = self.held.remove(&claim) {
-            // The lock ends here, before the core hears that it has.
+            // The lock ends here, before the core hears that it has; what it covers first.
+            drop(held.sockets);
             drop(held.claim);
             self.at_once.push_back((held.at, Event::Released { claim }));
         }
@@ -178,6 +191,51 @@ impl Driver {
             held.guard = Some(zygote.guard(&assignment, &held.claim, id, &self.inbox)?);
         }
         Ok(())
+    }
+
+    /// Listens for its next run; what earlier ones were handed stays as it is.
+    fn listen(&mut self, at: usize, claim: ClaimId) -> Result<(), Unbound> {
+        let twins = self.twin(at).and_then(|twin| self.project.instance(twin).claim());
+        let own = self.sockets_under(Some(claim));
+        let others =
+            self.sockets_under(twins).iter().filter(|one| own.iter().all(|own| own.at() != one.at()));
+        let shared: Vec<Listening> = others.filter_map(|one| one.share().ok()).collect();
+        let declared = &self.services[at].declared.program.sockets;
+        let Some(held) = self.held.get_mut(&claim) else { return Ok(()) };
+        if !declared.is_empty() && held.guard.as_ref().is_some_and(|guard| guard.version < SOCKETS_SINCE) {
+            let name = self.project.name(at);
+            let why = format!(
+                "its guard is of an older soloist and can hand over no sockets: `soloist stop {name}`, then start it"
+            );
+            return Err(Unbound { why, is_final: true });
+        }
+        held.sockets.extend(shared);
+        sockets::listen(declared, &mut held.sockets)?;
+        self.compare_sockets(at, Some(claim));
+        Ok(())
+    }
+
+    /// What is listened on for it: no stranger, whoever holds it.
+    fn own_sockets(&self, at: usize) -> Vec<u64> {
+        let both = [Some(at), self.twin(at)].into_iter().flatten();
+        let held = both.flat_map(|at| self.sockets_under(self.project.instance(at).claim()));
+        held.filter_map(Listening::inode).collect()
+    }
+
+    fn sockets_under(&self, claim: Option<ClaimId>) -> &[Listening] {
+        claim.and_then(|claim| self.held.get(&claim)).map_or(&[], |held| &held.sockets)
+    }
+
+    /// Of an instance its stand-in, and the other way round: they have the same sockets.
+    fn twin(&self, at: usize) -> Option<usize> {
+        self.project.stand_in(at).or_else(|| self.project.base(at))
+    }
+
+    /// A stand-in is of use only where its instance listens.
+    pub(super) fn compare_sockets(&mut self, at: usize, claim: Option<ClaimId>) {
+        let declared = self.services[at].declared.program.sockets.iter().map(|socket| &socket.at);
+        let is_elsewhere = !self.sockets_under(claim).iter().map(Listening::at).eq(declared);
+        self.project.set_elsewhere(at, is_elsewhere);
     }
 
     fn spawn(
@@ -204,7 +262,7 @@ impl Driver {
         order.revival.clone_from(&self.revival);
         let outlives = self.outlives(at);
         let held = self.held.get_mut(&claim).ok_or_else(gone)?;
-        held.guard.as_ref().ok_or_else(gone)?.spawn(&order)?;
+        held.guard.as_ref().ok_or_else(gone)?.spawn(&order, &held.sockets)?;
         held.is_reviver = outlives && order.revival.is_some();
         Ok(())
     }
@@ -221,13 +279,14 @@ impl Driver {
 
     fn look_at_ports(&mut self, at: usize, ask: AskId) {
         let wanted = self.services[at].declared.plan.ports.clone();
-        if ports::are_free(&wanted) {
+        let own = self.own_sockets(at);
+        if ports::are_free_but(&wanted, &own) {
             return self.at_once.push_back((at, Event::PortsSeen { ask, strangers: Vec::new() }));
         }
         // Naming them means looking at every process: not here, where everybody waits.
         let (layout, inbox) = (self.layout.clone(), self.inbox.clone());
         tokio::task::spawn_blocking(move || {
-            let strangers = ports::strangers(&layout, &wanted);
+            let strangers = ports::strangers(&layout, &wanted, &own);
             let _ = inbox.send(Input::Seen { at, event: Event::PortsSeen { ask, strangers } });
         });
     }
@@ -243,9 +302,9 @@ impl Driver {
         if let Some(seen) = ports::quick_check(&wanted, guard) {
             return self.at_once.push_back((at, Event::PortsChecked { ask, seen }));
         }
-        let (layout, inbox) = (self.layout.clone(), self.inbox.clone());
+        let (layout, inbox, own) = (self.layout.clone(), self.inbox.clone(), self.own_sockets(at));
         tokio::task::spawn_blocking(move || {
-            let seen = ports::slow_check(&layout, &wanted, guard);
+            let seen = ports::slow_check(&layout, &wanted, guard, &own);
             let _ = inbox.send(Input::Seen { at, event: Event::PortsChecked { ask, seen } });
         });
     }

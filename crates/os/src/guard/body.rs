@@ -63,7 +63,8 @@ pub fn guard(assignment: Assignment, claim: Claim, daemon: Link, zygote: Zygote)
         Ok(mut body) => {
             body.links.push(daemon);
             body.live();
-            // The claim before the links: who sees its link end may rely on the claim being gone.
+            // The claim before the links: who sees its link end may rely on the claim being gone. What it covers first.
+            drop(body.sockets);
             drop(body.claim);
             drop(body.links);
             0
@@ -86,7 +87,7 @@ pub fn foreground(assignment: Assignment, claim: Claim, run: RunOrder) -> io::Re
     let terminal = terminal::ours();
     let mut body = Body::new(assignment, claim, Mode::Foreground, None)?;
     body.terminal = terminal;
-    if let Err(failure) = body.spawn(run, None) {
+    if let Err(failure) = body.spawn(run, None, Vec::new()) {
         body.finish();
         return Ok(Outcome::NotStarted(failure));
     }
@@ -155,6 +156,8 @@ struct Body {
     write_by: Option<Instant>,
     leaf: Option<Leaf>,
     output: Option<Output>,
+    /// What the run was handed; a daemon that has died lets nobody down who is connecting.
+    sockets: Vec<OwnedFd>,
     tree: Tree,
     stop: Option<Stop>,
     /// Somebody ordered the stop of this run.
@@ -231,6 +234,7 @@ impl Body {
             write_by: None,
             leaf: None,
             output: None,
+            sockets: Vec::new(),
             tree: Tree::Empty,
             stop: None,
             was_asked: false,
@@ -480,9 +484,10 @@ impl Body {
         match order {
             Order::Spawn => {
                 let run = start::take_run(fds);
-                let run_id = run.as_ref().map_or(String::new(), |(run, _)| run.run_id.clone());
+                let run_id = run.as_ref().map_or(String::new(), |(run, ..)| run.run_id.clone());
                 let run = run.map_err(|e| SpawnFailure::Other(e.to_string()));
-                if let Err(error) = run.and_then(|(run, memory)| self.spawn(run, Some(memory))) {
+                let spawned = run.and_then(|(run, memory, sockets)| self.spawn(run, Some(memory), sockets));
+                if let Err(error) = spawned {
                     self.report(&Report::SpawnFailed { run_id, error });
                 }
             }
@@ -551,7 +556,9 @@ impl Body {
             tick: self.ticks.last_out(),
         };
         if let (Some(link), Some(bytes)) = (self.links.get(at), past::status_message(status)) {
-            let _ = link.send(&bytes, &[self.claim.as_fd()]);
+            let fds: Vec<_> =
+                [self.claim.as_fd()].into_iter().chain(self.sockets.iter().map(AsFd::as_fd)).collect();
+            let _ = link.send(&bytes, &fds);
         }
         self.tell_answers();
     }

@@ -116,6 +116,7 @@ fn attempt(ask: &Ask<'_>) -> io::Result<Result<(), String>> {
         detached: true,
         terminal: None,
         pid_file: None,
+        sockets: &[],
         limits: &limits,
     };
     let begun = Instant::now();

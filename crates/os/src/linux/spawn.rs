@@ -1,16 +1,22 @@
 //! Starts a main process: own session or group, own cgroup leaf, clean descriptors and signals, and an error that says
 //! which step failed. Called only by a guard: small and single-threaded, so a plain fork is cheap and allowed.
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::cgroup::Leaf;
 use super::limits::{self, Confinement};
 use crate::guard::Limits;
+use crate::handover::SOCKETS_FROM;
 use crate::program::{Program, SpawnError, Step};
+
+/// The variables that tell of the sockets, and `LISTEN_PID` as it is put together in the child.
+const SOCKET_VARIABLES: [&str; 3] = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"];
+const PID_VARIABLE: &[u8] = b"LISTEN_PID=";
 
 /// Where it belongs and what it is connected to.
 #[derive(Debug)]
@@ -29,6 +35,8 @@ pub struct Surroundings<'a> {
     pub terminal: Option<BorrowedFd<'a>>,
     /// Written with its pid before it executes: whoever sees the program sees its PID file.
     pub pid_file: Option<&'a Path>,
+    /// Handed over to it, each with its name.
+    pub sockets: &'a [(&'a str, BorrowedFd<'a>)],
     /// What it may use, and as whom it runs.
     pub limits: &'a Limits,
 }
@@ -50,7 +58,7 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
     };
     let fail = |step, error| fail_at(step, 0, error);
     // All that allocates is done before the fork.
-    let image = Image::of(program).map_err(|e| fail(Step::Exec, e))?;
+    let image = Image::of(program, around.sockets).map_err(|e| fail(Step::Exec, e))?;
     let confinement = Confinement::of(around.limits)?;
     for end in [around.input, around.output, around.error].into_iter().flatten() {
         // It may open /dev/stdout anew, which looks at the owner; that of a file or a terminal is not ours to change.
@@ -69,6 +77,13 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
     };
     let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(|e| fail(Step::Descriptors, e.into()))?;
+    // Out of the way of the numbers that the sockets get.
+    let above = |fd: BorrowedFd<'_>| {
+        let lowest = (SOCKETS_FROM + around.sockets.len()) as RawFd;
+        rustix::io::fcntl_dupfd_cloexec(fd, lowest).map_err(|e| fail(Step::Descriptors, e.into()))
+    };
+    let sockets = around.sockets.iter().map(|(_, fd)| above(*fd)).collect::<Result<Vec<_>, _>>()?;
+    let tell = above({ tell }.as_fd())?;
     let child = Child {
         image: &image,
         pid_file: pid_file.as_ref(),
@@ -76,6 +91,7 @@ pub fn spawn(program: &Program, around: &Surroundings<'_>) -> Result<u32, SpawnE
         input: around.input.map(|fd| fd.as_raw_fd()).or(null.as_ref().map(AsRawFd::as_raw_fd)),
         output: around.output.map(|fd| fd.as_raw_fd()),
         error: around.error.map(|fd| fd.as_raw_fd()),
+        sockets: sockets.iter().map(AsRawFd::as_raw_fd).collect(),
         terminal: around.terminal.map(|fd| fd.as_raw_fd()),
         detached: around.detached,
         tell: tell.as_raw_fd(),
@@ -127,26 +143,36 @@ struct Image {
     candidates: Vec<CString>,
     folder: CString,
     argv: Vec<*const libc::c_char>,
-    envp: Vec<*const libc::c_char>,
+    /// Cells, for the child puts its pid in: the second to last is `LISTEN_PID` if there are sockets.
+    envp: Vec<Cell<*const libc::c_char>>,
     // What the pointers point into.
     _strings: Vec<CString>,
 }
 
 impl Image {
-    fn of(program: &Program) -> io::Result<Image> {
+    fn of(program: &Program, sockets: &[(&str, BorrowedFd<'_>)]) -> io::Result<Image> {
         let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL));
         let mut strings = Vec::with_capacity(program.argv.len() + program.env.len());
         for word in &program.argv {
             strings.push(text(word.as_bytes())?);
         }
+        let has_sockets = !sockets.is_empty();
         for (name, value) in &program.env {
-            strings.push(text(format!("{name}={value}").as_bytes())?);
+            if !(has_sockets && SOCKET_VARIABLES.contains(&name.as_str())) {
+                strings.push(text(format!("{name}={value}").as_bytes())?);
+            }
+        }
+        if has_sockets {
+            let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
+            strings.push(text(format!("LISTEN_FDS={}", names.len()).as_bytes())?);
+            strings.push(text(format!("LISTEN_FDNAMES={}", names.join(":")).as_bytes())?);
+            strings.push(text(PID_VARIABLE)?);
         }
         let pointers = |range: &[CString]| -> Vec<*const libc::c_char> {
             range.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
         };
         let (words, variables) = strings.split_at(program.argv.len());
-        let (argv, envp) = (pointers(words), pointers(variables));
+        let (argv, envp) = (pointers(words), pointers(variables).into_iter().map(Cell::new).collect());
         let name = program.argv.first().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))?;
         let path = program
             .env
@@ -192,18 +218,9 @@ impl PidFile {
     /// In the child: says whether it is written; errno(3) says why not.
     #[allow(unsafe_code)]
     fn write(&self) -> bool {
-        let mut digits = [b'\n'; 12];
-        let mut at = digits.len() - 1;
-        let mut left = std::process::id();
-        while at > 0 {
-            at -= 1;
-            digits[at] = b'0' + (left % 10) as u8;
-            left /= 10;
-            if left == 0 {
-                break;
-            }
-        }
-        let text = &digits[at..];
+        let mut line = [b'\n'; 12];
+        let at = put_own_pid(&mut line[..11]);
+        let text = &line[at..];
         // SAFETY: system calls on zero-terminated paths owned by `self` and on bytes of our own stack; nothing is
         // allocated.
         unsafe {
@@ -217,6 +234,20 @@ impl PidFile {
     }
 }
 
+/// In the child: the digits of its pid at the end of this space, and where they begin. Nothing is allocated.
+fn put_own_pid(space: &mut [u8]) -> usize {
+    let (mut at, mut left) = (space.len(), std::process::id());
+    while at > 0 {
+        at -= 1;
+        space[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    at
+}
+
 /// What the child needs after the fork: numbers and pointers only.
 struct Child<'a> {
     image: &'a Image,
@@ -225,6 +256,7 @@ struct Child<'a> {
     input: Option<RawFd>,
     output: Option<RawFd>,
     error: Option<RawFd>,
+    sockets: Vec<RawFd>,
     terminal: Option<RawFd>,
     detached: bool,
     tell: RawFd,
@@ -287,8 +319,19 @@ impl Child<'_> {
             if self.pid_file.is_some_and(|file| !file.write()) {
                 self.report(Step::PidFile);
             }
-            // Nothing but 0, 1 and 2 goes over; the error pipe closes by itself when the program executes.
+            // Nothing but 0, 1, 2 and the sockets goes over; the error pipe closes by itself when the program executes.
             libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            for (number, socket) in (SOCKETS_FROM as RawFd..).zip(&self.sockets) {
+                if libc::dup2(*socket, number) != number {
+                    self.report(Step::Descriptors);
+                }
+            }
+            let mut listen_pid = [0u8; PID_VARIABLE.len() + 11];
+            if !self.sockets.is_empty() {
+                let at = put_own_pid(&mut listen_pid[PID_VARIABLE.len()..PID_VARIABLE.len() + 10]);
+                listen_pid[at..at + PID_VARIABLE.len()].copy_from_slice(PID_VARIABLE);
+                self.image.envp[self.image.envp.len() - 2].set(listen_pid[at..].as_ptr().cast());
+            }
             if let Err((step, at, errno)) = self.confinement.apply() {
                 *libc::__errno_location() = errno.raw_os_error();
                 self.report_at(step, at);
@@ -300,7 +343,7 @@ impl Child<'_> {
             self.default_signals();
             let mut denied = false;
             for candidate in &self.image.candidates {
-                libc::execve(candidate.as_ptr(), self.image.argv.as_ptr(), self.image.envp.as_ptr());
+                libc::execve(candidate.as_ptr(), self.image.argv.as_ptr(), self.image.envp.as_ptr().cast());
                 match *libc::__errno_location() {
                     // In a folder of PATH that is closed to this user there is nothing to be found for it.
                     libc::EACCES => {

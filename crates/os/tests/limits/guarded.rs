@@ -80,7 +80,7 @@ impl Guarded {
     pub fn spawn(&mut self, script: &str, change: impl FnOnce(&mut RunOrder)) {
         let mut run = run_order(self.folder.path(), script);
         change(&mut run);
-        order_spawn(&self.link, &run).unwrap();
+        order_spawn(&self.link, &run, &[]).unwrap();
     }
 
     /// Gives an order.
@@ -249,6 +249,7 @@ pub fn run_order(folder: &Path, script: &str) -> RunOrder {
         revival: None,
         log_rules: LogRules::default(),
         is_ticked: false,
+        sockets: Vec::new(),
     }
 }
 

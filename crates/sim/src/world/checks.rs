@@ -2,6 +2,7 @@
 //! is about the core itself: that it waits for nothing without a limit.
 
 mod schedule;
+mod stand_in;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,6 +22,7 @@ pub use self::schedule::{
     no_due_moment_is_begun_twice, no_turn_is_given_to_a_worker_at_work, nothing_starts_outside_its_hours,
     schedules_are_followed, what_is_paused_starts_nothing,
 };
+pub use self::stand_in::{a_restart_leaves_somebody_serving, a_stand_in_lives_only_for_a_restart};
 
 /// A promise that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -403,11 +405,13 @@ pub fn every_wanted_instance_serves_and_every_other_rests(world: &World) -> Foun
             && (is_limited(&world.plans[at]) || goes_along && world.plans.iter().any(is_limited));
         // It comes and goes with the hours of its own, or of what it needs.
         let keeps_hours = status.wanted == Wanted::Up && keeps_hours(world, at);
+        let base_serves = daemon.statuses[world.base(at)].state == Word::Ready;
         let is_right = match world.wishes[at].wanted {
             Some(Wanted::Up) | None if is_service && (is_restless || keeps_hours) => true,
             Some(Wanted::Up) if is_service => is_ready || is_failed,
             Some(Wanted::Up) => is_job_at_work,
             Some(Wanted::Down) => is_at_rest,
+            None if world.is_stand_in(at) => is_at_rest || !base_serves,
             None => is_ready || is_at_rest || is_job_at_work,
         };
         ensure(is_right, "every_wanted_instance_serves_and_every_other_rests", || {

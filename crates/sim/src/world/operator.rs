@@ -187,6 +187,7 @@ impl World {
         }
         self.machine.say(|| format!("somebody restarts {at}"));
         self.wish_up(at);
+        self.note_trial(at);
         let now = self.machine.now;
         self.decide(|project, orders| project.restart(now, at, World::cause(), orders));
     }
@@ -239,6 +240,7 @@ impl World {
         } else {
             let sorts: Vec<Sort> = self.plans.iter().map(|plan| (plan.kind, plan.schedule.clone())).collect();
             let plan = draw_plan(&mut self.machine.random, at, &sorts);
+            let plan = plans::overlapping(plan, self.plans[at].stand_in.clone());
             self.machine.say(|| format!("{at} is declared as {plan:?}"));
             for lane in self.lanes(at) {
                 self.declare(lane, plans::lane(&plan));
@@ -257,6 +259,7 @@ impl World {
                     daemon.project.instance(at).is_up() && !daemon.project.is_stop_pending(at)
                 }) {
                     self.wish_up(at);
+                    self.note_trial(at);
                 }
             }
         }

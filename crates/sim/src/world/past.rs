@@ -34,6 +34,8 @@ pub struct Past {
     pub startup_asks: BTreeSet<(usize, AskId)>,
     /// Until when a run that starts must be ready.
     pub ready_by: Vec<Option<(RunId, Time)>>,
+    /// The run beside which a new one may be tried, as somebody has asked for a restart.
+    pub trials: Vec<Option<RunId>>,
 }
 
 impl Past {
@@ -46,6 +48,7 @@ impl Past {
             startup_asks: BTreeSet::new(),
             met: vec![BTreeSet::new(); count],
             ready_by: vec![None; count],
+            trials: vec![None; count],
         }
     }
 }
@@ -75,6 +78,9 @@ impl World {
         if let (Some(run), Some(line)) = (note.run, line(note.what)) {
             *self.past.lines.entry(run).or_default().told.entry(line).or_default() += 1;
             self.machine.check(checks::no_line_is_told_twice_or_of_a_run_that_never_was(self, run, line));
+        }
+        if note.what == What::Kept {
+            self.machine.count("runs kept");
         }
         if note.what == What::Restarting {
             let now = self.machine.now;
@@ -156,16 +162,31 @@ impl World {
             let before = self.past.words[at].replace(word);
             if word == Word::Ready && before != Some(Word::Ready) {
                 self.machine.check(checks::what_is_told_ready_serves(self, at));
+                if self.is_stand_in(at) {
+                    self.machine.count("stand-ins");
+                }
                 self.remember_ready(at);
             }
             if let Some(run) = starts.filter(|_| word == Word::Starting) {
                 self.note_patience(at, run);
+            }
+            if before == Some(Word::Ready) && word == Word::Stopping {
+                self.machine.check(checks::a_restart_leaves_somebody_serving(self, at));
             }
         }
         for at in 0..self.plans.len() {
             self.note_needs(at);
         }
         self.note_followed();
+    }
+
+    /// Somebody wants a restart: if it has a stand-in, that may be tried.
+    pub fn note_trial(&mut self, at: usize) {
+        self.past.trials[at] = self.daemon.as_ref().and_then(|daemon| daemon.statuses[at].run);
+        for stand_in in self.lanes(at) {
+            self.wishes[stand_in].explains_a_start = true;
+            self.wishes[stand_in].forget_restarts();
+        }
     }
 
     /// A guard keeps for the next daemon that its run was seen ready.

@@ -23,7 +23,7 @@ pub struct Drawn {
 }
 
 /// The declarations of one seed, and how its programs behave.
-pub fn draw_plans(random: &mut Random) -> Drawn {
+pub fn draw_plans(random: &mut Random, beside: &mut Random) -> Drawn {
     let is_worse = random.percent(50);
     let tempers: Vec<Temper> = [
         Temper::Deaf,
@@ -64,6 +64,15 @@ pub fn draw_plans(random: &mut Random) -> Drawn {
             drawn.plans[base].schedule.iter_mut().for_each(|schedule| schedule.lanes.push(name(lane)));
         }
     }
+    for base in 0..count {
+        let stand_in = drawn.lane_of.len();
+        let plan = &mut drawn.plans[base];
+        let is_ticked = plan.schedule.as_ref().is_some_and(|schedule| schedule.is_ticked);
+        if plan.kind == Kind::Service && !is_ticked && beside.percent(30) {
+            drawn.lane_of.push(Some(base));
+            *plan = overlapping(plan.clone(), Some(name(stand_in)));
+        }
+    }
     for base in drawn.lane_of.iter().flatten() {
         drawn.plans.push(lane(&drawn.plans[*base]));
     }
@@ -73,7 +82,18 @@ pub fn draw_plans(random: &mut Random) -> Drawn {
 
 /// A lane is declared as its base, and follows nothing by itself.
 pub fn lane(base: &Plan) -> Plan {
-    Plan { schedule: None, ..base.clone() }
+    match base.stand_in {
+        Some(_) => base.of_stand_in(),
+        None => Plan { schedule: None, ..base.clone() },
+    }
+}
+
+/// With a stand-in: both runs have their sockets from elsewhere, and say themselves when they are ready.
+pub fn overlapping(plan: Plan, stand_in: Option<String>) -> Plan {
+    match stand_in {
+        Some(_) => Plan { ports: Vec::new(), notifies: plan.readiness.is_none(), stand_in, ..plan },
+        None => plan,
+    }
 }
 
 pub fn draw_strategy(random: &mut Random) -> Strategy {

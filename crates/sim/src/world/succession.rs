@@ -66,6 +66,7 @@ impl World {
         self.daemons += 1;
         // What the last one stopped this one may want.
         self.past.told_to_end.clear();
+        self.past.trials.fill(None);
         let mut daemon = Daemon::numbered(self.daemons);
         daemon.project.set_strategy(self.strategy);
         self.removed.fill(false);
@@ -92,6 +93,10 @@ impl World {
             wish.explains_a_start = true;
             self.take_over_one(at);
         }
+    }
+
+    pub fn is_stand_in(&self, at: usize) -> bool {
+        self.lane_of[at].is_some_and(|base| self.plans[base].stand_in.is_some())
     }
 
     /// A guard that did not answer is tried again until it does or is gone, or is adopted with its claim.
@@ -164,7 +169,8 @@ impl World {
                 self.note_excuse(at, &event);
                 self.tell(at, event);
             }
-            _ if wanted == Wanted::Up => self.start_again(at),
+            // A stand-in that is gone stands in no more.
+            _ if wanted == Wanted::Up && !self.is_stand_in(at) => self.start_again(at),
             Some(_) | None => {}
         }
     }

@@ -11,6 +11,7 @@ mod probes;
 mod programs;
 mod rules;
 mod schedules;
+mod sockets;
 mod windows;
 
 /// Text, line and column, a part of the message, a part of the help.

@@ -91,6 +91,46 @@ fn http_and_tcp_are_asked_where_the_file_says() {
 }
 
 #[test]
+fn a_service_that_may_overlap_has_a_stand_in() {
+    let text = "[services.a]\ncommand = 'a'\nlisten = '127.0.0.1:1'\npid-file = 'a.pid'\ndepends-on = ['b']\n\
+                readiness = { log = 'up' }\nreload = 'overlap-safe'\n[services.b]\ncommand = 'b'\n\
+                reload = 'stop-then-start'\n";
+    let folder = folder();
+    let config = parse(folder.path(), text);
+    let names: Vec<&str> = config.declared.iter().map(|declared| declared.name.as_str()).collect();
+    assert_eq!(names, ["a", "a~new", "b"]);
+    let [base, stand_in] = [0, 1].map(|at| &config.declared[at]);
+    assert_eq!(base.plan.stand_in.as_deref(), Some("a~new"));
+    assert_eq!((stand_in.lane_of.as_deref(), stand_in.service.as_str()), (Some("a"), "a"));
+    assert_eq!((&stand_in.plan, stand_in.plan.needs.len()), (&base.plan.of_stand_in(), 0));
+    assert_eq!((&stand_in.program.sockets, &stand_in.program.pid_file), (&base.program.sockets, &None));
+    assert_eq!(config.declared[2].plan.stand_in, None);
+}
+
+#[test]
+fn soloist_listens_where_the_file_says() {
+    let told = |lines: &str| {
+        let a = service(lines);
+        let sockets = a.program.sockets.iter().map(|socket| format!("{} {}", socket.name, socket.at));
+        (a.plan.ports, sockets.collect::<Vec<_>>())
+    };
+    let all = |ports: &[u16], sockets: &[&str]| {
+        (ports.to_vec(), sockets.iter().map(|socket| (*socket).to_owned()).collect())
+    };
+    assert_eq!(told("port = 7"), all(&[7], &[]));
+    assert_eq!(told("ports = [7, 8]\nlisten = 'soloist'"), all(&[7, 8], &["7 127.0.0.1:7", "8 127.0.0.1:8"]));
+    assert_eq!(
+        told("port = 9\nlisten = ['0.0.0.0:7', '[::]:7', { name = 'admin', at = '127.0.0.1:8' }]"),
+        all(&[9, 7, 8], &["7 0.0.0.0:7", "7 [::]:7", "admin 127.0.0.1:8"])
+    );
+    let folder = folder();
+    let text = "[services.a]\ncommand = 'a'\ninstances = ['x']\nlisten = 'unix:./{instance}.v1.sock'";
+    let Declared { program, .. } = parse(folder.path(), text).declared.remove(0);
+    let at = soloist_os::handover::Address::Unix(folder.path().join("x.v1.sock"));
+    assert_eq!(program.sockets, [Socket { name: "x.v1".to_owned(), at }]);
+}
+
+#[test]
 fn a_service_has_its_limits() {
     let a = service(
         r#"memory-max = "1.5GiB"
@@ -346,7 +386,7 @@ fn the_print_of_a_declaration_is_the_same_in_every_version() {
         config.declared[0].print().0
     };
     // Computed by another program from the text that is described in `fingerprint.rs`. Whoever must change one makes every running service of that kind restart.
-    let pinned: [(&str, u64); 8] = [
+    let pinned: [(&str, u64); 9] = [
         ("", 0xa2ae_e90d_1fd4_e0a1),
         ("env = { A = '1', B = '2' }", 0x2eca_755b_0980_662a),
         ("ports = [9000, 9001]", 0x4a3b_8530_6d0b_e054),
@@ -358,6 +398,7 @@ fn the_print_of_a_declaration_is_the_same_in_every_version() {
             0xfd4c_adfd_13b8_75f2,
         ),
         ("trigger = 'stdin'\nevery = '6s'", 0xa969_436c_b93b_6732),
+        ("port = 9000\nlisten = 'soloist'", 0x0d64_2c10_8d80_50c3),
     ];
     for (lines, expected) in pinned {
         assert_eq!(print(lines), expected, "{lines}: {:016x}", print(lines));

@@ -85,6 +85,7 @@ impl Body {
             detached: self.mode == Mode::Detached,
             terminal: None,
             pid_file: None,
+            sockets: &[],
             limits: &run.limits,
         };
         spawn(&program, &around).map_err(|e| e.to_string())

@@ -26,7 +26,12 @@ use crate::survivor::Traces;
 
 impl Body {
     /// Starts a run; its order as it came is kept for what is run beside it.
-    pub(super) fn spawn(&mut self, mut run: RunOrder, order: Option<File>) -> Result<(), SpawnFailure> {
+    pub(super) fn spawn(
+        &mut self,
+        mut run: RunOrder,
+        order: Option<File>,
+        sockets: Vec<OwnedFd>,
+    ) -> Result<(), SpawnFailure> {
         if self.tree != Tree::Empty {
             return Err(SpawnFailure::Other("a run of this instance is alive; nothing was started".into()));
         }
@@ -49,6 +54,7 @@ impl Body {
         self.lend_ear(&mut run).map_err(other)?;
         let (ticks, input) = Ticks::of(run.is_ticked).map_err(other)?;
         self.ticks = ticks;
+        self.sockets = sockets;
         self.meter = Meter::default();
         self.asides = Asides::of(order, &run);
         self.stop_signal = run.stop_signal;
@@ -74,6 +80,8 @@ impl Body {
         if self.is_ended_on_disk {
             self.write_record().map_err(other)?;
         }
+        let sockets: Vec<_> =
+            run.sockets.iter().map(String::as_str).zip(self.sockets.iter().map(AsFd::as_fd)).collect();
         let around = Surroundings {
             leaf: self.leaf.as_ref(),
             input: input.as_ref().map(AsFd::as_fd),
@@ -82,6 +90,7 @@ impl Body {
             detached: self.mode == Mode::Detached,
             terminal: self.terminal.as_ref().map(AsFd::as_fd),
             pid_file: run.pid_file.as_deref(),
+            sockets: &sockets,
             limits: &run.limits,
         };
         let main = spawn(&run.program, &around).map_err(|e| {
@@ -165,12 +174,18 @@ pub(in crate::guard) fn traces(assignment: &Assignment, zygote: Option<u32>) -> 
     Traces { claim: place.claim(), record, zygote, spare: assignment.spare.clone() }
 }
 
-/// The order that came with these descriptors, and the memory file that it is in.
-pub(super) fn take_run(fds: Vec<OwnedFd>) -> io::Result<(RunOrder, File)> {
-    let memory =
-        fds.into_iter().next().ok_or_else(|| io::Error::other("an order to spawn came without a program"))?;
+/// The order that came with these descriptors, the memory file that it is in, and its sockets.
+pub(super) fn take_run(fds: Vec<OwnedFd>) -> io::Result<(RunOrder, File, Vec<OwnedFd>)> {
+    let mut fds = fds.into_iter();
+    let memory = fds.next().ok_or_else(|| io::Error::other("an order to spawn came without a program"))?;
     let memory = File::from(memory);
-    Ok((read_run(&memory)?, memory))
+    let (run, sockets) = (read_run(&memory)?, fds.collect::<Vec<_>>());
+    if sockets.len() != run.sockets.len() {
+        // The kernel leaves out what does not fit under the limit of open descriptors (unix(7)).
+        let (came, named) = (sockets.len(), run.sockets.len());
+        return Err(io::Error::other(format!("{came} of {named} sockets came; is `nofile` too low?")));
+    }
+    Ok((run, memory, sockets))
 }
 
 /// Reads an order; where the file stands is shared with other processes and no matter.

@@ -178,7 +178,7 @@ impl Stage {
         for effect in effects {
             match effect {
                 Effect::AskClaim { ask } => self.ids.claim_ask = *ask,
-                Effect::LookAtPorts { ask } => self.ids.ports_ask = *ask,
+                Effect::LookAtPorts { ask, .. } => self.ids.ports_ask = *ask,
                 Effect::CheckPorts { ask, .. } => self.ids.check_ask = *ask,
                 Effect::Probe { ask, kind, .. } => {
                     self.ids.probe_ask = *ask;
@@ -247,8 +247,8 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         Cue::Granted => Event::ClaimGranted { ask: ids.claim_ask, claim: ids.claim },
         Cue::Held => Event::ClaimHeld { ask: ids.claim_ask, by: words() },
         Cue::ClaimFailed => Event::ClaimFailed { ask: ids.claim_ask, why: words() },
-        Cue::PortsFree => Event::PortsSeen { ask: ids.ports_ask, strangers: Vec::new() },
-        Cue::PortsTaken => Event::PortsSeen { ask: ids.ports_ask, strangers: vec![words()] },
+        Cue::PortsFree => seen(ids.ports_ask, Vec::new()),
+        Cue::PortsTaken => seen(ids.ports_ask, vec![words()]),
         Cue::Spawned => Event::Spawned { run: ids.run, pid: 70 },
         Cue::SpawnFailed => Event::SpawnFailed { run: ids.run, why: words(), is_final: false },
         Cue::SpawnFinal => Event::SpawnFailed { run: ids.run, why: words(), is_final: true },

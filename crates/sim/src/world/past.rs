@@ -34,6 +34,8 @@ pub struct Past {
     pub startup_asks: BTreeSet<(usize, AskId)>,
     /// Until when a run that starts must be ready.
     pub ready_by: Vec<Option<(RunId, Time)>>,
+    /// Which of the ports an instance may have were in use when they were looked at last.
+    pub busy: BTreeMap<usize, Vec<u16>>,
 }
 
 impl Past {
@@ -46,6 +48,7 @@ impl Past {
             startup_asks: BTreeSet::new(),
             met: vec![BTreeSet::new(); count],
             ready_by: vec![None; count],
+            busy: BTreeMap::new(),
         }
     }
 }

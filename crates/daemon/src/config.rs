@@ -26,6 +26,7 @@ mod read;
 mod schedules;
 mod setting;
 mod settings;
+mod spares;
 pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,7 @@ pub use duration::interval;
 pub use error::ConfigError;
 pub use fingerprint::print;
 pub use read::is_name;
+pub use spares::PLACE as PORT_PLACE;
 
 /// The name of the file in the project's folder.
 pub const FILE_NAME: &str = "soloist.toml";

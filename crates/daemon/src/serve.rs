@@ -300,7 +300,11 @@ fn listen_over_tcp(
         tcp::withdraw(layout);
         return (None, None);
     };
-    let needed: Vec<u16> = config.declared.iter().flat_map(|declared| declared.plan.ports.clone()).collect();
+    let needed = config.declared.iter().flat_map(|declared| {
+        let spares = declared.plan.spares.iter().flat_map(|(_, spares)| spares.clone());
+        declared.plan.ports.iter().copied().chain(spares)
+    });
+    let needed: Vec<u16> = needed.collect();
     match Tcp::open(layout, wanted, left, &needed) {
         Ok(tcp) => {
             let warning = tcp.warning();

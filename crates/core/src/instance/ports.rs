@@ -78,7 +78,7 @@ impl Instance {
 
     /// Why its run is on other ports than the declared ones, if it is.
     pub(super) fn moved(&self) -> Option<&String> {
-        self.moved.as_ref().filter(|_| self.state.run().is_some())
+        self.moved.as_ref().filter(|_| self.is_up())
     }
 
     /// The same of a run that another daemon has moved: what was in its way is not known any more.

@@ -10,13 +10,14 @@ use super::diagnostic::{Problems, Span, plain, quoted};
 use super::draft::{Draft, Section};
 use super::needs::Named;
 use super::read::Document;
-use super::{listen, suggest};
+use super::{listen, spares, suggest};
 
 pub(super) fn across(document: &Document, problems: &mut Problems<'_>) {
     let drafts = document.drafts.as_slice();
     names(drafts, problems);
     ports(drafts, problems);
     listen::apart(&document.listen, drafts, problems);
+    spares::apart(drafts, &document.listen, problems);
     pid_files(drafts, problems);
     dependencies(document, problems);
 }

@@ -13,6 +13,7 @@ use super::probes::{self, Asked, Which};
 use super::schedules::{self, Asked as Times, JOB_KEYS, TRIGGER_KEYS, WINDOW_KEYS};
 use super::setting::{misplaced, setting};
 use super::settings::choice;
+use super::spares::{self, Spares};
 use super::tree::{Field, Value};
 use super::{Declared, Program, ScheduleChange, env_file, program};
 
@@ -69,6 +70,8 @@ pub(super) struct Draft {
     pub(super) plan: Plan,
     pub(super) program: Program,
     pub(super) ports: Vec<(u16, Span)>,
+    /// Of those that may move: where to.
+    pub(super) spares: Vec<(u16, Spares)>,
     pub(super) needs: Vec<Named>,
     pub(super) pid_file_span: Option<Span>,
 }
@@ -101,6 +104,13 @@ impl Section {
 }
 
 impl Draft {
+    pub(super) fn ask_for(&mut self, asked: Vec<spares::Asked>) {
+        for (port, span, spares) in asked {
+            self.ports.push((port, span));
+            self.spares.extend(spares.map(|spares| (port, spares)));
+        }
+    }
+
     /// The instance, as it is with what was changed at run time, and its lanes. A need of a service is a need of each of
     /// its instances.
     pub(super) fn into_declared(
@@ -114,6 +124,7 @@ impl Draft {
             schedules::rota(schedule, changed)
         });
         let ports = self.ports.into_iter().map(|(port, _)| port).collect();
+        let spares = self.spares.into_iter().map(|(port, (range, _))| (port, range)).collect();
         let needs = self.needs.into_iter().flat_map(|Named { on, until, .. }| {
             let all = instances.get(&on).cloned().unwrap_or_else(|| vec![on]);
             all.into_iter().map(move |on| Need { on, until })
@@ -124,7 +135,7 @@ impl Draft {
             key: self.key,
             lane_of: None,
             rota,
-            plan: Plan { ports, needs: needs.collect(), ..self.plan },
+            plan: Plan { ports, spares, needs: needs.collect(), ..self.plan },
             program: self.program,
         };
         let lanes = base.plan.schedule.iter().flat_map(|schedule| &schedule.lanes).map(|lane| Declared {
@@ -172,6 +183,7 @@ pub(super) fn read(
         },
         program: Program { dir: program::tidy(site.root), ..Program::default() },
         ports: Vec::new(),
+        spares: Vec::new(),
         needs: Vec::new(),
         pid_file_span: None,
     };

@@ -49,7 +49,8 @@ impl Driver {
         if !is_told || service.log_at.is_none() {
             return None;
         }
-        let end = End { exit, text: &text, command: &service.declared.program.argv, ports: &plan.ports };
+        let (command, ports) = (&service.declared.program.argv, self.project.instance(at).ports());
+        let end = End { exit, text: &text, command, ports };
         diagnose(end, |port| ports::holders(&self.layout, port))
     }
 

@@ -24,7 +24,8 @@ fn every_key_is_on_its_page() {
     let probes = [Which::Startup, Which::Readiness, Which::Liveness].into_iter().flat_map(Which::keys);
     let tables =
         [read::PROJECT_KEYS, listen::HTTP_SECTION_KEYS, settings::BACKOFF_KEYS, settings::LIMIT_KEYS];
-    let tables = tables.into_iter().chain([question::HTTP_KEYS, limits::RLIMITS]).flatten().copied();
+    let tables = tables.into_iter().chain([question::HTTP_KEYS, limits::RLIMITS, spares::PORT_KEYS]);
+    let tables = tables.flatten().copied();
     let times = [almanac::CALENDAR_KEYS, windows::REGIME_KEYS].into_iter().flatten().copied();
     for key in keys.chain(probes).chain(tables).chain(times).chain(windows::keys()) {
         assert!(page.contains(&format!("`{key}`")), "`{key}` is not on the page");

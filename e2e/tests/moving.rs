@@ -253,9 +253,11 @@ fn the_snippets_follow_a_service_that_moves() {
         node.args(["--input-type=module", "-e", script]);
         node
     };
-    // Vite calls `bypass` with the options by which it then passes the request on.
+    // Vite gives `configure` the options by which it passes requests on, and calls `bypass` before each.
     let vite = ask("import config from './vite.config.mjs';\n\
-         const find = () => { const options = {}; config.server.proxy['/api'].bypass({}, {}, options); return options.target; };");
+         const options = {}, api = config.server.proxy['/api'];\n\
+         api.configure({}, options);\n\
+         const find = () => { api.bypass(); return options.target; };");
     follows(&mut node(&vite), &["soloist-url.mjs", "vite.config.mjs"]);
     // Next.js calls the handler of the method with a `Request` of the web; its answer is passed on.
     let next = ask(

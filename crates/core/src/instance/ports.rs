@@ -30,10 +30,10 @@ impl Instance {
                             let words = format!("{to}, as others are there: {}", strangers.join("; "));
                             self.spawn(now, ports, is_moved.then_some(words), effects);
                         }
-                        spared => {
-                            if spared.is_none() && !self.plan.spares.is_empty() {
-                                strangers.push(format!("none of {} is free", self.spare_words()));
-                            }
+                        Some(_) => self.meet_strangers(now, strangers, effects),
+                        None => {
+                            let spares = self.spare_words();
+                            strangers.extend(spares.map(|spares| format!("none of {spares} is free")));
                             self.meet_strangers(now, strangers, effects);
                         }
                     },
@@ -106,9 +106,9 @@ impl Instance {
         Some(chosen)
     }
 
-    fn spare_words(&self) -> String {
+    fn spare_words(&self) -> Option<String> {
         let ranges = self.plan.spares.iter().map(|(_, range)| format!("{}-{}", range.start(), range.end()));
-        ranges.collect::<Vec<_>>().join(", ")
+        ranges.reduce(|all, range| format!("{all}, {range}"))
     }
 
     /// Holding the claim with an empty tree, while others are on the ports.

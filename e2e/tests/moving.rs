@@ -4,6 +4,7 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -40,7 +41,9 @@ fn stranger(port: u16) -> TcpListener {
 /// What is told of a service in `.soloist/ports.json`.
 fn told(project: &Project, name: &str) -> serde_json::Value {
     let text = project.read(".soloist/ports.json");
-    let told: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e} in {text}"));
+    // There is no such file until something listens.
+    let text = if text.is_empty() { "{}" } else { &text };
+    let told: serde_json::Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e} in {text}"));
     told["services"][name].clone()
 }
 
@@ -151,6 +154,28 @@ fn the_port_of_what_is_not_ready_is_not_told() {
     project.write("open", "");
     assert_eq!(waiting.wait(LIMIT).expect(0).stdout.trim(), port.to_string());
     up.wait(LIMIT).expect(0);
+}
+
+#[test]
+fn a_port_that_its_user_may_not_have_is_said_and_not_tried_again() {
+    if program("python3").is_none() {
+        return skip_loudly("no python3");
+    }
+    let privileged = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    if privileged.is_ok_and(|first| first.trim().parse().is_ok_and(|first: u16| first < 1024)) {
+        return skip_loudly("every user may listen on every port here");
+    }
+    let Some(port) = (600..1024).find(|port| is_free(*port)) else { return skip_loudly("no port is free") };
+    // Only root may have it run by somebody else; who is not root is that somebody.
+    let user = if rustix::process::geteuid().is_root() { "user = \"nobody\"" } else { "" };
+    let script = format!("import socket; socket.create_server((\"127.0.0.1\", {port}))");
+    let command = quoted(&["python3", "-c", &script]);
+    let project = Project::new(&format!("[services.api]\ncommand = {command}\nport = {port}\n{user}\n"));
+    std::fs::set_permissions(project.folder(), PermissionsExt::from_mode(0o755)).unwrap();
+    assert_ne!(project.soloist(&["up", "-d"]).code(), 0);
+    let seen = project.wait_for_state("api", "failed", LIMIT);
+    let words = format!("it may not listen on port {port}: permission denied");
+    assert!(seen.note.as_deref().is_some_and(|note| note.contains(&words)) && seen.restarts <= 1, "{seen:?}");
 }
 
 /// The code of a page that begins with this comment, written to a file of that name.

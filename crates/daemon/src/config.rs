@@ -21,6 +21,7 @@ mod listen;
 mod needs;
 mod probes;
 mod program;
+mod proxy;
 mod question;
 mod read;
 mod schedules;
@@ -74,6 +75,8 @@ pub struct Config {
     pub strategy: Strategy,
     /// Where the daemon answers over TCP, port 0 being any free one; `None`: it does not.
     pub listen: Option<SocketAddr>,
+    /// Where services are found by their names, if that is wanted.
+    pub proxy: Option<u16>,
     /// The windows of the file, and each calendar that is used as one.
     pub windows: Vec<Arc<Window>>,
 }
@@ -195,7 +198,8 @@ impl Config {
         let declared = drafts.flat_map(|draft| draft.into_declared(&instances, &changes.schedules)).collect();
         let windows = almanac.into_windows();
         let listen = document.listen.map(|(address, _)| address);
-        Ok(Config { project, root, declared, strategy: document.strategy, listen, windows })
+        let proxy = document.proxy.map(|(port, _)| port);
+        Ok(Config { project, root, declared, strategy: document.strategy, listen, proxy, windows })
     }
 
     /// The instances of a declared service or job: its one, or one a key; not their lanes.
@@ -212,7 +216,8 @@ impl Config {
     pub fn empty(root: &Path) -> Config {
         let root = root.canonicalize().unwrap_or_else(|_| absolute(root));
         let (strategy, listen, windows) = (Strategy::default(), Some(listen::STANDARD), Vec::new());
-        Config { project: folder_name(&root), root, declared: Vec::new(), strategy, listen, windows }
+        let (declared, proxy) = (Vec::new(), None);
+        Config { project: folder_name(&root), root, declared, strategy, listen, proxy, windows }
     }
 
     fn parse_bytes(

@@ -95,6 +95,35 @@ fn ports_that_move() {
 }
 
 #[test]
+fn the_port_of_the_proxy() {
+    check(
+        "[project]\n",
+        &[
+            ("proxy = 0", (2, 9), "`0` is not a port", "from 1 to 65535"),
+            ("proxy = true", (2, 9), "`proxy` is a boolean", "proxy = 8080"),
+            (
+                "proxy = 7\n[services.a]\ncommand = 'a'\nport = 7",
+                (2, 9),
+                "port 7 is wanted for `proxy` and for something else",
+                "another port",
+            ),
+            (
+                "proxy = 7\n[services.a]\ncommand = 'a'\nport = { prefer = 1, else = '5-9' }",
+                (2, 9),
+                "port 7 is wanted for `proxy`",
+                "another port",
+            ),
+            (
+                "proxy = 7\n[http]\nlisten = '127.0.0.1:7'",
+                (2, 9),
+                "port 7 is wanted for `proxy`",
+                "another port",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn rules_of_restart_and_stop() {
     check(
         "[services.a]\ncommand = 'a'\n",

@@ -1,6 +1,9 @@
 //! What a page and a terminal watch: logs, processes, ports, runs, declarations, samples. Fields are added, none is
 //! renamed. No value of an environment variable and of a header is ever in them.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -107,6 +110,40 @@ pub struct Process {
 pub struct Ports {
     /// In ascending order.
     pub ports: Vec<Port>,
+    /// Where the services that are up are found, by their names.
+    #[serde(default)]
+    pub services: BTreeMap<String, Served>,
+}
+
+/// Where a service is found that is up; also the entries of `.soloist/ports.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Served {
+    /// Its first port.
+    pub port: u16,
+    /// All of them.
+    pub ports: Vec<u16>,
+    /// The address of the first on this machine: `http://127.0.0.1:8003`.
+    pub url: String,
+    /// The run that serves there.
+    pub run_id: String,
+    /// Its main process: if that is gone, so is the service, whatever is written.
+    pub pid: u32,
+    /// It listens, and is ready.
+    pub ready: bool,
+}
+
+impl Served {
+    /// What is told of a run; nothing of one without a port.
+    pub fn new(ports: &[u16], run_id: impl fmt::Display, pid: u32, ready: bool) -> Option<Served> {
+        let port = *ports.first()?;
+        Some(Served { port, ports: ports.to_vec(), url: url(port), run_id: run_id.to_string(), pid, ready })
+    }
+}
+
+/// The address of a port on this machine.
+pub fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
 }
 
 /// One port.

@@ -141,6 +141,27 @@ pub enum Verb {
     Schedule(Schedule),
     /// Run any command as a singleton: no configuration, no daemon; signals and exit code are passed on
     Run(Run),
+    /// Print the port of a service that is ready
+    Port {
+        /// Which
+        name: String,
+        /// Its address: http://127.0.0.1:PORT
+        #[arg(long)]
+        url: bool,
+        /// As JSON, with its run and its process
+        #[arg(long, conflicts_with = "url")]
+        json: bool,
+        /// Wait until it is ready [default: 30s]
+        #[arg(
+            long,
+            value_name = "TIME",
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "30s",
+            value_parser = duration
+        )]
+        wait: Option<Duration>,
+    },
     /// Name every process that listens on a port
     Who {
         /// The port

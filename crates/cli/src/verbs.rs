@@ -8,6 +8,7 @@ mod history;
 mod instances;
 mod logs;
 mod open;
+mod port;
 mod run;
 mod schedule;
 mod services;
@@ -32,6 +33,10 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
     match arguments.verb {
         // It guards a process by itself and must not have a runtime beside it.
         Verb::Run(wish) => run::run(&project, wish),
+        Verb::Port { name, url, json, wait } => {
+            let wish = port::Wish { name, is_url: url, is_json: json, patience: wait };
+            runtime()?.block_on(port::port(&project, printer, &wish))
+        }
         Verb::Who { port, json } => who::who(&project, printer, port, json),
         Verb::Logs(wish) => logs::logs(&project, printer, wish),
         Verb::Up { detach, now, names } => {

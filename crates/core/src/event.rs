@@ -5,6 +5,7 @@ mod note;
 mod notice;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::id::{AskId, ClaimId, Print, RunId, TickId};
@@ -93,6 +94,8 @@ pub enum Event {
         ask: AskId,
         /// Everybody who does, in words; empty if the ports are free.
         strangers: Vec<String>,
+        /// If they are not: those of the ports, and of the spare ones, that nobody listens on.
+        free: Vec<u16>,
     },
     /// The main process executes.
     Spawned {
@@ -184,6 +187,8 @@ pub enum Event {
         run: RunId,
         /// The main process, if it lives.
         pid: Option<u32>,
+        /// The ports it was given, if that is known.
+        ports: Vec<u16>,
         /// Its end, if it ended.
         exit: Option<Exit>,
         /// When its main process ended, if that is known.
@@ -239,8 +244,12 @@ pub enum Effect {
     LookAtPorts {
         /// The question.
         ask: AskId,
+        /// On these;
+        ports: Vec<u16>,
+        /// and if somebody does, which of these are free.
+        spares: Vec<RangeInclusive<u16>>,
     },
-    /// Start a run. Answers: `Spawned`, `SpawnFailed`, `GuardLost`.
+    /// Start a run, on [`crate::instance::Instance::ports`]. Answers: `Spawned`, `SpawnFailed`, `GuardLost`.
     Spawn {
         /// Under this claim.
         claim: ClaimId,
@@ -262,7 +271,7 @@ pub enum Effect {
         /// When its schedule wanted it.
         scheduled: Moment,
     },
-    /// Look whether the tree, and nobody else, listens on its ports. Answer: `PortsChecked`.
+    /// Look whether the tree, and nobody else, listens on [`crate::instance::Instance::ports`]. Answer: `PortsChecked`.
     CheckPorts {
         /// The question.
         ask: AskId,

@@ -43,6 +43,10 @@ pub struct Instance {
     if_held: IfHeld,
     claim: Option<ClaimId>,
     pid: Option<u32>,
+    /// The ports that its run was given, in the order of those declared; none before the first under this claim.
+    ports: Vec<u16>,
+    /// Why these are others than the declared ones, in words.
+    moved: Option<String>,
     /// What it is declared as, and what its run was started from, if that is known.
     print: Print,
     run_print: Option<Print>,
@@ -90,6 +94,8 @@ impl Instance {
             if_held: IfHeld::Refuse,
             claim: None,
             pid: None,
+            ports: Vec::new(),
+            moved: None,
             print: Print::default(),
             run_print: None,
             cause: None,
@@ -171,7 +177,7 @@ impl Instance {
             said: self.health.said.clone(),
             is_stale: self.is_stale(),
             exit: self.exit,
-            note: self.note.clone(),
+            note: self.note.as_ref().or(self.moved()).cloned(),
             refusal: self.refusal.clone(),
             next,
             outlook: self.outlook(),
@@ -202,7 +208,7 @@ impl Instance {
             Event::ClaimGranted { ask, claim } => self.claim_granted(now, ask, claim, effects),
             Event::ClaimHeld { ask, by } => self.claim_refused(now, ask, Refusal::Held(by), effects),
             Event::ClaimFailed { ask, why } => self.claim_refused(now, ask, Refusal::Error(why), effects),
-            Event::PortsSeen { ask, strangers } => self.ports_seen(now, ask, strangers, effects),
+            Event::PortsSeen { ask, strangers, free } => self.ports_seen(now, ask, strangers, free, effects),
             Event::Spawned { run, pid } => self.spawned(now, run, pid, effects),
             Event::SpawnFailed { run, why, is_final } => self.spawn_failed(now, run, why, is_final, effects),
             Event::PortsChecked { ask, seen } => self.ports_checked(now, ask, seen, effects),
@@ -335,15 +341,17 @@ impl Instance {
         }
         self.take_next_turn();
         if self.plan.ports.is_empty() {
-            return self.spawn(now, effects);
+            return self.spawn(now, Vec::new(), None, effects);
         }
         let ask = self.ask();
         self.state = State::Looking { ask, until: now + ANSWER_LIMIT };
-        effects.push(Effect::LookAtPorts { ask });
+        let spares = self.plan.spares.iter().map(|(_, spares)| spares.clone()).collect();
+        effects.push(Effect::LookAtPorts { ask, ports: self.plan.ports.clone(), spares });
     }
 
-    fn spawn(&mut self, now: Time, effects: &mut Vec<Effect>) {
+    fn spawn(&mut self, now: Time, ports: Vec<u16>, moved: Option<String>, effects: &mut Vec<Effect>) {
         let Some(claim) = self.claim else { return self.begin(now, effects) };
+        (self.ports, self.moved) = (ports, moved);
         let run = RunId(self.random.next());
         self.exit = None;
         self.refusal = None;
@@ -386,12 +394,13 @@ impl Instance {
 
     /// Nothing wanted, tree empty: verify the ports, then let go.
     fn free(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        if self.plan.ports.is_empty() {
+        let ports = self.ports().to_vec();
+        if ports.is_empty() {
             return self.release(now, Rest::Stopped, effects);
         }
         let ask = self.ask();
         self.state = State::Freeing { ask, until: now + ANSWER_LIMIT };
-        effects.push(Effect::LookAtPorts { ask });
+        effects.push(Effect::LookAtPorts { ask, ports, spares: Vec::new() });
     }
 
     fn release(&mut self, now: Time, rest: Rest, effects: &mut Vec<Effect>) {

@@ -1,6 +1,7 @@
 //! What a declaration says that matters for decisions: kind, ports, restart rules, times.
 //! It does not say how a program is started (argv, environment, folder); that is no matter for the core.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::schedule::Schedule;
@@ -15,6 +16,8 @@ pub struct Plan {
     pub schedule: Option<Schedule>,
     /// The ports it must listen on before it counts as ready; empty for a worker.
     pub ports: Vec<u16>,
+    /// Those of them that may move when others are on them, each with where to.
+    pub spares: Vec<(u16, RangeInclusive<u16>)>,
     /// Instances that this one needs, and how far each must be before this one starts.
     pub needs: Vec<Need>,
     /// When a run that ended by itself is followed by another.
@@ -190,6 +193,7 @@ impl Default for Plan {
             kind: Kind::Service,
             schedule: None,
             ports: Vec::new(),
+            spares: Vec::new(),
             needs: Vec::new(),
             restart: Restart::OnFailure(None),
             backoff: Backoff {

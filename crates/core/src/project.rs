@@ -266,8 +266,11 @@ impl Project {
         matches!(self.status(at).state, Word::Stopped | Word::Failed | Word::Completed)
     }
 
-    fn tell(&mut self, now: Time, at: usize, event: Event, orders: &mut Orders) {
+    fn tell(&mut self, now: Time, at: usize, mut event: Event, orders: &mut Orders) {
         self.touched.push(at);
+        if let Event::PortsSeen { free, .. } = &mut event {
+            free.retain(|port| !self.is_of_another(at, *port));
+        }
         let falls = self.members[at].instance.falls();
         let mut effects = Vec::new();
         self.members[at].instance.handle(now, event, &mut effects);
@@ -277,6 +280,15 @@ impl Project {
         }
         self.lend(now, at, orders);
         self.touch_base(at);
+    }
+
+    /// Whether a port was given to another instance, or is declared by one: nobody may listen on it yet.
+    fn is_of_another(&self, at: usize, port: u16) -> bool {
+        let others = self.members.iter().enumerate().filter(|(other, _)| *other != at);
+        { others }.any(|(_, member)| {
+            let declared = &member.instance.plan().ports;
+            member.instance.ports().contains(&port) || !member.is_removed && declared.contains(&port)
+        })
     }
 
     /// Goes on with whatever waited for what has just happened, until nothing more follows. Each round takes at least

@@ -22,6 +22,7 @@ mod log;
 mod needs;
 mod probes;
 mod program;
+mod proxy;
 mod question;
 mod read;
 mod reload;
@@ -29,6 +30,7 @@ mod schedules;
 mod setting;
 mod settings;
 mod sockets;
+mod spares;
 pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
@@ -59,6 +61,7 @@ pub use error::ConfigError;
 pub use fingerprint::print;
 pub use read::is_name;
 pub use reload::STAND_IN;
+pub use spares::PLACE as PORT_PLACE;
 
 /// The name of the file in the project's folder.
 pub const FILE_NAME: &str = "soloist.toml";
@@ -76,6 +79,8 @@ pub struct Config {
     pub strategy: Strategy,
     /// Where the daemon answers over TCP, port 0 being any free one; `None`: it does not.
     pub listen: Option<SocketAddr>,
+    /// Where services are found by their names, if that is wanted.
+    pub proxy: Option<u16>,
     /// The windows of the file, and each calendar that is used as one.
     pub windows: Vec<Arc<Window>>,
     /// How logs are kept that belong to nothing declared.
@@ -202,8 +207,8 @@ impl Config {
         let declared = drafts.flat_map(|draft| draft.into_declared(&instances, &changes.schedules)).collect();
         let windows = almanac.into_windows();
         let listen = document.listen.map(|(address, _)| address);
-        let strategy = document.strategy;
-        Ok(Config { project, root, declared, strategy, listen, windows, log, log_total })
+        let (strategy, proxy) = (document.strategy, document.proxy.map(|(port, _)| port));
+        Ok(Config { project, root, declared, strategy, listen, proxy, windows, log, log_total })
     }
 
     /// The instances of a declared service or job: its one, or one a key; not their lanes.
@@ -221,7 +226,8 @@ impl Config {
         let root = root.canonicalize().unwrap_or_else(|_| absolute(root));
         let (strategy, listen, windows) = (Strategy::default(), Some(listen::STANDARD), Vec::new());
         let (project, declared, log) = (folder_name(&root), Vec::new(), Logging::default());
-        Config { project, root, declared, strategy, listen, windows, log, log_total: log::TOTAL }
+        let (log_total, proxy) = (log::TOTAL, None);
+        Config { project, root, declared, strategy, listen, proxy, windows, log, log_total }
     }
 
     fn parse_bytes(

@@ -26,9 +26,11 @@ use std::time::{Duration, Instant};
 use soloist_api::error::Problem;
 use soloist_api::event::Event as ApiEvent;
 use soloist_api::status::DaemonStatus;
+use soloist_api::watch::Served;
 use soloist_core::event::Event;
 use soloist_core::id::ClaimId;
 use soloist_core::project::{Orders, Project};
+use soloist_core::state::Word;
 use soloist_core::time::Time;
 use soloist_os::claim::Claim;
 use soloist_os::clock::{Alarm, since_boot};
@@ -54,6 +56,7 @@ use crate::links::{GuardLink, Zygote};
 use crate::logs::Position;
 use crate::logs::keep::Keeper;
 use crate::logs::mask::Mask;
+use crate::ports::published::Published;
 use crate::tally::Tally;
 use crate::upgrade;
 
@@ -133,6 +136,7 @@ pub struct Driver {
     /// Answers that were there at once, given to the core before anything else.
     at_once: VecDeque<(usize, Event)>,
     ledger: Ledger,
+    published: Published,
     waiters: Vec<Waiter>,
     events: broadcast::Sender<ApiEvent>,
     history: History,
@@ -180,6 +184,7 @@ impl Driver {
             asked: VecDeque::new(),
             at_once: VecDeque::new(),
             ledger,
+            published: Published::new(&layout),
             waiters: Vec::new(),
             events,
             history,
@@ -333,6 +338,7 @@ impl Driver {
     /// Tells the listeners and the waiting clients what changed.
     fn publish(&mut self) {
         let touched = self.project.take_touched();
+        self.publish_ports(&touched);
         if self.events.receiver_count() > 0 {
             for at in touched {
                 let _ = self.events.send(ApiEvent::Service(Box::new(self.status_at(at))));
@@ -344,6 +350,23 @@ impl Driver {
         }
         self.answer_waiters();
         self.charge_zygote();
+    }
+
+    /// Before anybody hears of it: who then looks finds it.
+    fn publish_ports(&mut self, touched: &[usize]) {
+        let has_port = |at: &usize| !self.project.instance(*at).ports().is_empty();
+        if self.published.is_told() && !touched.iter().any(has_port) {
+            return;
+        }
+        let up = (0..self.services.len()).filter(has_port).filter(|at| self.project.instance(*at).is_up());
+        let served = up.filter_map(|at| {
+            let (instance, status) = (self.project.instance(at), self.project.status(at));
+            let served = Served::new(instance.ports(), status.run?, status.pid?, status.state == Word::Ready);
+            Some((self.project.name(at).to_owned(), served?))
+        });
+        if let Err(e) = self.published.tell(served.collect()) {
+            self.log.say(&format!("where services are found is not written down: {e}"));
+        }
     }
 
     /// Adds an instance; what it was asked to be is not known yet.

@@ -76,7 +76,8 @@ pub fn run(layout: &Layout, wish: &Wish, say: &dyn Fn(&str)) -> Result<Ended, Pr
         ..Program::default()
     };
     let run_id = soloist_core::id::RunId(soloist_os::random_u64()).to_string();
-    let occasion = Occasion { run_id, token: claim.next_token(), scheduled: None };
+    let (token, ports) = (claim.next_token(), plan.ports.clone());
+    let occasion = Occasion { run_id, token, scheduled: None, ports, needs: Vec::new() };
     let socket = layout.daemon_socket();
     let order = service::run_order(&wish.name, occasion, &plan, &program, &place, None, &socket);
     let assignment = service::assignment(layout, &place, Holder::Run);

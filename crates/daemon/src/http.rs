@@ -14,6 +14,7 @@ mod metrics;
 mod openapi;
 mod page;
 pub mod past;
+mod proxy;
 mod replay;
 mod samples;
 mod schedules;
@@ -40,15 +41,18 @@ use utoipa_axum::routes;
 use crate::http::access::Access;
 use crate::http::past::Past;
 use crate::inbox::{Inbox, Input, Reply};
+use crate::serve::Log;
 
 /// Answers on the listening sockets until the driver has ended.
 pub async fn serve(
     unix: UnixListener,
     tcp: Option<(TcpListener, Arc<Access>)>,
+    proxy: Option<(u16, Log)>,
     inbox: Inbox,
     past: Past,
     end: oneshot::Receiver<()>,
 ) {
+    let glance = past.glance.clone();
     let access = tcp.as_ref().map(|(_, access)| access.clone());
     // Streams end with the taking in of requests.
     let (open, over) = watch::channel(());
@@ -65,7 +69,17 @@ pub async fn serve(
         let routes = dress(routes).layer(from_fn_with_state(access, access::check));
         (listener, routes.layer(from_fn(bounds::headers)))
     });
-    door::serve((unix, unix_routes), tcp, (end, open)).await;
+    let named = async {
+        match proxy {
+            Some((port, log)) => proxy::serve(port, glance, log).await,
+            None => {}
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = door::serve((unix, unix_routes), tcp, (end, open)) => {}
+        () = named => {}
+    }
 }
 
 /// All routes; each but the page and the fallbacks is described where it is written.

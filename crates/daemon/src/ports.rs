@@ -1,6 +1,8 @@
 //! Who is on a port, in the words of this project: ours, our leftover, another soloist's, a unit's, a stranger's. Also
 //! the end of those who may be ended.
 
+pub mod published;
+
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::PathBuf;
@@ -97,7 +99,8 @@ pub fn overview(layout: &Layout, services: &[ServiceStatus]) -> io::Result<Ports
             found.entry(held.listener.port).or_default().listeners.push(listener_to_api(&held));
         }
     }
-    Ok(Ports { ports: found.into_iter().map(|(port, found)| Port { port, ..found }).collect() })
+    let ports = found.into_iter().map(|(port, found)| Port { port, ..found }).collect();
+    Ok(Ports { ports, services: published::served(services) })
 }
 
 /// Who is on one of these ports without being of this project, for clients: the first there is, and on which.

@@ -154,7 +154,8 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
             glance: Glance::new(driver.inbox(), driver.moves(), layout.clone()),
             layout: layout.clone(),
         };
-        let mut api = Api::start(&listener, tcp.as_ref(), &past, &mut driver)?;
+        let proxy = config.proxy.map(|port| (port, log.clone()));
+        let mut api = Api::start(&listener, tcp.as_ref(), proxy.clone(), &past, &mut driver)?;
         if let Some(said) = said {
             log.say(&said);
             tell_starter(&format!("warning: {said}\n{READY}"));
@@ -176,7 +177,7 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
                     let e = become_daemon(&binary, &layout.root, &legacy);
                     driver
                         .stays(format!("{} cannot be executed ({e}); this daemon goes on", binary.display()));
-                    api = Api::start(&listener, tcp.as_ref(), &past, &mut driver)?;
+                    api = Api::start(&listener, tcp.as_ref(), proxy.clone(), &past, &mut driver)?;
                 }
                 ended => {
                     // With the driver every event stream is gone; answers under way are still given.
@@ -220,6 +221,7 @@ impl Api {
     fn start(
         unix: &UnixListener,
         tcp: Option<&Tcp>,
+        proxy: Option<(u16, Log)>,
         past: &http::past::Past,
         driver: &mut Driver,
     ) -> io::Result<Api> {
@@ -230,7 +232,7 @@ impl Api {
         let tcp = tcp.transpose()?;
         let thread = std::thread::Builder::new().name("api".to_owned());
         Ok(Api(thread.spawn(move || {
-            answer(unix, tcp, inbox.clone(), past, hushed);
+            answer(unix, tcp, proxy, inbox.clone(), past, hushed);
             let _ = inbox.send(Input::Answered);
         })?))
     }
@@ -243,6 +245,7 @@ impl Api {
 fn answer(
     unix: UnixListener,
     tcp: Option<(TcpListener, Arc<Access>)>,
+    proxy: Option<(u16, Log)>,
     inbox: Inbox,
     past: http::past::Past,
     ended: oneshot::Receiver<()>,
@@ -262,7 +265,7 @@ fn answer(
         };
         // A client that does not read its answer must not keep the daemon from ending.
         tokio::select! {
-            () = http::serve(unix, tcp, inbox, past, stopped) => {}
+            () = http::serve(unix, tcp, proxy, inbox, past, stopped) => {}
             () = patience => {}
         }
         Ok::<_, io::Error>(())
@@ -303,7 +306,11 @@ fn listen_over_tcp(
         tcp::withdraw(layout);
         return (None, None);
     };
-    let needed: Vec<u16> = config.declared.iter().flat_map(|declared| declared.plan.ports.clone()).collect();
+    let needed = config.declared.iter().flat_map(|declared| {
+        let spares = declared.plan.spares.iter().flat_map(|(_, spares)| spares.clone());
+        declared.plan.ports.iter().copied().chain(spares)
+    });
+    let needed: Vec<u16> = needed.chain(config.proxy).collect();
     match Tcp::open(layout, wanted, left, &needed) {
         Ok(tcp) => {
             let warning = tcp.warning();

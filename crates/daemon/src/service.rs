@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use soloist_api::watch::url;
 use soloist_core::plan::Plan;
 use soloist_core::schedule::civil::Moment;
 use soloist_os::clock::TEST_CLOCK;
@@ -14,7 +15,7 @@ use soloist_os::layout::{Layout, Place};
 use soloist_os::record::Holder;
 use soloist_os::{COOKIE, Program as Executable};
 
-use crate::config::{self, Program, Scope};
+use crate::config::{self, PORT_PLACE, Program, Scope};
 
 /// Variables that say which run a process belongs to: never handed on to a daemon or another run.
 pub const RUN_VARIABLES: [&str; 12] = [
@@ -61,6 +62,20 @@ pub struct Occasion {
     pub token: u64,
     /// When its schedule wanted it, if that is why it runs.
     pub scheduled: Option<Moment>,
+    /// The ports it is to listen on.
+    pub ports: Vec<u16>,
+    /// What it needs, and where that is found.
+    pub needs: Vec<(String, u16)>,
+}
+
+impl Occasion {
+    /// A text of the declaration as it is for this run: in one that may be moved, `{port}` is its first port.
+    fn fill(&self, plan: &Plan, text: &str) -> String {
+        match self.ports.first().filter(|_| !plan.spares.is_empty()) {
+            Some(port) => text.replace(PORT_PLACE, &port.to_string()),
+            None => text.to_owned(),
+        }
+    }
 }
 
 /// The order to run a program; `log` is for what it writes.
@@ -73,16 +88,17 @@ pub fn run_order(
     log: Option<PathBuf>,
     socket: &Path,
 ) -> RunOrder {
-    let argv = program.resolved(&program.argv);
+    let words: Vec<String> = program.argv.iter().map(|word| occasion.fill(plan, word)).collect();
+    let argv = program.resolved(&words);
     let mut env = environment(name, &occasion, plan, program, place);
     env.push(("SOLOIST_SOCKET".to_owned(), socket.to_string_lossy().into_owned()));
-    let run_id = occasion.run_id;
+    let Occasion { run_id, ports, .. } = occasion;
     RunOrder {
         run_id,
         program: Executable { argv, env, dir: program.dir.clone() },
         log,
         pid_file: program.pid_file.clone(),
-        ports: plan.ports.clone(),
+        ports,
         stop_signal: program.stop_signal,
         stop_grace_ms: u64::try_from(plan.stop_grace.as_millis()).unwrap_or(u64::MAX),
         cause: String::new(),
@@ -119,14 +135,16 @@ fn environment(
     let mut env: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| !RUN_VARIABLES.contains(&name.as_str()) && name != TEST_CLOCK)
+        .filter(|(name, _)| !PORT_VARIABLES.iter().any(|prefix| name.starts_with(prefix)))
         .collect();
     // Python keeps lines back when its output is no terminal; a log that lags is no log.
     env.entry("PYTHONUNBUFFERED".to_owned()).or_insert_with(|| "1".to_owned());
-    if let Some(port) = plan.ports.first() {
-        env.insert("PORT".to_owned(), port.to_string());
-        env.insert(format!("SOLOIST_PORT_{}", variable(name)), port.to_string());
+    let own = occasion.ports.first().map(|port| (name, *port));
+    for (name, port) in occasion.needs.iter().map(|(name, port)| (name.as_str(), *port)).chain(own) {
+        env.extend(port_variables(name, port));
     }
-    env.extend(program.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+    env.extend(own.map(|(_, port)| ("PORT".to_owned(), port.to_string())));
+    env.extend(program.env.iter().map(|(name, value)| (name.clone(), occasion.fill(plan, value))));
     env.insert("SOLOIST_SERVICE".to_owned(), name.to_owned());
     if let Some((_, key)) = name.split_once('@') {
         // A lane has the key of its instance.
@@ -140,6 +158,16 @@ fn environment(
     }
     env.insert(COOKIE.to_owned(), place.claim().to_string_lossy().into_owned());
     env.into_iter().collect()
+}
+
+/// Told anew to each run; those of a run that started us are of another time.
+const PORT_VARIABLES: [&str; 2] = ["SOLOIST_PORT_", "SOLOIST_URL_"];
+
+/// How others find a service: its port, and its address on this machine.
+pub fn port_variables(name: &str, port: u16) -> [(String, String); 2] {
+    let name = variable(name);
+    let [port_name, url_name] = PORT_VARIABLES.map(|prefix| format!("{prefix}{name}"));
+    [(port_name, port.to_string()), (url_name, url(port))]
 }
 
 /// `gap-scanner` as part of a variable's name: `GAP_SCANNER`.
@@ -169,8 +197,13 @@ mod tests {
             Config::parse(text, folder.path(), "soloist.toml").unwrap_or_else(|error| panic!("{error}"));
         let declared = &config.declared[0];
         let place = Place { base: folder.path().to_owned(), instance: declared.name.clone() };
-        let occasion =
-            || Occasion { run_id: "1".to_owned(), token: 12, scheduled: Some(Moment(1_795_319_106_000)) };
+        let occasion = || Occasion {
+            run_id: "1".to_owned(),
+            token: 12,
+            scheduled: Some(Moment(1_795_319_106_000)),
+            ports: vec![7],
+            needs: vec![("the-db".to_owned(), 5432)],
+        };
         let lane = environment("s@x-y~2", &occasion(), &declared.plan, &declared.program, &place);
         assert!(lane.contains(&("SOLOIST_INSTANCE".to_owned(), "x-y".to_owned())), "{lane:?}");
         let (plan, program, socket) =
@@ -192,6 +225,9 @@ mod tests {
             ("B", "own"),
             ("PORT", "7"),
             ("SOLOIST_PORT_S_X_Y", "7"),
+            ("SOLOIST_URL_S_X_Y", "http://127.0.0.1:7"),
+            ("SOLOIST_PORT_THE_DB", "5432"),
+            ("SOLOIST_URL_THE_DB", "http://127.0.0.1:5432"),
             ("SOLOIST_SERVICE", "s@x-y"),
             ("SOLOIST_INSTANCE", "x-y"),
             ("SOLOIST_TOKEN", "12"),

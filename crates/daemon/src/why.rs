@@ -78,7 +78,10 @@ impl Account<'_> {
                     "{name} is unhealthy{since}{why}. It runs on, and is ready again once its probe passes."
                 )
             }
-            _ => format!("{name} is {state}."),
+            _ => {
+                let note = status.note.as_deref().map_or(String::new(), |note| format!(": {}", plain(note)));
+                format!("{name} is {state}{note}.")
+            }
         };
         text.push_str(&self.current_run(status));
         if self.is_after_a_fall(status) {

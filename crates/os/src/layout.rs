@@ -77,6 +77,16 @@ impl Layout {
         self.state().join("daemon.log")
     }
 
+    /// Where services are found, for programs.
+    pub fn ports(&self) -> PathBuf {
+        self.state().join("ports.json")
+    }
+
+    /// The same as variables, for shells.
+    pub fn ports_env(&self) -> PathBuf {
+        self.state().join("ports.env")
+    }
+
     /// What must survive the daemon.
     pub fn ledger(&self) -> PathBuf {
         self.state().join("ledger.json")

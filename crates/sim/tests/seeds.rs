@@ -47,6 +47,7 @@ fn whatever_happens_each_instance_lives_once_and_comes_right_in_the_calm() {
         "sleeps",
         "clocks set",
         "schedules changed",
+        "ports moved",
         "runs asked for",
         "ticks unanswered",
         "stand-ins",

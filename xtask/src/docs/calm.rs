@@ -20,7 +20,9 @@ fn answers(order: &Effect) -> Vec<Event> {
         Effect::Record { .. } => Vec::new(),
         // A number that no other claim of the stage has.
         Effect::AskClaim { ask } => vec![Event::ClaimGranted { ask: *ask, claim: ClaimId(1000 + ask.0) }],
-        Effect::LookAtPorts { ask } => vec![Event::PortsSeen { ask: *ask, strangers: Vec::new() }],
+        Effect::LookAtPorts { ask, .. } => {
+            vec![Event::PortsSeen { ask: *ask, strangers: Vec::new(), free: Vec::new() }]
+        }
         Effect::Spawn { run, .. } => vec![
             Event::Spawned { run: *run, pid: 70 },
             Event::Notified { run: *run, notice: Notice { is_ready: true, ..Notice::default() } },

@@ -178,7 +178,7 @@ impl Stage {
         for effect in effects {
             match effect {
                 Effect::AskClaim { ask } => self.ids.claim_ask = *ask,
-                Effect::LookAtPorts { ask } => self.ids.ports_ask = *ask,
+                Effect::LookAtPorts { ask, .. } => self.ids.ports_ask = *ask,
                 Effect::CheckPorts { ask, .. } => self.ids.check_ask = *ask,
                 Effect::Probe { ask, kind, .. } => {
                     self.ids.probe_ask = *ask;
@@ -210,6 +210,7 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         claim: ids.claim,
         run: RunId(7),
         pid: Some(70),
+        ports: Vec::new(),
         exit: None,
         ended_at: None,
         since: now,
@@ -228,6 +229,7 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         wanted,
         recent: Vec::new(),
     };
+    let seen = |strangers| Event::PortsSeen { ask: ids.ports_ask, strangers, free: Vec::new() };
     let watchdog = |watchdog| Event::Notified {
         run: ids.run,
         notice: Notice { watchdog: Some(watchdog), ..Notice::default() },
@@ -247,8 +249,8 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         Cue::Granted => Event::ClaimGranted { ask: ids.claim_ask, claim: ids.claim },
         Cue::Held => Event::ClaimHeld { ask: ids.claim_ask, by: words() },
         Cue::ClaimFailed => Event::ClaimFailed { ask: ids.claim_ask, why: words() },
-        Cue::PortsFree => Event::PortsSeen { ask: ids.ports_ask, strangers: Vec::new() },
-        Cue::PortsTaken => Event::PortsSeen { ask: ids.ports_ask, strangers: vec![words()] },
+        Cue::PortsFree => seen(Vec::new()),
+        Cue::PortsTaken => seen(vec![words()]),
         Cue::Spawned => Event::Spawned { run: ids.run, pid: 70 },
         Cue::SpawnFailed => Event::SpawnFailed { run: ids.run, why: words(), is_final: false },
         Cue::SpawnFinal => Event::SpawnFailed { run: ids.run, why: words(), is_final: true },

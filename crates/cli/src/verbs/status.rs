@@ -48,7 +48,8 @@ pub async fn status(project: &Project, printer: &Printer, wish: Wish) -> Result<
     Ok(code)
 }
 
-fn chosen<'a>(name: &str, status: &'a Status) -> Result<&'a ServiceStatus, Problem> {
+/// The one of this name.
+pub fn chosen<'a>(name: &str, status: &'a Status) -> Result<&'a ServiceStatus, Problem> {
     let known = || status.services.iter().map(|service| service.name.as_str());
     let found = status.services.iter().find(|service| service.name == name);
     found.ok_or_else(|| runs::unknown_among(name, known()))

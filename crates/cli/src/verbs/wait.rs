@@ -28,6 +28,18 @@ pub async fn wait(
     goal: Goal,
     timeout: Duration,
 ) -> Result<i32, Problem> {
+    let so = until(project, names, goal, timeout).await?;
+    so.values().for_each(|status| printer.line(&one_line(status)));
+    Ok(0)
+}
+
+/// Waits, and gives those that were waited for.
+pub async fn until(
+    project: &Project,
+    names: &[String],
+    goal: Goal,
+    timeout: Duration,
+) -> Result<BTreeMap<String, ServiceStatus>, Problem> {
     // A hundred years are as good as longer, and fit the clock.
     let end = Instant::now() + timeout.min(FOREVER);
     loop {
@@ -50,8 +62,7 @@ pub async fn wait(
         let mut latest = chosen(names, status)?;
         loop {
             if latest.values().all(|status| is_so(goal, status)) {
-                latest.values().for_each(|status| printer.line(&one_line(status)));
-                return Ok(0);
+                return Ok(latest);
             }
             if let Some(problem) = latest.values().find_map(|status| hopeless(goal, status)) {
                 return Err(problem);

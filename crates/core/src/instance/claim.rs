@@ -75,6 +75,7 @@ impl Instance {
             return;
         }
         self.claim = None;
+        (self.ports, self.moved) = (Vec::new(), None);
         self.state = match rest {
             Rest::Stopped => State::Stopped,
             Rest::Waiting => State::Waiting,

@@ -16,7 +16,10 @@ impl Instance {
         self.lived = Some(run);
         self.pid = Some(pid);
         self.since = now;
-        self.tell(What::Started, |note| note.cause.clone_from(&self.cause), effects);
+        let fill = |note: &mut Note| {
+            (note.cause, note.words) = (self.cause.clone(), self.moved.clone());
+        };
+        self.tell(What::Started, fill, effects);
         // The guard has ended what an earlier run left before it started this one.
         self.swept = self.claim;
         if !matches!(self.state, State::Spawning { .. }) {

@@ -14,6 +14,7 @@ impl Instance {
             claim,
             run,
             pid,
+            ports,
             exit,
             ended_at,
             since,
@@ -40,6 +41,8 @@ impl Instance {
         self.if_held = IfHeld::StandBy;
         self.lived = Some(run);
         self.pid = pid;
+        self.ports = ports;
+        self.moved = self.move_words();
         self.exit = exit;
         self.refusal = None;
         self.note = None;

@@ -94,6 +94,12 @@ impl Command {
                 "prevent" => {
                     plan.prevent_codes.push(value.parse().map_err(|_| format!("{value} is no code"))?)
                 }
+                "spares" => {
+                    let (first, last) = value.split_once('-').ok_or("spares are FIRST-LAST")?;
+                    let number = |text: &str| text.parse().map_err(|_| format!("{text} is no port"));
+                    let of = *plan.ports.last().ok_or("the spare ports of which port?")?;
+                    plan.spares.push((of, number(first)?..=number(last)?));
+                }
                 "port" => plan.ports.push(value.parse().map_err(|_| format!("{value} is no port"))?),
                 "needs" => plan.needs = value.split(',').map(need).collect::<Result<_, _>>()?,
                 "grace" => plan.stop_grace = span(value)?,

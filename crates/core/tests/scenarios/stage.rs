@@ -163,12 +163,15 @@ impl Stage {
         let pid = command.number("pid")?.map(|pid| pid as u32);
         let ago = command.value("ago").map(span).transpose()?;
         let strangers: Vec<String> = command.value("strangers").map(str::to_owned).into_iter().collect();
+        let ports = |key: &str| -> Vec<u16> {
+            command.value(key).map_or(Vec::new(), |list| list.split(',').flat_map(str::parse).collect())
+        };
         let wanted = if command.is("unwanted") { Wanted::Down } else { Wanted::Up };
         Ok(match command.verb.as_str() {
             "granted" => Event::ClaimGranted { ask, claim },
             "held" => Event::ClaimHeld { ask, by: command.text("by") },
             "claim-failed" => Event::ClaimFailed { ask, why: command.text("why") },
-            "ports" => Event::PortsSeen { ask, strangers },
+            "ports" => Event::PortsSeen { ask, strangers, free: ports("free") },
             "probed" if command.is("passed") => Event::Probed { ask, outcome: Ok(()) },
             "probed" => Event::Probed { ask, outcome: Err(command.text("why")) },
             "answer" => {
@@ -205,6 +208,7 @@ impl Stage {
                 claim,
                 run,
                 pid,
+                ports: ports("on"),
                 exit,
                 ended_at: None,
                 since: Time(self.now.0.saturating_sub(ago.unwrap_or_default())),
@@ -287,7 +291,7 @@ impl Stage {
                 format!("tell {name}: skipped {}: {}", count.unwrap_or(1), words.unwrap_or_default())
             }
             Effect::Tell { note } => {
-                let words = note.words.filter(|_| note.what == What::Answered);
+                let words = note.words.filter(|_| matches!(note.what, What::Answered | What::Started));
                 let words = words.map_or(String::new(), |words| format!(": {words}"));
                 let cause = note.cause.map_or(String::new(), |cause| format!(" by {cause}"));
                 let exit = note.exit.map_or(String::new(), |exit| format!(", {exit}"));
@@ -299,7 +303,7 @@ impl Stage {
                 last.ask = ask.0;
                 format!("ask claim {name}, question {}", ask.0)
             }
-            Effect::LookAtPorts { ask } => {
+            Effect::LookAtPorts { ask, .. } => {
                 last.ask = ask.0;
                 format!("look at ports {name}, question {}", ask.0)
             }

@@ -10,7 +10,7 @@ use super::diagnostic::{Problems, Span, plain, quoted};
 use super::draft::{Draft, Section};
 use super::needs::Named;
 use super::read::Document;
-use super::{listen, sockets, suggest};
+use super::{listen, proxy, sockets, spares, suggest};
 
 pub(super) fn across(document: &Document, problems: &mut Problems<'_>) {
     let drafts = document.drafts.as_slice();
@@ -18,6 +18,8 @@ pub(super) fn across(document: &Document, problems: &mut Problems<'_>) {
     ports(drafts, problems);
     sockets::apart(drafts, problems);
     listen::apart(&document.listen, drafts, problems);
+    spares::apart(drafts, &document.listen, problems);
+    proxy::apart(document, problems);
     pid_files(drafts, problems);
     dependencies(document, problems);
 }

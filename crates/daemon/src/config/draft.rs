@@ -15,6 +15,7 @@ use super::schedules::{self, Asked as Times, JOB_KEYS, TRIGGER_KEYS, WINDOW_KEYS
 use super::setting::{misplaced, setting};
 use super::settings::choice;
 use super::sockets::{self, Placed};
+use super::spares::{self, Spares};
 use super::tree::{Field, Value};
 use super::{Declared, Program, ScheduleChange, env_file, program};
 
@@ -75,6 +76,8 @@ pub(super) struct Draft {
     pub(super) program: Program,
     pub(super) ports: Vec<(u16, Span)>,
     pub(super) sockets: Vec<Placed>,
+    /// Of those that may move: where to.
+    pub(super) spares: Vec<(u16, Spares)>,
     pub(super) needs: Vec<Named>,
     pub(super) pid_file_span: Option<Span>,
 }
@@ -107,6 +110,13 @@ impl Section {
 }
 
 impl Draft {
+    pub(super) fn ask_for(&mut self, asked: Vec<spares::Asked>) {
+        for (port, span, spares) in asked {
+            self.ports.push((port, span));
+            self.spares.extend(spares.map(|spares| (port, spares)));
+        }
+    }
+
     /// The instance, as it is with what was changed at run time, its lanes and its stand-in. A need of a service is a need of each of
     /// its instances.
     pub(super) fn into_declared(
@@ -120,6 +130,7 @@ impl Draft {
             schedules::rota(schedule, changed)
         });
         let ports = self.ports.into_iter().map(|(port, _)| port).collect();
+        let spares = self.spares.into_iter().map(|(port, (range, _))| (port, range)).collect();
         let needs = self.needs.into_iter().flat_map(|Named { on, until, .. }| {
             let all = instances.get(&on).cloned().unwrap_or_else(|| vec![on]);
             all.into_iter().map(move |on| Need { on, until })
@@ -130,7 +141,7 @@ impl Draft {
             key: self.key,
             lane_of: None,
             rota,
-            plan: Plan { ports, needs: needs.collect(), ..self.plan },
+            plan: Plan { ports, spares, needs: needs.collect(), ..self.plan },
             program: Program {
                 sockets: self.sockets.into_iter().map(|(socket, _)| socket).collect(),
                 ..self.program
@@ -193,6 +204,7 @@ pub(super) fn read(
         program: Program { dir: program::tidy(site.root), log: site.log.clone(), ..Program::default() },
         ports: Vec::new(),
         sockets: Vec::new(),
+        spares: Vec::new(),
         needs: Vec::new(),
         pid_file_span: None,
     };

@@ -9,7 +9,7 @@ use super::almanac::Almanac;
 use super::diagnostic::{Problems, Span, plain, quoted};
 use super::read::{NAME_RULE, name_fault};
 use super::tree::Value;
-use super::{KeyChanges, Logging, settings, suggest};
+use super::{KeyChanges, Logging, spares, suggest};
 
 /// What stands for the key. Nothing else between braces is replaced, so that JSON and format strings stay as they are.
 const PLACE: &str = "{instance}";
@@ -93,14 +93,14 @@ pub(super) fn keys(
 }
 
 /// One port, or with keys a table of one for each.
-pub(super) fn port(value: &Value<'_>, site: Site<'_>, problems: &mut Problems<'_>) -> Option<(u16, Span)> {
+pub(super) fn port(value: &Value<'_>, site: Site<'_>, problems: &mut Problems<'_>) -> Option<spares::Asked> {
     if value.tree.is_array() {
         let help = "write a list as `ports = [9000, 9001]`";
         problems.add(value.span.clone(), "`port` is a list, but it must be a whole number", help);
         return None;
     }
     let (Some(keys), Some(key), DeValue::Table(table)) = (site.keys, site.key, value.tree) else {
-        return settings::port(value, problems).map(|port| (port, value.span.clone()));
+        return spares::read(value, problems);
     };
     if keys.present.first().is_none_or(|first| first == key) {
         unknown_keys(table, keys, problems);
@@ -112,7 +112,7 @@ pub(super) fn port(value: &Value<'_>, site: Site<'_>, problems: &mut Problems<'_
     };
     let example = "port = { antica = 8001, bona = 8002 }";
     let value = Value { tree: found.get_ref(), span: found.span(), called: quoted(key), example };
-    settings::port(&value, problems).map(|port| (port, value.span))
+    spares::read(&value, problems)
 }
 
 /// A key that was removed since may keep its port.

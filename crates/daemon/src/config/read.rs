@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 use soloist_core::plan::Strategy;
 use toml::de::DeTable;
 
-use super::diagnostic::{Problems, plain, quoted};
+use super::diagnostic::{Problems, Span, plain, quoted};
 use super::draft::{self, Draft, Section};
 use super::instances::{self, Site};
 use super::listen::{self, Listen};
 use super::settings::{self, choice, set};
 use super::tree::{Field, Value, fields};
-use super::{KeyChanges, suggest};
+use super::{KeyChanges, proxy, suggest};
 
 const TOP_KEYS: &[&str] = &["project", "services", "jobs", "windows", "calendars", "http"];
-pub(super) const PROJECT_KEYS: &[&str] = &["name", "strategy", "log"];
+pub(super) const PROJECT_KEYS: &[&str] = &["name", "strategy", "proxy", "log"];
 const STRATEGIES: &[(&str, Strategy)] = &[
     ("one-for-one", Strategy::OneForOne),
     ("rest-for-one", Strategy::RestForOne),
@@ -27,6 +27,7 @@ pub(super) struct Document {
     pub(super) project: Option<String>,
     pub(super) strategy: Strategy,
     pub(super) listen: Listen,
+    pub(super) proxy: Option<(u16, Span)>,
     pub(super) drafts: Vec<Draft>,
     /// Keyed declarations that have no key at present.
     pub(super) without_keys: Vec<String>,
@@ -54,6 +55,7 @@ pub(super) fn document(
         project: None,
         strategy: Strategy::default(),
         listen: Some((listen::STANDARD, 0..0)),
+        proxy: None,
         drafts: Vec::new(),
         without_keys: Vec::new(),
     };
@@ -107,6 +109,7 @@ fn project(value: &Value<'_>, document: &mut Document, problems: &mut Problems<'
             }
             // It was read first: declarations begin with it.
             "log" => {}
+            "proxy" => document.proxy = proxy::read(&value.example("proxy = 8080"), problems),
             _ => settings::unknown_key("[project]", key, key_span, PROJECT_KEYS, problems),
         }
     }

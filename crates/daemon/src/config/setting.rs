@@ -77,8 +77,11 @@ pub(super) fn setting(
         "env" => {
             set(&mut program.env, program::env(&value.example("env = { NAME = \"value\" }"), site, problems))
         }
-        "port" => draft.ports.extend(instances::port(&value.example("port = 9000"), site, problems)),
-        "ports" => draft.ports.extend(settings::ports(&value.example("ports = [9000, 9001]"), problems)),
+        "port" => {
+            let asked = instances::port(&value.example("port = 9000"), site, problems);
+            draft.ask_for(asked.into_iter().collect());
+        }
+        "ports" => draft.ask_for(settings::ports(&value.example("ports = [9000, 9001]"), problems)),
         "restart" => {
             set(&mut plan.restart, settings::restart(&value.example("restart = \"on-failure\""), problems));
         }

@@ -8,8 +8,8 @@ use soloist_core::plan::{Backoff, Restart, RestartLimit};
 use super::declared::HUP;
 use super::diagnostic::{Problems, Span, quoted};
 use super::duration::{self, Zero};
-use super::suggest;
 use super::tree::{Field, Value};
+use super::{spares, suggest};
 
 pub(super) const BACKOFF_KEYS: &[&str] = &["first", "max", "reset-after"];
 pub(super) const LIMIT_KEYS: &[&str] = &["count", "period"];
@@ -33,9 +33,9 @@ pub(super) fn port(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<u16
     u16::try_from(value.whole("a port", 1, 65535, problems)?).ok()
 }
 
-pub(super) fn ports(value: &Value<'_>, problems: &mut Problems<'_>) -> Vec<(u16, Span)> {
+pub(super) fn ports(value: &Value<'_>, problems: &mut Problems<'_>) -> Vec<spares::Asked> {
     let entries = value.list(problems).unwrap_or_default();
-    entries.iter().filter_map(|entry| Some((port(entry, problems)?, entry.span.clone()))).collect()
+    entries.iter().filter_map(|entry| spares::read(entry, problems)).collect()
 }
 
 pub(super) fn success_codes(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Vec<i32>> {

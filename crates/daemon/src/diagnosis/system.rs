@@ -74,18 +74,21 @@ fn not_executable(seen: &Seen<'_>, line: &str) -> Option<Case> {
     case(format!("`{}` cannot be executed: {}", clip(name), reason.to_ascii_lowercase()), true)
 }
 
+/// Before an address, which Python quotes like a path.
+const TO_BIND: &str = "to bind on ";
+
 fn forbidden(seen: &Seen<'_>, line: &str) -> Option<Case> {
     let lower = line.to_ascii_lowercase();
     if !lower.contains("permission denied") {
         return None;
     }
     let is_error = line.starts_with("PermissionError: ") || line.contains("Error: EACCES: ");
-    if is_error && let Some(path) = between(line, "'", "'") {
+    let is_path = is_error && !lower.contains(TO_BIND);
+    if is_path && let Some(path) = between(line, "'", "'") {
         return case(format!("it may not use {}: permission denied", clip(path)), true);
     }
     // asyncio, Node, Go, nginx say what was refused; a socket's own error in Python stands below the call.
-    let says_so =
-        ["to bind on ", "listen eacces", "bind: ", "bind() to "].iter().any(|sign| lower.contains(sign));
+    let says_so = [TO_BIND, "listen eacces", "bind: ", "bind() to "].iter().any(|sign| lower.contains(sign));
     let is_bound = || seen.lines.iter().any(|line| line.contains(".bind(") || line.contains("server_bind"));
     if says_so || is_error && is_bound() {
         return may_not_listen(port::named_in(line), seen);

@@ -146,6 +146,12 @@ fn a_missing_right_is_named() {
             low,
             true,
         ),
+        (
+            "PermissionError: [Errno 13] Permission denied (while attempting to bind on address ('::', 80))\n",
+            1,
+            low,
+            true,
+        ),
         ("nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)\n", 1, low, true),
         (
             "    self.socket.bind(self.server_address)\nPermissionError: [Errno 13] Permission denied\n",

@@ -286,6 +286,10 @@ impl Driver {
             claim,
             run,
             pid: main.map(|main| main.pid),
+            ports: record
+                .as_ref()
+                .filter(|record| record.run_id == run.to_string())
+                .map_or_else(Vec::new, |record| record.ports.clone()),
             exit: exit.map(exit_to_core),
             ended_at: record
                 .as_ref()

@@ -95,7 +95,7 @@ impl Driver {
             clock: self.clocks.clock,
             name: &service.declared.name,
             kind: service.declared.plan.kind,
-            ports: &service.declared.plan.ports,
+            ports: self.project.instance(at).ports(),
             command: &service.declared.program.argv,
             log: self.layout.log(&service.declared.name).display().to_string(),
             holder,

@@ -47,7 +47,8 @@ impl Driver {
         if !is_told || service.log_at.is_none() {
             return None;
         }
-        let end = End { exit, text: &text, command: &service.declared.program.argv, ports: &plan.ports };
+        let (command, ports) = (&service.declared.program.argv, self.project.instance(at).ports());
+        let end = End { exit, text: &text, command, ports };
         // One that soloist listens on is taken by nobody else.
         let sockets = &service.declared.program.sockets;
         let handed = |port| sockets.iter().position(|socket| socket.at.port() == Some(port));

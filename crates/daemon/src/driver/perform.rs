@@ -1,6 +1,9 @@
 //! Performs effects, in their order. What has an answer at once is told to the core at once; what takes longer comes
 //! back through the inbox.
 
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
 use soloist_core::event::{Cause, Effect, Event, Wanted, What};
 use soloist_core::id::{AskId, ClaimId, RunId};
 use soloist_core::project::Orders;
@@ -67,7 +70,7 @@ impl Driver {
                     self.at_once.push_back((at, event));
                 }
             }
-            Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
+            Effect::LookAtPorts { ask, ports, spares } => self.look_at_ports(at, ask, ports, spares),
             Effect::Spawn { claim, run, cause, scheduled } => {
                 let ordered = self.listen(at, claim).and_then(|()| {
                     self.spawn(at, claim, run, &cause, scheduled).map_err(|e| Unbound {
@@ -253,7 +256,8 @@ impl Driver {
         self.services[at].begin(log_at, soloist_os::log_files::next_seq(&log).ok());
         let gone = || std::io::Error::other("the claim is not held any more");
         let token = self.held.get(&claim).ok_or_else(gone)?.claim.next_token();
-        let occasion = Occasion { run_id: run.to_string(), token, scheduled };
+        let (ports, needs) = (self.project.instance(at).ports().to_vec(), self.needs_served(at));
+        let occasion = Occasion { run_id: run.to_string(), token, scheduled, ports, needs };
         let Service { declared, place, .. } = &self.services[at];
         let (plan, program, socket) = (&declared.plan, &declared.program, self.layout.daemon_socket());
         let mut order =
@@ -277,22 +281,35 @@ impl Driver {
 
     // ---- the ports
 
-    fn look_at_ports(&mut self, at: usize, ask: AskId) {
-        let wanted = self.services[at].declared.plan.ports.clone();
+    /// What it needs and is up, with its first port.
+    fn needs_served(&self, at: usize) -> Vec<(String, u16)> {
+        let needs = self.services[at].declared.plan.needs.iter();
+        let served = needs.filter_map(|need| {
+            let instance = self.project.instance(self.project.position(&need.on)?);
+            Some((need.on.clone(), *instance.ports().first().filter(|_| instance.is_up())?))
+        });
+        served.collect()
+    }
+
+    fn look_at_ports(&mut self, at: usize, ask: AskId, wanted: Vec<u16>, spares: Vec<RangeInclusive<u16>>) {
         let own = self.own_sockets(at);
         if ports::are_free_but(&wanted, &own) {
-            return self.at_once.push_back((at, Event::PortsSeen { ask, strangers: Vec::new() }));
+            let event = Event::PortsSeen { ask, strangers: Vec::new(), free: Vec::new() };
+            return self.at_once.push_back((at, event));
         }
         // Naming them means looking at every process: not here, where everybody waits.
         let (layout, inbox) = (self.layout.clone(), self.inbox.clone());
         tokio::task::spawn_blocking(move || {
             let strangers = ports::strangers(&layout, &wanted, &own);
-            let _ = inbox.send(Input::Seen { at, event: Event::PortsSeen { ask, strangers } });
+            let asked = wanted.into_iter().filter(|_| !spares.is_empty());
+            let known: BTreeSet<u16> = asked.chain(spares.iter().cloned().flatten()).collect();
+            let free = known.into_iter().filter(|port| ports::are_free_but(&[*port], &own)).collect();
+            let _ = inbox.send(Input::Seen { at, event: Event::PortsSeen { ask, strangers, free } });
         });
     }
 
     fn check_ports(&mut self, at: usize, ask: AskId) {
-        let wanted = self.services[at].declared.plan.ports.clone();
+        let wanted = self.project.instance(at).ports().to_vec();
         let claim = self.project.instance(at).claim();
         let guard = claim.and_then(|claim| self.held.get(&claim)?.guard.as_ref()?.pid);
         let Some(guard) = guard else {

@@ -76,7 +76,9 @@ impl Tries {
 
 impl Driver {
     pub(super) fn probe(&mut self, at: usize, ask: AskId, kind: ProbeKind, timeout: Duration) {
-        let begun = match asked(&self.services[at].declared.program.checks, kind) {
+        let check = asked(&self.services[at].declared.program.checks, kind);
+        let moved = |port| self.where_it_is(at, port);
+        let begun = match check.map(|check| check.at(moved)) {
             Some(Check::Http { host, port, path, headers }) => Ok((
                 self.answer_with(at, ask, async move { http(&host, port, &path, &headers, timeout).await }),
                 None,
@@ -94,6 +96,13 @@ impl Driver {
             Ok((task, command)) => self.services[at].tries.replace(Try { kind, ask, command, task }),
             Err(why) => self.at_once.push_back((at, Event::Probed { ask, outcome: Err(why) })),
         }
+    }
+
+    /// Where a port of its own is now.
+    fn where_it_is(&self, at: usize, port: u16) -> u16 {
+        let instance = self.project.instance(at);
+        let nth = instance.plan().ports.iter().position(|own| *own == port);
+        nth.and_then(|nth| instance.ports().get(nth)).copied().unwrap_or(port)
     }
 
     fn answer_with(

@@ -159,7 +159,9 @@ mod tests {
                 for (_, effect) in effects {
                     let event = match effect {
                         Effect::AskClaim { ask } => Event::ClaimGranted { ask, claim: ClaimId(1) },
-                        Effect::LookAtPorts { ask } => Event::PortsSeen { ask, strangers: Vec::new() },
+                        Effect::LookAtPorts { ask, .. } => {
+                            Event::PortsSeen { ask, strangers: Vec::new(), free: Vec::new() }
+                        }
                         Effect::Spawn { run, .. } => Event::Spawned { run, pid: 9 },
                         _ => continue,
                     };

@@ -297,6 +297,26 @@ pub fn record_comes_before_spawn(world: &World, at: usize) -> Found {
     ensure(is_noted, "record_comes_before_spawn", || format!("the ledger wants {at} down"))
 }
 
+/// Those of runs that a daemon knows of: they may not listen yet.
+pub fn no_port_is_given_twice(world: &World, at: usize, ports: &[u16]) -> Found {
+    let Some(daemon) = &world.daemon else { return Ok(()) };
+    let is_known = |process: &Process| daemon.statuses[process.instance].run == Some(process.run);
+    let mut others = world.machine.processes.values().filter(|process| process.instance != at);
+    let other = others.find(|other| is_known(other) && other.ports.iter().any(|port| ports.contains(port)));
+    ensure(other.is_none(), "no_port_is_given_twice", || format!("{at} is given {ports:?} of {other:?}"))
+}
+
+/// As it was when it was looked at last.
+pub fn a_port_moves_only_while_others_are_on_it(world: &World, at: usize, ports: &[u16]) -> Found {
+    let mut moved = world.plans[at].ports.iter().zip(ports).filter(|(from, to)| from != to);
+    let busy = world.past.busy.get(&at);
+    ensure(
+        moved.all(|(from, to)| busy.is_some_and(|busy| busy.contains(from) && !busy.contains(to))),
+        "a_port_moves_only_while_others_are_on_it",
+        || format!("{at} moves to {ports:?}, and in use is {busy:?}"),
+    )
+}
+
 /// Spawns of a service that nobody asked for and no rival or stranger explains, within the period of its limit. Each
 /// counts from when the one before fell: it may have had to wait for long.
 pub fn restarts_stay_inside_the_window(world: &mut World, at: usize) -> Found {
@@ -388,7 +408,7 @@ pub fn every_wanted_instance_serves_and_every_other_rests(world: &World) -> Foun
         let is_service = world.plans[at].kind == Kind::Service;
         let alive = world.machine.living(at).count();
         let serves = status.is_stale
-            || world.machine.programs[at].ports.iter().all(|port| !world.machine.is_free(*port));
+            || daemon.project.instance(at).ports().iter().all(|port| !world.machine.is_free(*port));
         let is_ready = status.state == Word::Ready && world.machine.is_locked(at) && alive > 0 && serves;
         // What somebody ran by hand and killed with its guard is left until the instance is started or cleaned up.
         let is_left =

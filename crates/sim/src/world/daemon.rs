@@ -2,6 +2,7 @@
 //! before every single effect; what follows then is in `succession.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use soloist_core::event::{Cause, Effect, Event, Listening, ProbeKind, Wanted};
@@ -162,9 +163,10 @@ impl World {
                 self.probe(at, ask, run, (kind, timeout));
             }
             Effect::AskClaim { ask } => self.ask_claim(at, ask),
-            Effect::LookAtPorts { ask } => self.look_at_ports(at, ask),
+            Effect::LookAtPorts { ask, ports, spares } => self.look_at_ports(at, ask, &ports, spares),
             Effect::Spawn { claim, run, cause, scheduled } => {
                 self.note_begun(at, run, &cause, scheduled);
+                self.give_ports(at, run);
                 if cause == Cause::Schedule {
                     self.wishes[at].explains_a_start = true;
                     self.wishes[at].forget_restarts();
@@ -353,9 +355,9 @@ impl World {
 
     // ---- the ports
 
-    fn strangers(&self, at: usize, ours: Option<u32>) -> Vec<String> {
+    fn strangers(&self, ports: &[u16], ours: Option<u32>) -> Vec<String> {
         let mut found = Vec::new();
-        for port in &self.machine.programs[at].ports {
+        for port in ports {
             let is_foreign = |pid: &&u32| ours.is_none() || self.machine.processes[*pid].guard != ours;
             let foreign = self.machine.listeners(*port);
             found.extend(foreign.iter().filter(is_foreign).map(|pid| format!("pid {pid}")));
@@ -366,11 +368,30 @@ impl World {
         found
     }
 
-    fn look_at_ports(&mut self, at: usize, ask: AskId) {
+    fn look_at_ports(&mut self, at: usize, ask: AskId, ports: &[u16], spares: Vec<RangeInclusive<u16>>) {
+        let (free, busy) = ports
+            .iter()
+            .copied()
+            .chain(spares.into_iter().flatten())
+            .partition(|port| self.machine.is_free(*port));
+        self.past.busy.insert(at, busy);
         if !self.is_answer_lost() {
-            let strangers = self.strangers(at, None);
-            self.answer(at, Event::PortsSeen { ask, strangers });
+            let strangers = self.strangers(ports, None);
+            self.answer(at, Event::PortsSeen { ask, strangers, free });
         }
+    }
+
+    /// The ports that a run has are those that the core has for it at its spawn.
+    fn give_ports(&mut self, at: usize, run: RunId) {
+        let Some(daemon) = &self.daemon else { return };
+        let ports = daemon.project.instance(at).ports().to_vec();
+        let found = checks::no_port_is_given_twice(self, at, &ports)
+            .and_then(|()| checks::a_port_moves_only_while_others_are_on_it(self, at, &ports));
+        self.machine.check(found);
+        if ports != self.plans[at].ports {
+            self.machine.count("ports moved");
+        }
+        self.machine.given.insert(run, ports);
     }
 
     /// The guard of the claim that the core holds.
@@ -384,11 +405,11 @@ impl World {
             return;
         }
         let guard = self.guard_of(at);
-        let ports = &self.machine.programs[at].ports;
+        let ports = self.daemon.as_ref().map_or(Vec::new(), |d| d.project.instance(at).ports().to_vec());
         let seen = match guard {
             None => Listening::NotYet,
             Some(_) if ports.iter().any(|port| self.machine.is_free(*port)) => Listening::NotYet,
-            Some(_) => match self.strangers(at, guard) {
+            Some(_) => match self.strangers(&ports, guard) {
                 strangers if strangers.is_empty() => Listening::Ours,
                 strangers => Listening::Strangers(strangers),
             },

@@ -383,6 +383,7 @@ impl Machine {
         self.records[instance] = Some(record);
         self.check(checks::no_spawn_without_a_claim(self, id));
         self.check(checks::no_run_before_the_last_tree_is_empty(self, instance));
+        let ports = self.given.get(&run).unwrap_or(&self.programs[instance].ports).clone();
         let process = Process {
             number: 0,
             instance,
@@ -393,7 +394,7 @@ impl Machine {
             is_deaf: temper == Temper::Deaf,
             is_undying: false,
             is_given_up: false,
-            ports: self.programs[instance].ports.clone(),
+            ports,
             answers: Answers::Good,
             listens: false,
             shares_port: temper == Temper::SharesPort,

@@ -129,6 +129,7 @@ pub enum Temper {
 #[derive(Clone, Debug)]
 pub struct Program {
     pub ports: Vec<u16>,
+    pub may_move: bool,
     pub is_job: bool,
     pub grace: Duration,
     pub notifies: bool,
@@ -142,6 +143,7 @@ impl Program {
     pub fn of(plan: &Plan, tempers: Vec<Temper>) -> Program {
         Program {
             ports: plan.ports.clone(),
+            may_move: !plan.spares.is_empty(),
             is_job: plan.kind != soloist_core::plan::Kind::Service,
             grace: plan.stop_grace,
             notifies: plan.notifies,
@@ -236,6 +238,8 @@ pub struct Machine {
     pub strangers: BTreeSet<u16>,
     /// Processes that have nothing to do with us; ours get the pids that they leave.
     pub foreigners: BTreeSet<u32>,
+    /// The ports that each run was given by a daemon.
+    pub given: BTreeMap<RunId, Vec<u16>>,
     /// What each run truly was.
     pub lives: BTreeMap<RunId, Life>,
     /// Instances of which a run has executed, ended, ended well.
@@ -273,6 +277,7 @@ impl Machine {
             locks: BTreeMap::new(),
             strangers: BTreeSet::new(),
             foreigners: BTreeSet::new(),
+            given: BTreeMap::new(),
             lives: BTreeMap::new(),
             executed: BTreeSet::new(),
             ended: BTreeSet::new(),

@@ -6,6 +6,7 @@ use soloist_core::id::RunId;
 use super::World;
 use super::guard::{Order, Tree};
 use super::machine::{Answers, Happening};
+use super::plans::SPARES;
 use super::random::Random;
 
 /// The fault mix of one seed.
@@ -187,7 +188,10 @@ impl World {
     }
 
     fn stranger(&mut self, at: usize) {
-        let Some(port) = self.machine.programs[at].ports.first().copied() else { return };
+        let Some(mut port) = self.machine.programs[at].ports.first().copied() else { return };
+        if self.machine.programs[at].may_move && self.machine.random.percent(30) {
+            port = SPARES.start() + self.machine.random.below(SPARES.len()) as u16;
+        }
         if self.machine.strangers.remove(&port) {
             self.machine.say(|| format!("the stranger leaves port {port}"));
         } else if self.machine.is_free(port) || self.machine.random.percent(30) {

@@ -36,6 +36,8 @@ pub struct Past {
     pub ready_by: Vec<Option<(RunId, Time)>>,
     /// The run beside which a new one may be tried, as somebody has asked for a restart.
     pub trials: Vec<Option<RunId>>,
+    /// Which of the ports an instance may have were in use when they were looked at last.
+    pub busy: BTreeMap<usize, Vec<u16>>,
 }
 
 impl Past {
@@ -49,6 +51,7 @@ impl Past {
             met: vec![BTreeSet::new(); count],
             ready_by: vec![None; count],
             trials: vec![None; count],
+            busy: BTreeMap::new(),
         }
     }
 }

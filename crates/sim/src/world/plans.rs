@@ -1,5 +1,6 @@
 //! What a seed declares, and how the programs behind it behave: good ones, and every kind of bad one.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use soloist_core::plan::{
@@ -11,6 +12,9 @@ use super::machine::{Program, Temper};
 use super::name;
 use super::random::Random;
 use super::schedules::{draw_hours, draw_rhythm};
+
+/// Where ports may move: the same for all, and too few for all of them.
+pub const SPARES: RangeInclusive<u16> = 8100..=8101;
 
 /// What a seed declares.
 #[derive(Debug, Default)]
@@ -124,10 +128,13 @@ pub fn draw_plan(random: &mut Random, at: usize, sorts: &[Sort]) -> Plan {
     // Two runs of one job would meet on it.
     let has_port = random.percent(60) && !(is_job && sorts[at].1.is_some());
     let needs = (0..at).filter(|_| random.percent(40)).collect::<Vec<_>>();
+    let port = 8000 + at as u16;
     let plan = Plan {
         kind: sorts[at].0,
         schedule: sorts[at].1.clone(),
-        ports: if has_port { vec![8000 + at as u16] } else { Vec::new() },
+        ports: if has_port { vec![port] } else { Vec::new() },
+        // Not drawn: what seeds of old have found, they find again.
+        spares: if has_port && at % 2 == 0 { vec![(port, SPARES)] } else { Vec::new() },
         needs: needs
             .into_iter()
             .map(|on| Need { on: name(on), until: draw_condition(random, sorts[on].0) })

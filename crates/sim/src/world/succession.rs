@@ -219,6 +219,7 @@ impl World {
             claim,
             run,
             pid,
+            ports: self.machine.given.get(&run).cloned().unwrap_or_default(),
             exit,
             ended_at: None,
             since,

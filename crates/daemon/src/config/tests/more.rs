@@ -432,3 +432,29 @@ fn the_place_over_tcp_is_any_free_port_another_or_none() {
         assert_eq!(config.listen.map(|address| address.to_string()).as_deref(), expected, "{text}");
     }
 }
+
+#[test]
+fn a_port_that_may_move() {
+    let folder = folder();
+    let text = "[services.a]\ncommand = 'a {port}'\nports = [{ prefer = 8001, else = '8002-8010' }, 9000]\n\
+                [services.b]\ncommand = 'b'\nport = { prefer = 8011, else = 8002 }\n\
+                [services.c]\ncommand = 'c'\ninstances = ['x', 'y']\n\
+                port = { x = 1, y = { prefer = 2, else = '8002' } }\n";
+    let config = parse(folder.path(), text);
+    let ports: Vec<_> = config
+        .declared
+        .iter()
+        .map(|declared| (&declared.plan.ports[..], &declared.plan.spares[..]))
+        .collect();
+    assert_eq!(
+        ports,
+        [
+            (&[8001, 9000][..], &[(8001, 8002..=8010)][..]),
+            (&[8011], &[(8011, 8002..=8002)]),
+            (&[1], &[]),
+            (&[2], &[(2, 8002..=8002)])
+        ]
+    );
+    let fixed = parse(folder.path(), &text.replace("{ prefer = 8001, else = '8002-8010' }", "8001"));
+    assert_eq!(fixed.declared[0].print(), config.declared[0].print(), "where it may move restarts nothing");
+}

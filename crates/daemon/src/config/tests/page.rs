@@ -24,11 +24,8 @@ fn every_key_is_on_its_page() {
     let probes = [Which::Startup, Which::Readiness, Which::Liveness].into_iter().flat_map(Which::keys);
     let tables =
         [read::PROJECT_KEYS, listen::HTTP_SECTION_KEYS, settings::BACKOFF_KEYS, settings::LIMIT_KEYS];
-    let tables = tables
-        .into_iter()
-        .chain([question::HTTP_KEYS, limits::RLIMITS, sockets::SOCKET_KEYS])
-        .flatten()
-        .copied();
+    let tables = tables.into_iter().chain([question::HTTP_KEYS, limits::RLIMITS]);
+    let tables = tables.chain([sockets::SOCKET_KEYS, spares::PORT_KEYS]).flatten().copied();
     let times =
         [log::PROJECT_LOG_KEYS, almanac::CALENDAR_KEYS, windows::REGIME_KEYS].into_iter().flatten().copied();
     for key in keys.chain(probes).chain(tables).chain(times).chain(windows::keys()) {

@@ -71,7 +71,7 @@ fn what_each_must_have_for_itself() {
     );
     check(
         "[services.s]\ncommand = 's'\n",
-        &[("port = { a = 1 }", (3, 8), "`port` is a table, but it must be a whole number", "port = 9000")],
+        &[("port = { a = 1 }", (3, 10), "a port has no key `a`", "known are `prefer`, `else`")],
     );
 }
 

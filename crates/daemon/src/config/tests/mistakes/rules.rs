@@ -41,6 +41,89 @@ fn ports() {
 }
 
 #[test]
+fn ports_that_move() {
+    check(
+        "[services.a]\ncommand = 'a'\n",
+        &[
+            ("port = { else = '1-2' }", (3, 8), "`port` has no `prefer`", "port = { prefer = 8001, else"),
+            ("port = { prefer = 1 }", (3, 8), "`port` has no `else`", "or as a number"),
+            ("ports = [{ prefer = 1 }]", (3, 10), "an entry of `ports` has no `else`", "prefer = 8001"),
+            ("port = { prefer = 0, else = 9 }", (3, 19), "`0` is not a port", "from 1 to 65535"),
+            ("port = { prefer = 1, els = 9 }", (3, 22), "a port has no key `els`", "mean `else`?"),
+            ("port = { prefer = 1, else = '9-8' }", (3, 29), "the range 9-8 is reversed", "`else = \"8-9\"`"),
+            ("port = { prefer = 1, else = '0-8' }", (3, 29), "`0` is not a port", "from 1 to 65535"),
+            ("port = { prefer = 1, else = '9-70000' }", (3, 29), "`70000` is not a port", "from 1 to 65535"),
+            ("port = { prefer = 1, else = -9 }", (3, 29), "`-9` is no range of ports", "\"8002-8010\""),
+            ("port = { prefer = 1, else = '2-x' }", (3, 29), "`2-x` is no range of ports", "\"8002-8010\""),
+            ("port = { prefer = 1, else = true }", (3, 29), "is a boolean", "\"8002-8010\""),
+            ("port = { prefer = 1, else = '2-1002' }", (3, 29), "1001 ports are in the range", "1000 are"),
+            (
+                "port = { prefer = 5, else = '2-9' }",
+                (3, 29),
+                "port 5 is preferred, and is in `else`",
+                "other",
+            ),
+            (
+                "port = { prefer = 5, else = '6-9' }\n[services.b]\ncommand = 'b'\nport = 7",
+                (3, 29),
+                "port 7 is declared by `b` and is in this range",
+                "another port",
+            ),
+            (
+                "ports = [{ prefer = 5, else = '6-9' }, 8]",
+                (3, 31),
+                "port 8 is declared by `a` and is in this range",
+                "end the range",
+            ),
+            (
+                "port = { prefer = 5, else = '6-9' }\n[http]\nlisten = '127.0.0.1:9'",
+                (3, 29),
+                "port 9 is declared by [http] and is in this range",
+                "another port",
+            ),
+        ],
+    );
+    check(
+        "[services.a]\ncommand = 'serve --bind=0.0.0.0:8001'\n",
+        &[(
+            "port = { prefer = 8001, else = '8002' }",
+            (3, 32),
+            "the command of `a` names port 8001, so it cannot be moved",
+            "write `{port}` in its place",
+        )],
+    );
+}
+
+#[test]
+fn the_port_of_the_proxy() {
+    check(
+        "[project]\n",
+        &[
+            ("proxy = 0", (2, 9), "`0` is not a port", "from 1 to 65535"),
+            ("proxy = true", (2, 9), "`proxy` is a boolean", "proxy = 8080"),
+            (
+                "proxy = 7\n[services.a]\ncommand = 'a'\nport = 7",
+                (2, 9),
+                "port 7 is wanted for `proxy` and for something else",
+                "another port",
+            ),
+            (
+                "proxy = 7\n[services.a]\ncommand = 'a'\nport = { prefer = 1, else = '5-9' }",
+                (2, 9),
+                "port 7 is wanted for `proxy`",
+                "another port",
+            ),
+            (
+                "proxy = 7\n[http]\nlisten = '127.0.0.1:7'",
+                (2, 9),
+                "port 7 is wanted for `proxy`",
+                "another port",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn rules_of_restart_and_stop() {
     check(
         "[services.a]\ncommand = 'a'\n",

@@ -12,7 +12,7 @@ use crate::bounds::{Bounded, OomCount};
 use crate::guard::Limits;
 use crate::guard::notify::Datagram;
 use crate::identity::Exit;
-use crate::ports::{Listener, Socket};
+use crate::ports::{Listener, Owner, Socket};
 use crate::program::{Program, SpawnError, Step};
 use crate::stat::{Reaped, Stat};
 use crate::survivor::{Stuck, Survivor, Swept, Traces};
@@ -41,6 +41,7 @@ macro_rules! has_the_shape {
         let _: fn() -> io::Result<u64> = platform::pid_namespace;
         let _: fn(u32) -> Option<PathBuf> = platform::cookie_of;
         let _: fn(u32) -> Option<u32> = platform::parent_of;
+        let _: fn(u32, &str) -> Option<std::ffi::OsString> = platform::variable_of;
 
         let _: fn(u32) -> Vec<String> = platform::command;
         let _: fn(u32) -> Option<Exit> = platform::zombie_exit;
@@ -114,6 +115,7 @@ macro_rules! has_the_shape {
         let _: fn(u16) -> io::Result<Vec<Listener>> = ports::listeners;
         let _: fn() -> io::Result<Vec<Listener>> = ports::all_listeners;
         let _: fn(&[u64], &[u32]) -> io::Result<Holders> = ports::owners_among;
+        let _: fn(u32) -> Option<Owner> = ports::process;
 
         let _: fn(u32) -> Vec<Process> = usage::processes;
         let _: fn(u32) -> Used = usage::used;
@@ -181,6 +183,8 @@ macro_rules! refuses {
 
         assert_eq!(platform::cookie_of(me), None);
         assert_eq!(platform::parent_of(me), None);
+        assert_eq!(platform::variable_of(me, "PATH"), None);
+        assert_eq!(ports::process(me), None);
         assert_eq!(sweep::survivors(&traces), []);
         assert_eq!(sweep::end(&traces, libc::SIGTERM, Duration::ZERO), Swept::default());
         assert_eq!(sweep::stuck(me), Stuck { pid: me, state: '?', wait_channel: None });

@@ -61,6 +61,11 @@ macro_rules! unbuilt {
             None
         }
 
+        /// The value of a variable of its environment: not to be seen.
+        pub fn variable_of(_pid: u32, _name: &str) -> Option<std::ffi::OsString> {
+            None
+        }
+
         /// The words of its command line: not to be seen.
         pub fn command(_pid: u32) -> Vec<String> {
             Vec::new()
@@ -474,7 +479,7 @@ macro_rules! unbuilt {
             use std::collections::HashMap;
             use std::io;
 
-            use crate::ports::{Listener, Socket};
+            use crate::ports::{Listener, Owner, Socket};
 
             /// The sockets listening on `port`.
             pub fn sockets(_port: u16) -> io::Result<Vec<Socket>> {
@@ -489,6 +494,11 @@ macro_rules! unbuilt {
             /// All listening sockets.
             pub fn all_listeners() -> io::Result<Vec<Listener>> {
                 Err(super::lacking($ports))
+            }
+
+            /// What is told of one process: nothing.
+            pub fn process(_pid: u32) -> Option<Owner> {
+                None
             }
 
             /// Which of `pids` hold which of the sockets `inodes`.

@@ -10,7 +10,7 @@ use crate::project::Project;
 pub fn who(project: &Project, printer: &Printer, port: u16, is_json: bool) -> Result<i32, Problem> {
     let held = ports::who(&project.layout, port)?;
     if is_json {
-        printer.json(&held);
+        printer.json(&held.iter().map(ports::told).collect::<Vec<_>>());
     } else {
         for listener in &held {
             printer.line(&ports::describe(listener));

@@ -18,7 +18,7 @@ use rustix::param::clock_ticks_per_second;
 use rustix::path::{Arg, DecInt};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::process::parse_stat;
+use super::process::{parse_stat, wait_channel};
 use super::sock_diag;
 use crate::ports::{Listener, Owner, Socket};
 use crate::stat::Stat;
@@ -81,6 +81,11 @@ pub fn all_listeners() -> io::Result<Vec<Listener>> {
 /// Reads the descriptors of these pids only (proc_pid_fd(5)); one that is gone or unreadable holds nothing.
 pub fn owners_among(inodes: &[u64], pids: &[u32]) -> io::Result<HashMap<u64, Vec<u32>>> {
     holders(inodes, pids).map_err(during("cannot look in /proc for the holders of sockets"))
+}
+
+/// What is told of one process, whether or not it listens; `None` if it is gone or may not be read.
+pub fn process(pid: u32) -> Option<Owner> {
+    Process::open(&open_proc().ok()?, DecInt::new(pid), pid).ok()??.owner(boot_ms()).ok()?
 }
 
 fn holders(inodes: &[u64], pids: &[u32]) -> io::Result<HashMap<u64, Vec<u32>>> {
@@ -219,6 +224,8 @@ impl Process {
             dir: dir.map(|dir| PathBuf::from(OsString::from_vec(dir.into_bytes()))),
             cgroup,
             parent: Some(after.parent).filter(|&parent| parent != 0),
+            state: after.state,
+            wait_channel: if after.state == 'D' { wait_channel(self.pid) } else { None },
         }))
     }
 

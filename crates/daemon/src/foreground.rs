@@ -141,10 +141,7 @@ fn take_over(layout: &Layout, place: &Place, wish: &Wish) -> Result<(), Problem>
         Holder::Daemon => {
             let other = Layout::new(&held.project)?;
             let client = soloist_api::client::Client::new(&other.daemon_socket());
-            let change = soloist_api::request::Change {
-                who: Some(by(layout)),
-                ..Default::default()
-            };
+            let change = soloist_api::request::Change { who: Some(by(layout)), ..Default::default() };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(client.change(&wish.name, "stop", &change)).map(drop)
         }
@@ -182,7 +179,9 @@ fn free_port(
         }
         return takeover::take(layout, &take, plan, say).map(drop);
     }
-    let hint = format!("take it over with --force, `soloist free {port} --force` ends them, or choose another port with --port");
+    let hint = format!(
+        "take it over with --force, `soloist free {port} --force` ends them, or choose another port with --port"
+    );
     Err(Problem::new(Code::PortHeld, ports::strangers(layout, &[port]).join("; ")).hint(hint))
 }
 

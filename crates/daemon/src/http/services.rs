@@ -116,7 +116,8 @@ async fn change(
     let prefers = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
     let is_hasty = query.wait == Some(0)
         || prefers.flat_map(|value| value.split(',')).any(|word| word.trim() == "respond-async");
-    if change.force && matches!(verb, Verb::Start | Verb::Ensure | Verb::Restart)
+    if change.force
+        && matches!(verb, Verb::Start | Verb::Ensure | Verb::Restart)
         && let Err(problem) = take_ports(&past, &name, &change).await
     {
         return refuse(&problem);
@@ -173,7 +174,8 @@ async fn told(past: Past, name: String, done: Result<ServiceStatus, Problem>) ->
         Ok(status) => {
             let look = move || match ports::stranger(&past.layout, &status.ports) {
                 Some((port, holder)) => {
-                    let hint = format!("`soloist takeover {name}` ends it, or choose another port than {port}");
+                    let hint =
+                        format!("`soloist takeover {name}` ends it, or choose another port than {port}");
                     Err::<(), _>(problem.hint(hint).holder(Some(holder)))
                 }
                 None => Err(problem),

@@ -18,8 +18,28 @@ pub(super) enum Parent {
 
 /// Programs that start again what they started, by name: reloaders, runners of scripts and of several commands at once.
 const STARTERS: &[&str] = &[
-    "nodemon", "npm", "npx", "yarn", "pnpm", "bun", "bunx", "tsx", "ts-node-dev", "concurrently", "forever",
-    "watchexec", "entr", "air", "cargo-watch", "watchmedo", "reflex", "hupper", "gow", "foreman", "honcho", "hivemind",
+    "nodemon",
+    "npm",
+    "npx",
+    "yarn",
+    "pnpm",
+    "bun",
+    "bunx",
+    "tsx",
+    "ts-node-dev",
+    "concurrently",
+    "forever",
+    "watchexec",
+    "entr",
+    "air",
+    "cargo-watch",
+    "watchmedo",
+    "reflex",
+    "hupper",
+    "gow",
+    "foreman",
+    "honcho",
+    "hivemind",
 ];
 
 /// Supervisors, and what has them let go of one.
@@ -34,9 +54,34 @@ const SUPERVISORS: &[(&str, &str)] = &[
 
 /// What sessions and machines hang on.
 const SPARED: &[&str] = &[
-    "systemd", "init", "tini", "sshd", "sshd-session", "login", "su", "sudo", "cron", "crond", "atd", "tmux", "screen",
-    "zellij", "containerd-shim", "conmon", "dockerd", "code", "code-server", "cursor", "emacs", "vim", "nvim", "xterm",
-    "konsole", "gnome-terminal-server", "kitty", "alacritty",
+    "systemd",
+    "init",
+    "tini",
+    "sshd",
+    "sshd-session",
+    "login",
+    "su",
+    "sudo",
+    "cron",
+    "crond",
+    "atd",
+    "tmux",
+    "screen",
+    "zellij",
+    "containerd-shim",
+    "conmon",
+    "dockerd",
+    "code",
+    "code-server",
+    "cursor",
+    "emacs",
+    "vim",
+    "nvim",
+    "xterm",
+    "konsole",
+    "gnome-terminal-server",
+    "kitty",
+    "alacritty",
 ];
 
 const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "ksh", "fish", "ash", "busybox"];
@@ -69,14 +114,22 @@ pub(super) fn of(parent: &Owner, child: &Owner) -> Parent {
 fn is_same_program(parent: &Owner, child: &Owner) -> bool {
     let (above, below) = (Running::of(&parent.command), Running::of(&child.command));
     let is_spawned = || child.command.iter().any(|word| word == "--multiprocessing-fork");
-    let is_script =
-        || below.script.as_ref().is_some_and(|script| parent.command.iter().any(|word| file_name(word) == script));
-    above.program == below.program && (parent.command == child.command || is_spawned() || is_script())
+    let is_script = || {
+        below
+            .script
+            .as_ref()
+            .is_some_and(|script| parent.command.iter().any(|word| file_name(word) == script))
+    };
+    // python3 and python3.11 are one.
+    let unversioned =
+        |program: &str| program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').to_owned();
+    let is_one = unversioned(&above.program) == unversioned(&below.program);
+    is_one && !below.program.is_empty() && (parent.command == child.command || is_spawned() || is_script())
 }
 
 /// What a command line runs.
 struct Running {
-    /// The program, without folder, version and the marks of login shells and titles.
+    /// The program, without folder and the marks of login shells and titles.
     program: String,
     /// The script or module that an interpreter has, or the text that it was given.
     script: Option<String>,
@@ -104,7 +157,6 @@ impl Running {
                 break;
             }
         }
-        let program = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
         Running { program: program.to_owned(), script: script.map(|script| file_name(script).to_owned()) }
     }
 
@@ -181,6 +233,9 @@ mod tests {
         assert_eq!(of(&["python", "other.py"]), Parent::Other);
         assert_eq!(of(&[]), Parent::Other);
         assert_eq!(of(&["PM2 v5.3.0: God Daemon (/root/.pm2)"]), Parent::Supervisor("`pm2 stop`"));
-        assert_eq!(of(&["/usr/bin/python3", "/usr/bin/supervisord"]), Parent::Supervisor("`supervisorctl stop`"));
+        assert_eq!(
+            of(&["/usr/bin/python3", "/usr/bin/supervisord"]),
+            Parent::Supervisor("`supervisorctl stop`")
+        );
     }
 }

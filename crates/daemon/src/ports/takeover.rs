@@ -144,7 +144,9 @@ impl Plan {
     ) {
         if ours.contains(&owner.pid) || owner.pid <= 1 {
             let words = describe_owner(owner);
-            return self.refused.push(format!("{words} listens on port {port}: this command was started by it"));
+            return self
+                .refused
+                .push(format!("{words} listens on port {port}: this command was started by it"));
         }
         let mut chain = vec![(owner.clone(), format!("it listens on port {port}"))];
         let mut at = owner.clone();
@@ -158,14 +160,15 @@ impl Plan {
                 Parent::Other if is_proven => "it has started it again",
                 Parent::Supervisor(remedy) => {
                     let (words, by) = (describe_owner(owner), describe_owner(&parent));
-                    let refused = format!("{words} listens on port {port}: {by} would start it again; use {remedy}");
+                    let refused =
+                        format!("{words} listens on port {port}: {by} would start it again; use {remedy}");
                     return self.refused.push(refused);
                 }
                 Parent::Spared if is_proven => {
                     let (words, by) = (describe_owner(owner), describe_owner(&parent));
-                    return self
-                        .refused
-                        .push(format!("{words} listens on port {port}: {by} starts it again; end that there"));
+                    return self.refused.push(format!(
+                        "{words} listens on port {port}: {by} starts it again; end that there"
+                    ));
                 }
                 Parent::Spared | Parent::Other => {
                     self.above.push((parent.pid, parent.start_ticks, at.command.clone()));
@@ -186,7 +189,9 @@ impl Plan {
 
     fn push(&mut self, step: Step) {
         let is_known = self.steps.iter().any(|known| match (&known.act, &step.act) {
-            (Act::Ask { project: a, service: b }, Act::Ask { project, service }) => a == project && b == service,
+            (Act::Ask { project: a, service: b }, Act::Ask { project, service }) => {
+                a == project && b == service
+            }
             (Act::End { pinned: a, .. }, Act::End { pinned, .. }) => a.identity == pinned.identity,
             (Act::Ask { .. }, Act::End { .. }) | (Act::End { .. }, Act::Ask { .. }) => false,
         });

@@ -55,7 +55,11 @@ pub(super) fn holders_of(held: &Held) -> Vec<HolderStatus> {
         since: owner.started_ms.and_then(moment),
         command: owner.command.clone(),
         project: owner.dir.as_ref().map_or_else(String::new, |dir| dir.display().to_string()),
-        parents: held.parents.iter().map(|parent| format!("{} (pid {})", brief(parent), parent.pid)).collect(),
+        parents: held
+            .parents
+            .iter()
+            .map(|parent| format!("{} (pid {})", brief(parent), parent.pid))
+            .collect(),
         outside: held.is_outside,
         state: Some(owner.state).filter(|state| matches!(state, 'T' | 'D')),
         wait_channel: owner.wait_channel.clone(),
@@ -99,14 +103,18 @@ fn class_words(held: &Held) -> String {
         Class::Container { by } => format!("a container ({by}); {} ends it", remedy(held)),
         Class::Stranger => "not started by soloist".to_owned(),
         Class::OtherUser => format!("of user {}", held.listener.uid),
-        Class::Unknown => "its process is hidden: in another container, or of more rights than ours".to_owned(),
+        Class::Unknown => {
+            "its process is hidden: in another container, or of more rights than ours".to_owned()
+        }
     }
 }
 
 /// Why soloist does not end a listener, and what does; `None` for one that it may end, or ask to end.
 pub(super) fn refusal(held: &Held) -> Option<String> {
     let why = match &held.class {
-        Class::Ours { .. } | Class::Leftover { .. } | Class::OtherProject { .. } | Class::Stranger => return None,
+        Class::Ours { .. } | Class::Leftover { .. } | Class::OtherProject { .. } | Class::Stranger => {
+            return None;
+        }
         Class::Daemon { project } => {
             let file = project.join(crate::config::FILE_NAME);
             return Some(format!(
@@ -150,7 +158,10 @@ pub(super) fn describe_owner(owner: &Owner) -> String {
     let state = match (owner.state, &owner.wait_channel) {
         ('T' | 't', _) => ", stopped (state T)".to_owned(),
         ('D', channel) => {
-            format!(", not to be interrupted (state D, waits in {})", channel.as_deref().unwrap_or("an unknown place"))
+            format!(
+                ", not to be interrupted (state D, waits in {})",
+                channel.as_deref().unwrap_or("an unknown place")
+            )
         }
         _ => String::new(),
     };

@@ -158,7 +158,7 @@ fn twins_on_one_port_both_go() {
         2 => Ok(()),
         other => Err(other),
     });
-    place.is_taken_over_from(&twins.map(|twin| twin.identity()));
+    place.is_taken_over_from(&[twins[0].identity(), twins[1].identity()]);
 }
 
 #[test]

@@ -37,6 +37,17 @@ pub fn who(layout: &Layout, port: u16) -> io::Result<Vec<Held>> {
     Ok(judged(layout, soloist_os::listeners(port)?))
 }
 
+/// The same, for a person who waits: processes of this project are looked at first, and of a socket that several
+/// unrelated processes share not all may be named (see [`soloist_os::first_listeners`]).
+pub fn who_quickly(layout: &Layout, port: u16) -> io::Result<Vec<Held>> {
+    let near: Vec<u32> = if soloist_os::sockets(port)?.is_empty() {
+        Vec::new()
+    } else {
+        known_records(layout).iter().flat_map(|record| soloist_os::descendants(record.guard.pid)).collect()
+    };
+    Ok(judged(layout, soloist_os::first_listeners(port, &near)?))
+}
+
 fn judged(layout: &Layout, listeners: Vec<Listener>) -> Vec<Held> {
     let records = if listeners.is_empty() { Vec::new() } else { known_records(layout) };
     listeners.into_iter().map(|listener| classes::held(layout, listener, &records)).collect()

@@ -113,6 +113,7 @@ macro_rules! has_the_shape {
 
         let _: fn(u16) -> io::Result<Vec<Socket>> = ports::sockets;
         let _: fn(u16) -> io::Result<Vec<Listener>> = ports::listeners;
+        let _: fn(u16, &[u32]) -> io::Result<Vec<Listener>> = ports::first_listeners;
         let _: fn() -> io::Result<Vec<Listener>> = ports::all_listeners;
         let _: fn(&[u64], &[u32]) -> io::Result<Holders> = ports::owners_among;
         let _: fn(u32) -> Option<Owner> = ports::process;
@@ -140,7 +141,7 @@ macro_rules! refuses {
         let me = std::process::id();
         let traces = Traces { claim: "claim".into(), record: None, zygote: Some(me), spare: vec![] };
         let begins = concat!("soloist is not built for ", $system, " yet: ");
-        let refusals: [Option<io::Error>; 19] = [
+        let refusals: [Option<io::Error>; 20] = [
             beside::start_beside(&[Path::new("/bin/true")], &[], rustix::stdio::stdin()).err(),
             platform::stat(me).err(),
             platform::boot_id().err(),
@@ -159,6 +160,7 @@ macro_rules! refuses {
             ports::sockets(1).err(),
             ports::listeners(1).err(),
             ports::all_listeners().err(),
+            ports::first_listeners(1, &[]).err(),
             ports::owners_among(&[1], &[me]).err(),
         ];
         for refusal in refusals {

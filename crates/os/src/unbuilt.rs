@@ -491,6 +491,11 @@ macro_rules! unbuilt {
                 Err(super::lacking($ports))
             }
 
+            /// The same, sooner.
+            pub fn first_listeners(_port: u16, _near: &[u32]) -> io::Result<Vec<Listener>> {
+                Err(super::lacking($ports))
+            }
+
             /// All listening sockets.
             pub fn all_listeners() -> io::Result<Vec<Listener>> {
                 Err(super::lacking($ports))

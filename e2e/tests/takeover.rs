@@ -216,6 +216,21 @@ fn a_service_of_another_project_is_asked_for() {
 }
 
 #[test]
+fn a_run_of_the_same_name_is_asked_for() {
+    let place = Place::new();
+    let port = place.port.to_string();
+    let server = puppet(&["--listen", &port]);
+    let run = [&["run", "api", "--"][..], &server.iter().map(String::as_str).collect::<Vec<_>>()].concat();
+    let mut run = place.await_listener(place.project.spawn(&run));
+    place.project.soloist(&["start", "api"]).expect(75);
+    place.project.soloist(&["takeover", "api"]).expect(6).says("soloist is asked to stop it");
+    assert!(run.ended().is_none());
+    place.project.soloist(&["takeover", "api", "--yes"]).expect(0);
+    run.wait(LIMIT);
+    place.is_ours();
+}
+
+#[test]
 fn a_process_of_another_user_is_left_alone() {
     let place = Place::new();
     let Some(setpriv) = program("setpriv").filter(|_| rustix::process::geteuid().is_root()) else {
@@ -412,10 +427,9 @@ fn one_that_cannot_die_is_told_with_its_state_and_where_it_waits() {
     if !std::path::Path::new("/dev/loop-control").exists() {
         return skip_loudly("there are no loop devices");
     }
-    let folder = std::env::var_os("FROZEN").map_or_else(
-        || std::env::temp_dir().join(format!("soloist-frozen-{}", std::process::id())),
-        std::path::PathBuf::from,
-    );
+    let outside = Project::empty();
+    let folder =
+        std::env::var_os("FROZEN").map_or_else(|| outside.folder().join("frozen"), std::path::PathBuf::from);
     let script = format!("FROZEN='{}'; export FROZEN; {FROZEN}", folder.display());
     in_namespace(
         "one_that_cannot_die_is_told_with_its_state_and_where_it_waits",
@@ -423,8 +437,6 @@ fn one_that_cannot_die_is_told_with_its_state_and_where_it_waits() {
         &script,
         || frozen_holder(&folder),
     );
-    let _ = std::fs::remove_dir(&folder);
-    let _ = std::fs::remove_file(folder.with_extension("image"));
 }
 
 fn frozen_holder(folder: &std::path::Path) {

@@ -15,7 +15,7 @@ use soloist_os::ports::Owner;
 use super::respawn::{self, Parent};
 use super::words::{describe_owner, refusal};
 use super::{Class, Held, ancestors, are_free, describe, who};
-use crate::{runs, serve};
+use crate::{foreground, runs, serve};
 
 /// So long the ports are watched for somebody who comes back.
 const WATCHED: Duration = Duration::from_millis(1500);
@@ -89,9 +89,17 @@ impl Plan {
     }
 }
 
-/// Looks who is in the way, and pins them.
+/// Looks who is in the way, on the ports or as a `soloist run` of the same name, and pins them.
 pub fn plan(layout: &Layout, wish: &Wish<'_>) -> io::Result<Plan> {
-    plan_again(layout, wish, &[])
+    let mut plan = plan_again(layout, wish, &[])?;
+    for name in wish.own {
+        if let Some(place) = runs::place_of(layout, name) {
+            let words = format!("{name}: {}: soloist is asked to stop it", foreground::who_holds(&place));
+            let act = Act::Ask { project: layout.root.clone(), service: name.clone() };
+            plan.push(Step { words, act });
+        }
+    }
+    Ok(plan)
 }
 
 /// `above`: parents of those that were ended, which have proven what they are if they have the same child once more.

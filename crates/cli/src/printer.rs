@@ -108,7 +108,7 @@ impl Printer {
         if !self.is_terminal || !std::io::stdin().is_terminal() {
             return None;
         }
-        let _ = write!(std::io::stderr().lock(), "{question} [y/N] ");
+        self.remark(&format!("{question} [y/N]"));
         let mut answer = String::new();
         let _ = std::io::stdin().read_line(&mut answer);
         Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))

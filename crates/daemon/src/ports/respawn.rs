@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(of(&["/opt/ide/launcher", "--all"]), Parent::Other);
         assert_eq!(of(&["python", "other.py"]), Parent::Other);
         assert_eq!(of(&[]), Parent::Other);
-        assert_eq!(of(&["PM2 v5.3.0: God Daemon (/root/.pm2)"]), Parent::Supervisor("`pm2 stop`"));
+        assert_eq!(of(&["PM2 v5.3.0: God Daemon (~/.pm2)"]), Parent::Supervisor("`pm2 stop`"));
         assert_eq!(
             of(&["/usr/bin/python3", "/usr/bin/supervisord"]),
             Parent::Supervisor("`supervisorctl stop`")

@@ -27,6 +27,7 @@ mod schedulers;
 mod status;
 mod supervisor;
 mod waiting;
+mod who;
 
 use std::process::ExitCode;
 
@@ -66,6 +67,8 @@ enum Measurement {
     Lateness,
     /// A thousand jobs that wait for tomorrow: memory, and what waiting costs
     Waiting,
+    /// Who listens on a port among two thousand processes, beside ss
+    Who,
     /// The market workload beside Python's readers of workbooks, and its server under load
     Market,
     /// All of them
@@ -123,6 +126,9 @@ fn measure(asked: &Arguments) -> Result<()> {
     }
     if chosen(Measurement::Waiting) {
         take(waiting::measure(&binaries, 1000 / asked.quick as usize)?);
+    }
+    if chosen(Measurement::Who) {
+        take(who::measure(&binaries, 2000 / asked.quick as usize, rounds(30))?);
     }
     if chosen(Measurement::Market) {
         take(market::measure(&binaries, rounds(20))?);

@@ -12,7 +12,7 @@ const HEAD: &str = "# Results\n\n\
     runs that were interleaved; a ratio is of the medians, in brackets of the minima, which other load disturbs least. \
     Compare figures of one section only.\n";
 /// The order of the sections.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 11] = [
     "run",
     "restart",
     "handover",
@@ -21,6 +21,7 @@ const ORDER: [&str; 10] = [
     "memory",
     "lateness",
     "waiting",
+    "who",
     "market",
     "market-api",
 ];

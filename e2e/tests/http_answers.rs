@@ -143,7 +143,7 @@ fn a_port_that_is_held_names_its_holder() {
     ));
     project.soloist(&["open", "--print"]).expect(0);
     let reply = Caller::of(&project).ask_known("POST /api/v1/services/good/start", &[], "");
-    reply.refuses(409, "port-held", &format!("soloist free {port} --force"));
+    reply.refuses(409, "port-held", "soloist takeover");
     let holder = &reply.json()["holder"];
     let told = [&holder["pid"], &holder["port"], &holder["user"]].map(serde_json::Value::as_u64);
     let me = [std::process::id(), port.into(), rustix::process::getuid().as_raw()].map(|n| Some(n.into()));

@@ -296,3 +296,45 @@ fn a_stale_server_that_answers_on_the_port_is_not_readiness() {
     assert!(!project.service("api").ready);
     assert!(foreign.identity().is_alive());
 }
+
+/// A service that binds its port only when it is told to, and a stranger that is quicker: what the start says then.
+fn beaten_to_its_port(flags: &[&str]) -> (Project, Output) {
+    let project = Project::empty();
+    let (port, go) = (free_port(), project.path("go"));
+    let server = puppet(&[&["--listen", &port.to_string()], flags].concat()).join(" ");
+    let script = format!("while [ ! -e '{go}' ]; do sleep 0.02; done; exec {server}");
+    let command = e2e::quoted(&["/bin/sh", "-c", &script]);
+    project.write(
+        "soloist.toml",
+        &format!(
+            "[services.api]\ncommand = {command}\nport = {port}\nready-timeout = \"20s\"\nrestart = \"no\"\n"
+        ),
+    );
+    let mut start = project.spawn(&["start", "api"]);
+    wait_until("it is up", LIMIT, || {
+        let seen = project.service("api");
+        if seen.pid.is_some() { Ok(()) } else { Err(format!("{seen:?}\n{}", start.said())) }
+    });
+    let foreign = listener(&project, port, flags);
+    project.write("go", "");
+    let said = start.wait(LIMIT);
+    assert!(said.names_number(u64::from(foreign.pid())), "the stranger is not named by {said}");
+    assert!(foreign.identity().is_alive());
+    let history = project.soloist(&["history", "api", "--json"]).expect(0);
+    assert!(!history.all().contains("\"ready\""), "it was called ready: {history}");
+    (project, said)
+}
+
+#[test]
+fn a_server_that_cannot_bind_while_an_old_one_answers_is_never_ready() {
+    let (project, said) = beaten_to_its_port(&[]);
+    assert_ne!(said.code(), 0, "{said}");
+    assert!(!project.service("api").ready);
+}
+
+#[test]
+fn a_server_whose_twin_shares_the_port_is_never_ready() {
+    let (project, said) = beaten_to_its_port(&["--reuseport"]);
+    assert_eq!(said.code(), 6, "{said}");
+    assert!(!project.service("api").ready);
+}

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::watch::is_off;
+
 /// The body of `POST /api/v1/services/{name}/{start,stop,restart,ensure}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -11,6 +13,13 @@ pub struct Change {
     pub who: Option<String>,
     /// How long to wait until it is so, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// Before a start: end strangers of this user on its ports, and what would start them again. Without `yes` the
+    /// answer is a refusal that says whom.
+    #[serde(skip_serializing_if = "is_off")]
+    pub force: bool,
+    /// Do so.
+    #[serde(skip_serializing_if = "is_off")]
+    pub yes: bool,
 }
 
 /// The body of `POST /api/v1/up`.

@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::watch::is_off;
+
 use crate::schedule::ScheduleStatus;
 
 /// All there is to tell of a project.
@@ -133,7 +135,7 @@ pub struct Refusal {
 }
 
 /// Who holds a claim, or a port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HolderStatus {
     /// Of a claim `daemon` or `run`; of a port as in [`crate::watch::PortListener::class`].
@@ -155,6 +157,18 @@ pub struct HolderStatus {
     pub command: Vec<String>,
     /// The folder of its project; of a stranger on a port, the folder it works in.
     pub project: String,
+    /// Of a stranger on a port: what started it, what started that, and so on, as `npm run dev (pid 12)`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<String>,
+    /// A stranger that belongs to this project by its folder, its virtual environment or its command.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub outside: bool,
+    /// Its state, where it cannot answer: `T` stopped, `D` in a call that cannot be interrupted, waiting in
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<char>,
+    /// this function of the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_channel: Option<String>,
 }
 
 impl ServiceStatus {

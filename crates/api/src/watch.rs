@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::schedule::ScheduleStatus;
-use crate::status::ExitStatus;
+use crate::status::{ExitStatus, HolderStatus};
 
 /// What of a log: the query of `GET /api/v1/services/{name}/logs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,12 +164,15 @@ pub struct Port {
 pub struct PortListener {
     /// The local address.
     pub address: String,
-    /// `ours`, `leftover`, `other-project`, `unit`, `container`, `stranger` or `other-user`.
+    /// `ours`, `leftover`, `other-project`, `daemon`, `unit`, `container`, `stranger`, `other-user` or `unknown`.
     pub class: String,
     /// The instance, if it is one of soloist's.
     pub service: Option<String>,
     /// The processes that hold it; none if they cannot be seen.
     pub pids: Vec<u32>,
+    /// More of each of them, or all that is known of one that cannot be seen.
+    #[serde(default)]
+    pub holders: Vec<HolderStatus>,
     /// Who that is, for people.
     pub text: String,
 }

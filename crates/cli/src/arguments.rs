@@ -32,6 +32,9 @@ pub enum Verb {
         /// next or they are stopped
         #[arg(long)]
         now: bool,
+        /// The ports
+        #[command(flatten)]
+        force: Force,
         /// Only these (and what they need)
         names: Vec<String>,
     },
@@ -42,6 +45,18 @@ pub enum Verb {
         /// Which
         #[arg(required = true)]
         names: Vec<String>,
+        /// Their ports
+        #[command(flatten)]
+        force: Force,
+    },
+    /// Start services whatever is on their ports: `start --force`
+    Takeover {
+        /// Which
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Do not ask; needed where there is no terminal
+        #[arg(short, long)]
+        yes: bool,
     },
     /// Stop services, verified: process tree empty, port free, claim free
     Stop {
@@ -54,6 +69,9 @@ pub enum Verb {
         /// Which
         #[arg(required = true)]
         names: Vec<String>,
+        /// Their ports
+        #[command(flatten)]
+        force: Force,
     },
     /// Have services read their own configuration again, by their reload-signal; they run on
     Reload {
@@ -176,7 +194,7 @@ pub enum Verb {
         /// The port
         #[arg(value_parser = clap::value_parser!(u16).range(1..))]
         port: u16,
-        /// Also end processes that soloist did not start
+        /// Also end processes that soloist did not start, with what would start them again; on a terminal it asks
         #[arg(short, long)]
         force: bool,
     },
@@ -201,6 +219,18 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What may be done to whoever is on the ports of what is started.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct Force {
+    /// First take over its ports: another soloist is asked, this user's own processes are ended with what would start
+    /// them again. They are shown, and it asks before it does
+    #[arg(short, long)]
+    pub force: bool,
+    /// With --force: do not ask; needed where there is no terminal
+    #[arg(short, long, requires = "force")]
+    pub yes: bool,
 }
 
 /// `soloist schedule`
@@ -330,9 +360,13 @@ pub struct Run {
     /// Wait until nobody else runs it
     #[arg(short, long, conflicts_with = "force")]
     pub wait: bool,
-    /// Take over: end whoever runs it, and this user's processes on its port
+    /// Take over: end whoever runs it, and this user's processes on its port with what would start them again. Those
+    /// are shown, and it asks before it does
     #[arg(short, long)]
     pub force: bool,
+    /// With --force: do not ask; needed where there is no terminal
+    #[arg(short, long, requires = "force")]
+    pub yes: bool,
     /// The time between the polite signal and the kill
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub stop_grace: Duration,

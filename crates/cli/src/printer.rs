@@ -114,6 +114,17 @@ impl Printer {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
+    /// Asks somebody who sits there; `None` if nobody does. Anything but a yes is a no.
+    pub fn asks(&self, question: &str) -> Option<bool> {
+        if !self.is_terminal || !std::io::stdin().is_terminal() {
+            return None;
+        }
+        self.remark(&format!("{question} [y/N]"));
+        let mut answer = String::new();
+        let _ = std::io::stdin().read_line(&mut answer);
+        Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
     /// What went wrong, and what to do now. A rendered one (of a faulty file) says "error" itself.
     pub fn problem(&self, problem: &Problem) {
         let text = problem.to_string();

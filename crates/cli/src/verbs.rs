@@ -13,6 +13,7 @@ mod run;
 mod schedule;
 mod services;
 mod status;
+mod takeover;
 #[cfg(feature = "tui")]
 mod top;
 mod up;
@@ -23,7 +24,7 @@ mod why;
 
 use soloist_api::error::Problem;
 
-use crate::arguments::{Arguments, Verb};
+use crate::arguments::{Arguments, Force, Verb};
 use crate::printer::Printer;
 use crate::project::{Project, runtime};
 
@@ -39,18 +40,21 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
         }
         Verb::Who { port, json } => who::who(&project, printer, port, json),
         Verb::Logs(wish) => logs::logs(&project, printer, wish),
-        Verb::Up { detach, now, names } => {
-            let wish = up::Wish { is_detached: detach, is_now: now, names };
+        Verb::Up { detach, now, force, names } => {
+            let after = takeover::clear(&project, printer, "up", &names, force)?;
+            let wish = up::Wish { is_detached: detach, is_now: now, names, after };
             runtime()?.block_on(up::up(&project, printer, wish))
         }
         Verb::Down => runtime()?.block_on(down::down(&project, printer)),
-        Verb::Start { names } => runtime()?.block_on(services::change(&project, printer, "start", &names)),
-        Verb::Stop { names } => runtime()?.block_on(services::stop(&project, printer, &names)),
-        Verb::Restart { names } => {
-            runtime()?.block_on(services::change(&project, printer, "restart", &names))
+        Verb::Start { names, force } => takeover::change(&project, printer, "start", &names, force),
+        Verb::Takeover { names, yes } => {
+            let force = Force { force: true, yes };
+            takeover::change(&project, printer, "start", &names, force)
         }
-        Verb::Ensure { names } => runtime()?.block_on(services::change(&project, printer, "ensure", &names)),
-        Verb::Reload { names } => runtime()?.block_on(services::change(&project, printer, "reload", &names)),
+        Verb::Stop { names } => runtime()?.block_on(services::stop(&project, printer, &names)),
+        Verb::Restart { names, force } => takeover::change(&project, printer, "restart", &names, force),
+        Verb::Ensure { names } => takeover::change(&project, printer, "ensure", &names, Force::default()),
+        Verb::Reload { names } => takeover::change(&project, printer, "reload", &names, Force::default()),
         Verb::Status { name, watch, json } => {
             let wish = status::Wish { name, is_watched: watch, is_json: json };
             runtime()?.block_on(status::status(&project, printer, wish))
@@ -70,7 +74,7 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
         Verb::Wait { names, goal, timeout } => {
             runtime()?.block_on(wait::wait(&project, printer, &names, goal, timeout))
         }
-        Verb::Free { port, force } => runtime()?.block_on(free::free(&project, printer, port, force)),
+        Verb::Free { port, force } => free::free(&project, printer, port, force),
         Verb::Open { print } => runtime()?.block_on(open::open(&project, printer, print)),
         Verb::Upgrade { binary } => {
             runtime()?.block_on(upgrade::upgrade(&project, printer, binary.as_deref()))

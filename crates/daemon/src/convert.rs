@@ -107,11 +107,10 @@ pub fn holder_to_api(held: &HeldBy) -> HolderStatus {
         kind: holder_word(held.holder).to_owned(),
         pid: Some(held.pid),
         guard: Some(held.guard.pid),
-        port: None,
-        user: None,
         since: moment(held.since_ms),
         command: held.command.clone(),
         project: held.project.display().to_string(),
+        ..HolderStatus::default()
     }
 }
 

@@ -13,6 +13,7 @@ use soloist_os::layout::{Layout, Place};
 use soloist_os::record::{Holder, Record};
 
 use crate::config::{Program, Scope};
+use crate::ports::takeover;
 use crate::service::{self, Occasion};
 use crate::{convert, ports, runs};
 
@@ -46,12 +47,17 @@ pub enum Ended {
     NotStarted(i32, String),
 }
 
-/// Runs it and returns when its tree is empty.
+/// Runs it and returns when its tree is empty. `agree` is asked before anybody on its port is ended.
 ///
 /// # Errors
 /// `ClaimHeld` with the holder's name if somebody runs it; `PortHeld` if somebody is on its port; `Error` if it was ended
 /// for the memory it used.
-pub fn run(layout: &Layout, wish: &Wish, say: &dyn Fn(&str)) -> Result<Ended, Problem> {
+pub fn run(
+    layout: &Layout,
+    wish: &Wish,
+    say: &dyn Fn(&str),
+    agree: &dyn Fn(&takeover::Plan) -> Result<(), Problem>,
+) -> Result<Ended, Problem> {
     layout.make()?;
     let place = service::place(layout, &wish.name, wish.scope)?;
     let claim = claim(layout, &place, wish)?;
@@ -67,7 +73,7 @@ pub fn run(layout: &Layout, wish: &Wish, say: &dyn Fn(&str)) -> Result<Ended, Pr
     if let Some(stale) = Record::read(&place.record()).filter(|record| !record.ended) {
         say(&stale_words(&wish.name, &stale));
     }
-    free_port(layout, wish)?;
+    free_port(layout, wish, say, agree)?;
     let program = Program {
         argv: wish.argv.clone(),
         dir: std::env::current_dir()?,
@@ -136,10 +142,7 @@ fn take_over(layout: &Layout, place: &Place, wish: &Wish) -> Result<(), Problem>
         Holder::Daemon => {
             let other = Layout::new(&held.project)?;
             let client = soloist_api::client::Client::new(&other.daemon_socket());
-            let change = soloist_api::request::Change {
-                who: Some(format!("takeover by `soloist run` in {}", layout.root.display())),
-                timeout_ms: None,
-            };
+            let change = soloist_api::request::Change { who: Some(by(layout)), ..Default::default() };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(client.change(&wish.name, "stop", &change)).map(drop)
         }
@@ -161,18 +164,29 @@ pub fn who_holds(place: &Place) -> String {
     }
 }
 
-fn free_port(layout: &Layout, wish: &Wish) -> Result<(), Problem> {
-    let Some(port) = wish.port else { return Ok(()) };
-    if ports::are_free(&[port]) {
-        return Ok(());
-    }
-    let strangers = ports::strangers(layout, &[port], &[]);
+fn free_port(
+    layout: &Layout,
+    wish: &Wish,
+    say: &dyn Fn(&str),
+    agree: &dyn Fn(&takeover::Plan) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let Some(port) = wish.port.filter(|port| !ports::are_free(&[*port])) else { return Ok(()) };
     if wish.force {
-        ports::end_listeners(layout, port, wish.grace)?;
-        if ports::are_free(&[port]) {
-            return Ok(());
+        let who = by(layout);
+        let take = takeover::Wish { ports: &[port], own: &[], grace: wish.grace, who: &who };
+        let plan = takeover::plan(layout, &take)?;
+        if !plan.is_empty() {
+            agree(&plan)?;
         }
+        return takeover::take(layout, &take, plan, say).map(drop);
     }
-    let hint = format!("`soloist free {port} --force` ends them, or choose another port with --port");
-    Err(Problem::new(Code::PortHeld, strangers.join("; ")).hint(hint))
+    let hint = format!(
+        "take it over with --force, `soloist free {port} --force` ends them, or choose another port with --port"
+    );
+    Err(Problem::new(Code::PortHeld, ports::strangers(layout, &[port], &[]).join("; ")).hint(hint))
+}
+
+/// Who takes over, for another soloist.
+fn by(layout: &Layout) -> String {
+    format!("takeover by `soloist run` in {}", layout.root.display())
 }

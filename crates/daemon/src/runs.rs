@@ -146,6 +146,15 @@ fn tell(record: &Record, place: &Place) -> ServiceStatus {
 /// How long a guard that let go of its link may take to be gone.
 const GUARD_END_LIMIT: Duration = Duration::from_secs(1);
 
+/// Stops a run, or ends what an instance left, where no daemon lives to do it; says whether there was anything.
+pub fn stop_alone(layout: &Layout, name: &str) -> Result<bool, Problem> {
+    if let Some(place) = place_of(layout, name) {
+        return stop(&place).map(|()| true);
+    }
+    let left = leftovers::abandoned(layout, name);
+    left.map_or(Ok(false), |place| leftovers::end_abandoned(&place).map(|()| true))
+}
+
 /// Stops a run, with the grace it was started with, and returns when its tree is empty.
 pub fn stop(place: &Place) -> Result<(), Problem> {
     let Some(record) = Record::read(&place.record()) else { return Ok(()) };

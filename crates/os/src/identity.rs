@@ -10,6 +10,8 @@ use crate::platform;
 
 /// SIGTERM: please end.
 pub const SIGNAL_TERMINATE: i32 = libc::SIGTERM;
+/// SIGCONT: what was stopped goes on.
+pub const SIGNAL_CONTINUE: i32 = libc::SIGCONT;
 /// SIGKILL: ends without being asked.
 pub const SIGNAL_KILL: i32 = libc::SIGKILL;
 

@@ -18,4 +18,4 @@ pub mod tree;
 pub mod usage;
 
 pub use handle::Handle;
-pub use process::{boot_id, command, cookie_of, parent_of, pid_namespace, stat, zombie_exit};
+pub use process::{boot_id, command, cookie_of, parent_of, pid_namespace, stat, variable_of, zombie_exit};

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
+use crate::identity::{Identity, Pinned};
+
 /// One listening TCP socket as the kernel describes it, without the processes that hold it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Socket {
@@ -80,6 +82,17 @@ pub struct Owner {
     pub cgroup: Option<String>,
     /// The pid of its parent, if that one is visible here.
     pub parent: Option<u32>,
+    /// `R S D Z T …` (proc_pid_stat(5)).
+    pub state: char,
+    /// The kernel function that it waits in; told of state `D` only.
+    pub wait_channel: Option<String>,
+}
+
+impl Owner {
+    /// Holds it by a descriptor; `None` if it has ended, also if its pid is another's by now.
+    pub fn pin(&self) -> Option<Pinned> {
+        Identity::of(self.pid).ok().filter(|now| now.start == self.start_ticks)?.pin()
+    }
 }
 
 /// serde refuses a path that is not UTF-8; one oddly named folder should not cost the whole answer.
@@ -104,6 +117,8 @@ mod tests {
             dir: Some("/srv/app".into()),
             cgroup: None,
             parent: Some(1),
+            state: 'D',
+            wait_channel: Some("nfs_wait".into()),
         };
         let socket = Socket {
             port: 8001,
@@ -120,6 +135,7 @@ mod tests {
                 "owners": [{
                     "pid": 7, "uid": 1000, "started_ms": 1_800_000_000_000_u64, "start_ticks": 42,
                     "command": ["uvicorn", "app:app"], "dir": "/srv/app", "cgroup": null, "parent": 1,
+                    "state": "D", "wait_channel": "nfs_wait",
                 }],
             })
         );
@@ -138,6 +154,8 @@ mod tests {
             dir: Some(std::ffi::OsString::from_vec(b"/srv/\xff".to_vec()).into()),
             cgroup: None,
             parent: None,
+            state: 'S',
+            wait_channel: None,
         };
         assert_eq!(serde_json::to_value(owner).unwrap()["dir"], "/srv/\u{fffd}");
     }

@@ -12,7 +12,7 @@ use crate::bounds::{Bounded, OomCount};
 use crate::guard::Limits;
 use crate::guard::notify::Datagram;
 use crate::identity::Exit;
-use crate::ports::{Listener, Socket};
+use crate::ports::{Listener, Owner, Socket};
 use crate::program::{Program, SpawnError, Step};
 use crate::stat::{Reaped, Stat};
 use crate::survivor::{Stuck, Survivor, Swept, Traces};
@@ -41,6 +41,7 @@ macro_rules! has_the_shape {
         let _: fn() -> io::Result<u64> = platform::pid_namespace;
         let _: fn(u32) -> Option<PathBuf> = platform::cookie_of;
         let _: fn(u32) -> Option<u32> = platform::parent_of;
+        let _: fn(u32, &str) -> Option<std::ffi::OsString> = platform::variable_of;
 
         let _: fn(u32) -> Vec<String> = platform::command;
         let _: fn(u32) -> Option<Exit> = platform::zombie_exit;
@@ -123,8 +124,10 @@ macro_rules! has_the_shape {
 
         let _: fn(u16) -> io::Result<Vec<Socket>> = ports::sockets;
         let _: fn(u16) -> io::Result<Vec<Listener>> = ports::listeners;
+        let _: fn(u16, &[u32]) -> io::Result<Vec<Listener>> = ports::first_listeners;
         let _: fn() -> io::Result<Vec<Listener>> = ports::all_listeners;
         let _: fn(&[u64], &[u32]) -> io::Result<Holders> = ports::owners_among;
+        let _: fn(u32) -> Option<Owner> = ports::process;
 
         let _: fn(u32) -> Vec<Process> = usage::processes;
         let _: fn(u32) -> Used = usage::used;
@@ -149,7 +152,7 @@ macro_rules! refuses {
         let me = std::process::id();
         let traces = Traces { claim: "claim".into(), record: None, zygote: Some(me), spare: vec![] };
         let begins = concat!("soloist is not built for ", $system, " yet: ");
-        let refusals: [Option<io::Error>; 19] = [
+        let refusals: [Option<io::Error>; 20] = [
             beside::start_beside(&[Path::new("/bin/true")], &[], rustix::stdio::stdin()).err(),
             platform::stat(me).err(),
             platform::boot_id().err(),
@@ -168,6 +171,7 @@ macro_rules! refuses {
             ports::sockets(1).err(),
             ports::listeners(1).err(),
             ports::all_listeners().err(),
+            ports::first_listeners(1, &[]).err(),
             ports::owners_among(&[1], &[me]).err(),
         ];
         for refusal in refusals {
@@ -194,6 +198,8 @@ macro_rules! refuses {
 
         assert_eq!(platform::cookie_of(me), None);
         assert_eq!(platform::parent_of(me), None);
+        assert_eq!(platform::variable_of(me, "PATH"), None);
+        assert_eq!(ports::process(me), None);
         assert_eq!(sweep::survivors(&traces), []);
         assert_eq!(sweep::end(&traces, libc::SIGTERM, Duration::ZERO), Swept::default());
         assert_eq!(sweep::stuck(me), Stuck { pid: me, state: '?', wait_channel: None });

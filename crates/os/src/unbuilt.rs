@@ -61,6 +61,11 @@ macro_rules! unbuilt {
             None
         }
 
+        /// The value of a variable of its environment: not to be seen.
+        pub fn variable_of(_pid: u32, _name: &str) -> Option<std::ffi::OsString> {
+            None
+        }
+
         /// The words of its command line: not to be seen.
         pub fn command(_pid: u32) -> Vec<String> {
             Vec::new()
@@ -478,7 +483,7 @@ macro_rules! unbuilt {
             use std::collections::HashMap;
             use std::io;
 
-            use crate::ports::{Listener, Socket};
+            use crate::ports::{Listener, Owner, Socket};
 
             /// The sockets listening on `port`.
             pub fn sockets(_port: u16) -> io::Result<Vec<Socket>> {
@@ -490,9 +495,19 @@ macro_rules! unbuilt {
                 Err(super::lacking($ports))
             }
 
+            /// The same, sooner.
+            pub fn first_listeners(_port: u16, _near: &[u32]) -> io::Result<Vec<Listener>> {
+                Err(super::lacking($ports))
+            }
+
             /// All listening sockets.
             pub fn all_listeners() -> io::Result<Vec<Listener>> {
                 Err(super::lacking($ports))
+            }
+
+            /// What is told of one process: nothing.
+            pub fn process(_pid: u32) -> Option<Owner> {
+                None
             }
 
             /// Which of `pids` hold which of the sockets `inodes`.

@@ -162,7 +162,8 @@ fn who() -> Option<String> {
 }
 
 fn change(limit: Option<Duration>) -> Change {
-    Change { who: who(), timeout_ms: limit.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)) }
+    let timeout_ms = limit.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+    Change { who: who(), timeout_ms, ..Change::default() }
 }
 
 fn away(detail: impl Into<String>) -> Problem {

@@ -4,43 +4,39 @@
 use std::time::Duration;
 
 use soloist_api::error::{Code, Problem};
-use soloist_daemon::ports::{self, Class};
+use soloist_daemon::ports::{self, Class, takeover};
 
 use crate::printer::Printer;
-use crate::project::Project;
+use crate::project::{Project, runtime, who};
 use crate::verbs::services;
 
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Exit code 6 if somebody still listens.
-pub async fn free(project: &Project, printer: &Printer, port: u16, force: bool) -> Result<i32, Problem> {
-    let held = ports::who(&project.layout, port)?;
-    if held.is_empty() {
-        printer.line(&format!("port {port} is free"));
-        return Ok(0);
-    }
+pub fn free(project: &Project, printer: &Printer, port: u16, force: bool) -> Result<i32, Problem> {
     let mut ours: Vec<String> = Vec::new();
-    for listener in &held {
-        if let Class::Ours { service } = &listener.class
-            && !ours.contains(service)
+    for listener in ports::who(&project.layout, port)? {
+        if let Class::Ours { service } = listener.class
+            && !ours.contains(&service)
         {
-            ours.push(service.clone());
+            ours.push(service);
         }
     }
     if !ours.is_empty() {
-        services::stop(project, printer, &ours).await?;
+        runtime()?.block_on(services::stop(project, printer, &ours))?;
     }
-    let strangers: Vec<String> =
-        held.iter().filter(|h| h.class == Class::Stranger).map(ports::describe).collect();
-    if !force && !strangers.is_empty() {
-        let hint = format!("`soloist free {port} --force` ends them");
-        return Err(Problem::new(Code::PortHeld, strangers.join("\n")).hint(hint));
+    let who = who("free");
+    let wish = takeover::Wish { ports: &[port], own: &[], grace: GRACE, who: &who };
+    let plan = takeover::plan(&project.layout, &wish)?;
+    if !plan.is_empty() {
+        let is_refused = !plan.refused.is_empty() || !force && !plan.is_own();
+        if is_refused || force && super::takeover::is_declined(printer, &plan) {
+            return Err(plan.problem(&format!("`soloist free {port} --force` ends them")));
+        }
+        takeover::take(&project.layout, &wish, plan, &|words| printer.line(words))?;
     }
-    let freed = ports::end_listeners(&project.layout, port, GRACE)?;
-    freed.ended.iter().for_each(|words| printer.line(&format!("ended {words}")));
-    let left: Vec<String> = freed.refused.into_iter().chain(freed.stuck).collect();
-    if !left.is_empty() || !ports::are_free(&[port]) {
-        let left = if left.is_empty() { ports::strangers(&project.layout, &[port], &[]) } else { left };
+    if !ports::are_free(&[port]) {
+        let left = ports::strangers(&project.layout, &[port], &[]);
         return Err(Problem::new(Code::PortHeld, left.join("\n")));
     }
     printer.line(&format!("port {port} is free"));

@@ -22,7 +22,7 @@ pub async fn instances(
             with_daemon(project, |client| async move { client.instances(service, change).await }).await?;
         let up = answer.started.iter().chain(&answer.already).map(|name| (name, "ensure"));
         for (name, verb) in up.chain(answer.removed.iter().map(|name| (name, "stop"))) {
-            let change = &Change { who: Some(who("instances")), timeout_ms: None };
+            let change = &Change { who: Some(who("instances")), ..Change::default() };
             let done = with_daemon(project, |client| async move { client.change(name, verb, change).await });
             if let Err(problem) = done.await {
                 printer.problem(&problem);

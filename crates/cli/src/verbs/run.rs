@@ -5,9 +5,11 @@ use std::path::Path;
 use soloist_api::error::{Code, Problem};
 use soloist_daemon::config::{self, is_name};
 use soloist_daemon::foreground::{Ended, Wish, run as run_in_foreground};
+use soloist_daemon::ports::takeover::Plan;
 
 use crate::arguments::{Run, Scope};
 use crate::project::Project;
+use crate::verbs::takeover::agree;
 
 /// Returns with the command's exit code.
 pub fn run(project: &Project, asked: Run) -> Result<i32, Problem> {
@@ -29,7 +31,9 @@ pub fn run(project: &Project, asked: Run) -> Result<i32, Problem> {
         grace: asked.stop_grace,
     };
     let printer = crate::printer::Printer::new();
-    match run_in_foreground(&project.layout, &wish, &|text| printer.remark(text))? {
+    let say = |text: &str| printer.remark(text);
+    let agree = |plan: &Plan| agree(&printer, plan, asked.yes, "run");
+    match run_in_foreground(&project.layout, &wish, &say, &agree)? {
         Ended::With(exit) => Ok(exit.shell_code()),
         Ended::NotStarted(code, why) => {
             printer.remark(&format!("error: {}: {why}", wish.name));

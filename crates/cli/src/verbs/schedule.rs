@@ -35,7 +35,7 @@ pub async fn schedule(project: &Project, printer: &Printer, wish: Schedule) -> R
         ScheduleAct::Run { name } => {
             project.config()?;
             // Asked once: a second time would be a second run.
-            let change = Change { who: Some(who("schedule run")), timeout_ms: None };
+            let change = Change { who: Some(who("schedule run")), ..Change::default() };
             tell(printer, is_json, &project.daemon().await?.run_now(&name, &change).await?);
             return Ok(0);
         }

@@ -4,18 +4,20 @@ use soloist_api::error::{Code, Problem};
 use soloist_api::request::Change;
 use soloist_api::status::ServiceStatus;
 use soloist_daemon::config::Config;
-use soloist_daemon::{leftovers, runs};
+use soloist_daemon::runs;
 
 use crate::printer::Printer;
 use crate::project::{Project, who, with_daemon, with_living_daemon};
 use crate::verbs::status::{moment, next};
 
-/// Starts, restarts or ensures each; all are tried, the first problem's code is the exit code.
+/// Starts, restarts or ensures each; all are tried, the first problem's code is the exit code. `after`: what was done
+/// for it before, told with the cause.
 pub async fn change(
     project: &Project,
     printer: &Printer,
     verb: &'static str,
     names: &[String],
+    after: &str,
 ) -> Result<i32, Problem> {
     // A faulty file is told before anything is started, the daemon included.
     let config = project.config_or_empty()?;
@@ -26,7 +28,8 @@ pub async fn change(
             || project.layout.place(name).record().exists();
         let result = if is_known {
             with_daemon(project, |client| async move {
-                client.change(name, verb, &Change { who: Some(who(verb)), timeout_ms: None }).await
+                let who = Some(who(verb) + after);
+                client.change(name, verb, &Change { who, ..Change::default() }).await
             })
             .await
         } else {
@@ -44,7 +47,7 @@ pub async fn change(
 }
 
 /// A keyed service's name stands for all its instances.
-fn expanded(config: &Config, names: &[String]) -> Vec<String> {
+pub fn expanded(config: &Config, names: &[String]) -> Vec<String> {
     let of = |name: &String| -> Vec<String> {
         let instances: Vec<String> = config.instances_of(name).map(|d| d.name.clone()).collect();
         if instances.is_empty() { vec![name.clone()] } else { instances }
@@ -59,7 +62,7 @@ pub async fn stop(project: &Project, printer: &Printer, names: &[String]) -> Res
     let mut code = 0;
     for name in &names {
         let stopped = with_living_daemon(project, |client| async move {
-            client.change(name, "stop", &Change { who: Some(who("stop")), timeout_ms: None }).await
+            client.change(name, "stop", &Change { who: Some(who("stop")), ..Change::default() }).await
         });
         let result = match stopped.await {
             Ok(Some(_)) => Ok(()),
@@ -78,11 +81,8 @@ pub async fn stop(project: &Project, printer: &Printer, names: &[String]) -> Res
 }
 
 fn stop_alone(project: &Project, name: &str) -> Result<(), Problem> {
-    if let Some(place) = runs::place_of(&project.layout, name) {
-        return runs::stop(&place);
-    }
-    if let Some(place) = leftovers::abandoned(&project.layout, name) {
-        return leftovers::end_abandoned(&place);
+    if runs::stop_alone(&project.layout, name)? {
+        return Ok(());
     }
     let config = project.config_or_empty()?;
     let is_known =

@@ -118,7 +118,7 @@ async fn answer(layout: Layout, verb: &'static str, name: String, told: Unbounde
 }
 
 async fn perform(layout: &Layout, verb: &'static str, name: &str) -> Result<String, Problem> {
-    let change = &Change { who: Some(who("top")), timeout_ms: None };
+    let change = &Change { who: Some(who("top")), ..Change::default() };
     match verb {
         // Asked once: a second time would be a second run.
         "run" => Ok(serve::ensure(layout).await?.0.run_now(name, change).await?.text),

@@ -30,6 +30,8 @@ pub struct Wish {
     pub is_now: bool,
     /// Only these; none: all.
     pub names: Vec<String>,
+    /// What was done for it before, told with the cause.
+    pub after: String,
 }
 
 /// Exit code 0 if all that was asked for is up; else that of the first that is not.
@@ -39,7 +41,7 @@ pub async fn up(project: &Project, printer: &Printer, wish: Wish) -> Result<i32,
     let mut interrupts = Interrupts::new()?;
     let begun = Instant::now();
     let (client, events, answer) = with_daemon(project, |client| {
-        let up = Up { names: wish.names.clone(), who: Some(who("up")) };
+        let up = Up { names: wish.names.clone(), who: Some(who("up") + &wish.after) };
         async move {
             // Events first, so that none is missed.
             let events = client.events().await?;
@@ -82,7 +84,7 @@ impl Watch<'_> {
     /// One run now of all that waits for its time.
     async fn run_what_waits(&self) -> Result<(), Problem> {
         let UpAnswer { started, already, restarted, .. } = &self.answer;
-        let change = Change { who: Some(who("up --now")), timeout_ms: None };
+        let change = Change { who: Some(who("up --now")), ..Change::default() };
         for status in self.client.status().await?.services {
             let is_asked_for = [started, already, restarted].into_iter().flatten().any(|n| *n == status.name);
             if is_asked_for && status.state == "scheduled" {

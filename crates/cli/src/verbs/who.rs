@@ -8,9 +8,9 @@ use crate::project::Project;
 
 /// Exit code 0 if anybody listens, 3 if nobody does.
 pub fn who(project: &Project, printer: &Printer, port: u16, is_json: bool) -> Result<i32, Problem> {
-    let held = ports::who(&project.layout, port)?;
+    let held = ports::who_quickly(&project.layout, port)?;
     if is_json {
-        printer.json(&held);
+        printer.json(&held.iter().map(ports::told).collect::<Vec<_>>());
     } else {
         for listener in &held {
             printer.line(&ports::describe(listener));

@@ -10,10 +10,12 @@ const CLASSES = {
   ours: ['good', 'ours'],
   leftover: ['bad', 'left over from an earlier run'],
   'other-project': ['warn', 'another project'],
+  daemon: ['warn', 'soloist itself'],
   unit: ['warn', 'a system service'],
   container: ['warn', 'a container'],
   stranger: ['bad', 'a stranger'],
   'other-user': ['bad', 'another user'],
+  unknown: ['bad', 'hidden'],
 };
 
 export function ports() {

@@ -117,11 +117,10 @@ impl Driver {
             kind: convert::holder_word(Holder::Daemon).to_owned(),
             pid: Some(status.pid.unwrap_or(guard)),
             guard: Some(guard),
-            port: None,
-            user: None,
             since: convert::wall(self.clocks.clock, status.since),
             command: self.services[at].declared.program.argv.clone(),
             project: self.layout.root.display().to_string(),
+            ..HolderStatus::default()
         }
     }
 

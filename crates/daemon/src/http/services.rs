@@ -1,5 +1,7 @@
 //! The API's routes about services: what they are, with an ETag, and how they are changed.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -17,7 +19,10 @@ use super::glance::{Glance, tag};
 use super::past::{Past, aside};
 use super::{Answer, ended, json, misunderstood, read, refuse};
 use crate::inbox::{Input, Verb};
-use crate::ports;
+use crate::ports::{self, takeover};
+
+/// What strangers on a port are given to end, before they are killed.
+const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) fn routes<S: Clone + Send + Sync + 'static>(past: Past) -> OpenApiRouter<S> {
     OpenApiRouter::new()
@@ -103,7 +108,7 @@ async fn change(
             return refuse(&problem.hint("start, ensure, stop, restart and reload are"));
         }
     };
-    let (query, change) = match (query, read(&body)) {
+    let (query, change) = match (query, read::<Change>(&body)) {
         (Ok(Query(query)), Ok(change)) => (query, change),
         (Err(e), _) => return refuse(&misunderstood(&e).hint("it may say wait=0")),
         (_, Err(problem)) => return refuse(&problem),
@@ -111,6 +116,12 @@ async fn change(
     let prefers = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
     let is_hasty = query.wait == Some(0)
         || prefers.flat_map(|value| value.split(',')).any(|word| word.trim() == "respond-async");
+    if change.force
+        && matches!(verb, Verb::Start | Verb::Ensure | Verb::Restart)
+        && let Err(problem) = take_ports(&past, &name, &change).await
+    {
+        return refuse(&problem);
+    }
     let (reply, mut answer) = oneshot::channel();
     let _ = past.inbox.send(Input::Change { name: name.clone(), verb, change, reply });
     if is_hasty {
@@ -136,6 +147,22 @@ async fn change(
     }
 }
 
+/// Takes over the ports of one, or says whom that would end.
+async fn take_ports(past: &Past, name: &str, change: &Change) -> Result<(), Problem> {
+    let ports = past.glance.of(name).await?.ports;
+    let (layout, own, is_agreed) = (past.layout.clone(), [name.to_owned()], change.yes);
+    let who = change.who.clone().unwrap_or_else(|| "a client".to_owned());
+    let take = move || {
+        let wish = takeover::Wish { ports: &ports, own: &own, grace: GRACE, who: &who };
+        let plan = takeover::plan(&layout, &wish)?;
+        if !plan.is_empty() && !is_agreed {
+            return Err(plan.problem("ask again with `yes`"));
+        }
+        takeover::take(&layout, &wish, plan, &|_| {}).map(drop)
+    };
+    tokio::task::spawn_blocking(take).await.unwrap_or_else(|_| Err(ended()))
+}
+
 /// Who is on a port is looked up here: the driver only has it in words.
 async fn told(past: Past, name: String, done: Result<ServiceStatus, Problem>) -> Answer {
     let problem = match done {
@@ -147,7 +174,8 @@ async fn told(past: Past, name: String, done: Result<ServiceStatus, Problem>) ->
         Ok(status) => {
             let look = move || match ports::stranger(&past.layout, &status.ports) {
                 Some((port, holder)) => {
-                    let hint = format!("`soloist free {port} --force` ends it, or choose another port");
+                    let hint =
+                        format!("`soloist takeover {name}` ends it, or choose another port than {port}");
                     Err::<(), _>(problem.hint(hint).holder(Some(holder)))
                 }
                 None => Err(problem),

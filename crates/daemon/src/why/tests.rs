@@ -164,11 +164,8 @@ fn held_by_a_run() {
         kind: "run".to_owned(),
         pid: Some(77),
         guard: Some(76),
-        port: None,
-        user: None,
-        since: None,
-        command: Vec::new(),
         project: "/srv".to_owned(),
+        ..HolderStatus::default()
     };
     let status = ServiceStatus { holder: Some(holder), since: Some(at("14:03:01")), ..alive("ready") };
     says(

@@ -109,6 +109,28 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
     entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect()
 }
 
+/// The processes directly in the cgroup of this id: the inode of its folder. None of the root, where all are that have no
+/// cgroup of their own.
+pub(super) fn members(id: u64) -> Vec<u32> {
+    use std::os::unix::fs::DirEntryExt;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let Some((_, point)) = mounts.lines().find_map(cgroup2_mount) else { return Vec::new() };
+    let mut next = vec![point];
+    while let Some(folder) = next.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            if entry.ino() == id {
+                let list = fs::read_to_string(entry.path().join("cgroup.procs")).unwrap_or_default();
+                return list.lines().filter_map(|pid| pid.parse().ok()).collect();
+            }
+            next.push(entry.path());
+        }
+    }
+    Vec::new()
+}
+
 /// The folder of our own cgroup in the v2 hierarchy, also where v1 controllers are mounted beside it (hybrid).
 pub(super) fn own() -> io::Result<PathBuf> {
     let absent = || io::Error::new(io::ErrorKind::Unsupported, "no cgroup v2 hierarchy is mounted");

@@ -2,7 +2,7 @@
 //! Three prices: `sockets` a tenth of a millisecond; `owners_among` as much again for a handful of pids; `listeners`
 //! reads every process's descriptors. Ask the cheap ones first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -18,8 +18,8 @@ use rustix::param::clock_ticks_per_second;
 use rustix::path::{Arg, DecInt};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::process::parse_stat;
-use super::sock_diag;
+use super::process::{self, parse_stat, wait_channel};
+use super::{cgroup, sock_diag};
 use crate::ports::{Listener, Owner, Socket};
 use crate::stat::Stat;
 
@@ -65,6 +65,96 @@ pub fn listeners(port: u16) -> io::Result<Vec<Listener>> {
     Ok(seen.into_iter().map(owned).collect())
 }
 
+/// As `listeners`, for a person who waits: each socket with the first process that is found to hold it, and with those
+/// near to that one who hold it as well: parents, siblings and children, and theirs. Looked at are first `near`, then who
+/// is in the cgroup that the socket was made in, then everybody, the newest first. Who got the socket in another way than
+/// by a fork, and who shares it with others that have lost their common parent to other parents, is left out.
+pub fn first_listeners(port: u16, near: &[u32]) -> io::Result<Vec<Listener>> {
+    let seen = sockets(port)?;
+    let mut search = Search::new(&seen)?;
+    near.iter().try_for_each(|pid| search.look(*pid))?;
+    for cgroup in seen.iter().filter_map(|socket| socket.cgroup) {
+        if !search.is_done() {
+            cgroup::members(cgroup).into_iter().rev().try_for_each(|pid| search.look(pid))?;
+        }
+    }
+    if !search.is_done() {
+        for pid in process::pids()? {
+            search.look(pid)?;
+            if search.is_done() {
+                break;
+            }
+        }
+    }
+    if !search.is_done() {
+        // Hidden, or restarted meanwhile: that takes more than one look.
+        return listeners(port);
+    }
+    search.complete()?;
+    let owned = |socket: Socket| {
+        let owners = search.owners.remove(&socket.inode).unwrap_or_default();
+        socket.with_owners(owners)
+    };
+    Ok(seen.into_iter().map(owned).collect())
+}
+
+/// A look for the holders of sockets, process by process.
+struct Search {
+    proc: OwnedFd,
+    wanted: Wanted,
+    boot: Option<i64>,
+    looked: HashSet<u32>,
+    owners: HashMap<u64, Vec<Owner>>,
+}
+
+impl Search {
+    fn new(sockets: &[Socket]) -> io::Result<Search> {
+        let inodes: Vec<u64> = sockets.iter().map(|socket| socket.inode).collect();
+        let (proc, wanted) = (open_proc()?, Wanted::new(&inodes));
+        Ok(Search { proc, wanted, boot: boot_ms(), looked: HashSet::new(), owners: HashMap::new() })
+    }
+
+    /// Whether each socket has a holder.
+    fn is_done(&self) -> bool {
+        self.owners.len() == self.wanted.0.len()
+    }
+
+    fn look(&mut self, pid: u32) -> io::Result<()> {
+        if !self.looked.insert(pid) {
+            return Ok(());
+        }
+        let Some(process) = Process::open(&self.proc, DecInt::new(pid), pid)? else { return Ok(()) };
+        let held = process.held(&self.wanted)?;
+        if held.is_empty() {
+            return Ok(());
+        }
+        let Some(owner) = process.owner(self.boot)? else { return Ok(()) };
+        for inode in held {
+            self.owners.entry(inode).or_default().push(owner.clone());
+        }
+        Ok(())
+    }
+
+    /// Those near to who was found, as long as that finds more.
+    fn complete(&mut self) -> io::Result<()> {
+        let mut asked = HashSet::new();
+        loop {
+            let found = self.owners.values().flatten();
+            let new = found.filter(|owner| !asked.contains(&owner.pid));
+            let Some((pid, parent)) = new.map(|owner| (owner.pid, owner.parent)).next() else { break };
+            asked.insert(pid);
+            let mut near = process::children(pid);
+            near.extend(parent);
+            near.extend(parent.map(process::children).unwrap_or_default());
+            near.into_iter().try_for_each(|pid| self.look(pid))?;
+        }
+        for owners in self.owners.values_mut() {
+            owners.sort_unstable_by_key(|owner| (owner.start_ticks, owner.pid));
+        }
+        Ok(())
+    }
+}
+
 /// All listening sockets, each with the processes that hold it, as they are at one look.
 pub fn all_listeners() -> io::Result<Vec<Listener>> {
     let seen = sock_diag::listening(0).map_err(during("cannot ask the kernel who listens (sock_diag)"))?;
@@ -81,6 +171,11 @@ pub fn all_listeners() -> io::Result<Vec<Listener>> {
 /// Reads the descriptors of these pids only (proc_pid_fd(5)); one that is gone or unreadable holds nothing.
 pub fn owners_among(inodes: &[u64], pids: &[u32]) -> io::Result<HashMap<u64, Vec<u32>>> {
     holders(inodes, pids).map_err(during("cannot look in /proc for the holders of sockets"))
+}
+
+/// What is told of one process, whether or not it listens; `None` if it is gone or may not be read.
+pub fn process(pid: u32) -> Option<Owner> {
+    Process::open(&open_proc().ok()?, DecInt::new(pid), pid).ok()??.owner(boot_ms()).ok()?
 }
 
 fn holders(inodes: &[u64], pids: &[u32]) -> io::Result<HashMap<u64, Vec<u32>>> {
@@ -219,6 +314,8 @@ impl Process {
             dir: dir.map(|dir| PathBuf::from(OsString::from_vec(dir.into_bytes()))),
             cgroup,
             parent: Some(after.parent).filter(|&parent| parent != 0),
+            state: after.state,
+            wait_channel: if after.state == 'D' { wait_channel(self.pid) } else { None },
         }))
     }
 

@@ -119,7 +119,7 @@ pub fn environment_has(pid: u32, entry: &[u8]) -> bool {
 }
 
 /// The value of one variable of its initial environment.
-fn variable(pid: u32, name: &str) -> Option<std::ffi::OsString> {
+pub fn variable_of(pid: u32, name: &str) -> Option<std::ffi::OsString> {
     use std::os::unix::ffi::OsStringExt;
     let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
     let prefix = format!("{name}=");
@@ -129,7 +129,7 @@ fn variable(pid: u32, name: &str) -> Option<std::ffi::OsString> {
 
 /// The claim a process says it belongs to, by its cookie.
 pub fn cookie_of(pid: u32) -> Option<PathBuf> {
-    variable(pid, COOKIE).map(PathBuf::from)
+    variable_of(pid, COOKIE).map(PathBuf::from)
 }
 
 /// Its parent; `None` for a process without one here.

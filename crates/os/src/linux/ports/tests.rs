@@ -216,6 +216,24 @@ fn a_listener_passed_to_a_child_has_both_as_owners_the_elder_first() {
 }
 
 #[test]
+fn the_first_owner_leads_to_those_who_share_the_socket_with_it() {
+    let _alone = alone();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let short = Short::holding(OwnedFd::from(listener.try_clone().unwrap()).into());
+    for near in [&[][..], &[process::id()], &[short.0.id()], &[u32::MAX]] {
+        let found = first_listeners(port_of(&listener), near).unwrap();
+        let [found] = &found[..] else { panic!("{found:?}") };
+        assert!(is_among(process::id(), &found.owners), "{near:?}: {found:?}");
+        assert!(is_among(short.0.id(), &found.owners), "{near:?}: {found:?}");
+        assert!(found.owners.is_sorted_by_key(|owner| owner.start_ticks));
+    }
+    let port = port_of(&listener);
+    drop((short, listener));
+    // Other tests fork meanwhile, and a child before its exec still holds our sockets.
+    assert!(first_listeners(port, &[]).unwrap().iter().all(|one| !is_among(process::id(), &one.owners)));
+}
+
+#[test]
 fn the_owner_is_described() {
     let _alone = alone();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

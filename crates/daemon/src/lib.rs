@@ -14,6 +14,7 @@ pub mod foreground;
 pub mod history;
 mod http;
 mod inbox;
+pub mod init;
 mod keys;
 mod ledger;
 pub mod leftovers;

@@ -29,6 +29,7 @@ pub mod service;
 mod tally;
 mod tcp;
 mod upgrade;
+pub mod watch;
 pub mod why;
 pub mod zones;
 

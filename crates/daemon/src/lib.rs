@@ -30,6 +30,7 @@ pub mod service;
 mod tally;
 mod tcp;
 mod upgrade;
+pub mod watch;
 pub mod why;
 pub mod zones;
 

@@ -1,10 +1,12 @@
 //! One file a verb. Each returns its exit code, or the problem that has one.
 
 mod cleanup;
+mod doctor;
 mod down;
 mod events;
 mod free;
 mod history;
+mod init;
 mod instances;
 mod logs;
 mod open;
@@ -65,6 +67,8 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
         Verb::Wait { names, goal, timeout } => {
             runtime()?.block_on(wait::wait(&project, printer, &names, goal, timeout))
         }
+        Verb::Doctor { json } => runtime()?.block_on(doctor::doctor(&project, printer, json)),
+        Verb::Init { stdout } => init::init(arguments.directory.as_deref(), printer, stdout),
         Verb::Free { port, force } => runtime()?.block_on(free::free(&project, printer, port, force)),
         Verb::Open { print } => runtime()?.block_on(open::open(&project, printer, print)),
         Verb::Upgrade { binary } => {

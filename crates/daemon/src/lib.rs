@@ -9,6 +9,7 @@ pub mod config;
 mod convert;
 mod declaration;
 mod diagnosis;
+pub mod doctor;
 mod driver;
 pub mod foreground;
 pub mod history;

@@ -38,7 +38,9 @@ fn found(project: &Project) -> Vec<String> {
         (i32::from(!all.is_empty()), i32::from(!all.is_empty())),
         "{output}{said}"
     );
-    all.iter().for_each(|code| drop(said.says(&format!("[{code}]"))));
+    for code in &all {
+        said.says(&format!("[{code}]"));
+    }
     all.into_iter().filter(|code| !OF_THE_MACHINE.contains(&code.as_str())).collect()
 }
 
@@ -73,7 +75,7 @@ fn what_would_bite_is_told_each_with_its_remedy() {
          [services.dev]\ncommand = 'uvicorn app:app --reload'\nenv = {{ PATH = '.' }}\n"
     ));
     project.write("plain", "#!/bin/sh\n");
-    project.write("background_scanner.pid", "4194304999\n");
+    project.write("odd.pid", "no number\n");
     project.write("stale.pid", "4194303\n");
     let stranger = project.stranger(&puppet(&["--listen", &held.to_string()]));
     wait_until("the stranger listens", LIMIT, || if is_free(held) { Err(stranger.said()) } else { Ok(()) });
@@ -129,7 +131,7 @@ fn too_few_descriptors_for_many_instances_are_told() {
         (0..50).map(|number| format!("[services.s{number}]\ncommand = 'sleep 1000'\n")).collect();
     let project = Project::new(&services);
     let mut shell = Command::new("sh");
-    shell.args(["-c", "ulimit -Hn 200 && exec \"$0\" doctor --json"]).arg(&binaries().soloist);
+    shell.args(["-c", "ulimit -n 200 && exec \"$0\" doctor --json"]).arg(&binaries().soloist);
     project.dress(&mut shell);
     let output = e2e::project::finish(&mut shell, "doctor --json");
     assert!(codes(&output.clone().expect(1)).contains(&"few-descriptors".to_owned()), "{output}");

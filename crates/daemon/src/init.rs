@@ -47,6 +47,8 @@ struct Found {
     port: Option<Placed<u16>>,
     /// It is another tool's container: what listens on its port is none of its tree.
     is_container: bool,
+    /// It serves pages, which call the servers.
+    is_page: bool,
     health: Option<Placed<String>>,
     env_file: Option<PathBuf>,
     needs: Vec<String>,
@@ -78,22 +80,27 @@ pub fn propose(root: &Path) -> Result<Proposal, Problem> {
     set_apart(&mut found);
     node::connect(&tree, &mut found);
     let replaced = replaced(&tree);
-    // An env file that soloist does not understand is the program's own matter.
-    let texts = [true, false].map(|has_env_files| text::render(&found, &replaced, has_env_files));
-    let refusal = |text: &String| Config::parse(text, root, FILE_NAME).err();
-    match texts.iter().find(|text| refusal(text).is_none()) {
-        Some(text) => Ok(Proposal {
-            text: text.clone(),
-            found: found.iter().filter(|one| one.started_by.is_none()).map(text::told).collect(),
-            remarks: found.iter().filter_map(text::remark).collect(),
-        }),
-        None => {
-            let why = texts.last().and_then(refusal).map_or(String::new(), |refusal| refusal.to_string());
-            let hint = "write soloist.toml by hand: docs/soloist.toml.md";
-            Err(Problem::new(Code::Error, format!("what was found cannot be declared together:\n{why}"))
-                .hint(hint))
+    // An env file that soloist does not understand is the program's own matter, and so are needs that go in a circle.
+    let checked = |found: &[Found]| {
+        let text = text::render(found, &replaced);
+        Config::parse(&text, root, FILE_NAME).err().map_or(Ok(text), Err)
+    };
+    let leave_out: [fn(&mut Found); 2] = [|one| one.env_file = None, |one| one.needs.clear()];
+    let mut text = checked(&found);
+    for leave_out in leave_out {
+        if text.is_err() {
+            found.iter_mut().for_each(leave_out);
+            text = checked(&found);
         }
     }
+    let text = text.map_err(|refusal| {
+        let hint = "write soloist.toml by hand: docs/soloist.toml.md";
+        Problem::new(Code::Error, format!("what was found cannot be declared together:\n{refusal}"))
+            .hint(hint)
+    })?;
+    let (off, on): (Vec<&Found>, Vec<&Found>) = found.iter().partition(|one| one.started_by.is_some());
+    let (found, remarks) = (on.into_iter().map(text::told), off.into_iter().filter_map(text::remark));
+    Ok(Proposal { text, found: found.collect(), remarks: remarks.collect() })
 }
 
 /// Writes the file where none is.

@@ -1,11 +1,11 @@
 //! Node: what package.json has to start, and how the pages of a project find its servers.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use super::Found;
 use super::tree::{File, Sign, Tree};
+use crate::service::variable;
+use crate::watch::nested_reloader;
 
 /// What serves pages while they are written, and the port it takes by itself.
 const PAGES: [(&str, u16); 6] = [
@@ -23,7 +23,6 @@ static HEALTH: Sign = Sign::new(r#"\bapp\.get\(\s*["'`](/(?:health|healthz|livez
 /// Starts several: each of them is a service of its own.
 static SEVERAL: Sign =
     Sign::new(r"\b(?:concurrently|npm-run-all|run-p|turbo|lerna)\b|--prefix|--workspaces?\b|--filter");
-static RELOADER: Sign = Sign::new(r"\b(?:nodemon|ts-node-dev|node --watch|tsx watch)\b");
 static FIXED: Sign = Sign::new(r#"(?:localhost:|127\.0\.0\.1:|PORT\s*=\s*["'])(\d{4,5})\b"#);
 const SOURCES: [&str; 7] = ["js", "mjs", "cjs", "ts", "tsx", "jsx", "json"];
 
@@ -66,7 +65,8 @@ fn package(tree: &Tree, file: &File) -> Option<Found> {
     let tool = [("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn"), ("bun.lockb", "bun")];
     let tool = tool.into_iter().find(|(lock, _)| tree.has(&dir.join(lock))).map_or("npm", |(_, tool)| tool);
     let folder = dir.file_name().map(|name| name.to_string_lossy().into_owned());
-    let mut found = Found {
+    let reloader = nested_reloader(&shell_words::split(line).unwrap_or_default()).filter(|_| page.is_none());
+    Some(Found {
         name: folder.unwrap_or_else(|| if page.is_some() { "web".to_owned() } else { "server".to_owned() }),
         what: format!("{} in {place}", page.map_or("a script", |(name, _)| name)),
         command: [tool, "run", name].map(str::to_owned).to_vec(),
@@ -75,26 +75,26 @@ fn package(tree: &Tree, file: &File) -> Option<Found> {
             source.first(&HEALTH).and_then(|(at, line)| Some((line.get(1)?.as_str().to_owned(), at)))
         }),
         sign: format!("{tool} run {name}"),
+        is_page: page.is_some(),
         dir: dir.clone(),
+        notes: reloader
+            .map(|by| format!("{place} reloads by `{by}`, which does not look after it when it dies"))
+            .into_iter()
+            .collect(),
         ..Found::default()
-    };
-    if RELOADER.in_line(line).is_some() {
-        found.notes.push(format!("{place} reloads by itself; soloist keeps an eye on the whole tree"));
-    }
-    Some(found)
+    })
 }
 
 /// Pages that call a fixed port need the server there, and go wrong when it moves.
 pub fn connect(tree: &Tree, found: &mut [Found]) {
     let servers: Vec<(String, u16)> = found
         .iter()
-        .filter(|one| one.sign.ends_with(":app") || !is_node(one))
+        .filter(|one| !one.is_page)
         .filter_map(|one| Some((one.name.clone(), one.port.as_ref()?.0)))
         .collect();
-    for one in found.iter_mut().filter(|one| is_node(one)) {
+    for one in found.iter_mut().filter(|one| one.is_page) {
         let own = one.port.as_ref().map(|(port, _)| *port);
-        let dir = one.dir.clone();
-        let sources = tree.below(Path::new(&dir)).filter(|file| file.is_one_of(&SOURCES));
+        let sources = tree.below(&one.dir).filter(|file| file.is_one_of(&SOURCES));
         let fixed = sources.flat_map(|file| file.lines_with(&FIXED)).find_map(|(place, line)| {
             let port: u16 = line.get(1)?.as_str().parse().ok()?;
             (Some(port) != own).then_some((place, port))
@@ -102,13 +102,13 @@ pub fn connect(tree: &Tree, found: &mut [Found]) {
         let Some((place, port)) = fixed else { continue };
         let server = servers.iter().find(|(_, known)| *known == port).or(servers.first());
         let Some((server, known)) = server else { continue };
-        one.needs.push(server.clone());
         let strays = if *known == port { "" } else { ", which nothing here has" };
-        one.notes.push(format!("{place} calls port {port}{strays}: .soloist/ports.json and $SOLOIST_PORT_{} tell where {server} is", server.to_ascii_uppercase().replace(['-', '.'], "_")));
+        one.notes.push(format!(
+            "{place} calls port {port}{strays}: $SOLOIST_PORT_{} and .soloist/ports.json tell where {server} is",
+            variable(server)
+        ));
+        if !one.needs.contains(server) {
+            one.needs.push(server.clone());
+        }
     }
-}
-
-fn is_node(found: &Found) -> bool {
-    found.command.get(1).is_some_and(|word| word == "run")
-        && ["npm", "pnpm", "yarn", "bun"].contains(&found.command[0].as_str())
 }

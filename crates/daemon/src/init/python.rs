@@ -17,7 +17,7 @@ static PORT: Sign = Sign::new(
 );
 static BIND: Sign = Sign::new(r"(?:--bind|-b)[ =]\S*:(\d{2,5})\b");
 static HOST: Sign = Sign::new(r#"(?i)\bhost["']?[ =:,]+(?:[^\n]*?\bdefault\s*=\s*)?["']?(0\.0\.0\.0|::)"#);
-static RELOAD: Sign = Sign::new(r"--reload\b|\breload\s*=\s*True|\bdebug\s*=\s*True");
+static RELOAD: Sign = Sign::new(r"--reload\b|\breload\s*=\s*True|\.run\([^\n]*\bdebug\s*=\s*True");
 static PORT_OF_PID_FILE: Sign = Sign::new(r"^\.?server[-_](\d{2,5})$");
 static RUN: Sign = Sign::new(r"\b(\w+)\.run\(");
 static HEALTH: Sign =
@@ -58,68 +58,58 @@ fn app(tree: &Tree, file: &File) -> Option<Found> {
     let (place, made) = file.first(&APP)?;
     let is_factory = made.get(1).is_some_and(|indent| !indent.as_str().is_empty());
     let variable = if is_factory { file.first(&FACTORY)?.1.get(1)?.as_str() } else { made.get(2)?.as_str() };
-    let framework = made.get(3)?.as_str();
+    let (framework, is_flask) = (made.get(3)?.as_str(), made.get(3)?.as_str() == "Flask");
     let hint = hint(tree, file, variable);
-    let (dir, module) = match &hint {
-        Some(hint) => (hint.dir.clone(), hint.module.clone()),
-        None => home(tree, file),
-    };
-    let is_asgi = !matches!(framework, "Flask");
-    let is_script = file.first(&MAIN).is_some() && file.first(&RUN).is_some();
-    let standard = if is_asgi { 8000 } else { 5000 };
-    let port = port(tree, file, hint.as_ref(), &dir)
-        .unwrap_or((standard, format!("a guess: what {framework} uses")));
-    let python = interpreter(tree, &dir);
-    let mut command = vec![python];
-    let number = port.0.to_string();
-    let target = format!("{module}:{variable}");
-    let script = file.path.strip_prefix(&dir).unwrap_or(&file.path).display().to_string();
-    if is_asgi {
-        command.extend(["-m", "uvicorn", &target].map(str::to_owned));
-        command.extend(is_factory.then(|| "--factory".to_owned()));
-    } else if hint.as_ref().is_some_and(|hint| hint.is_gunicorn) {
-        command.extend(
-            ["-m", "gunicorn", &if is_factory { format!("{target}()") } else { target.clone() }]
-                .map(str::to_owned),
-        );
-    } else if is_script && !is_factory {
-        command.push(script.clone());
-    } else {
-        command.extend(["-m", "flask", "--app", &target, "run"].map(str::to_owned));
-    }
+    let (dir, module) =
+        hint.as_ref().map_or_else(|| home(tree, file), |hint| (hint.dir.clone(), hint.module.clone()));
+    let standard = (if is_flask { 5000 } else { 8000 }, format!("a guess: what {framework} uses"));
+    let port = port(tree, file, hint.as_ref(), &dir).unwrap_or(standard);
+    let (target, number) = (format!("{module}:{variable}"), port.0);
     let host = hint.as_ref().and_then(|hint| hint.host.clone());
-    if command.iter().any(|word| word == "gunicorn") {
-        command.extend(["--bind".to_owned(), format!("{}:{number}", host.as_deref().unwrap_or("127.0.0.1"))]);
-    } else if command.last() != Some(&script) {
-        command.extend(host.into_iter().flat_map(|host| ["--host".to_owned(), host]));
-        command.extend(["--port".to_owned(), number]);
-    }
-    let mut found = Found {
-        name: name(&dir, file, if is_asgi { "api" } else { "web" }),
+    let listen =
+        format!("{} --port {number}", host.as_ref().map_or(String::new(), |host| format!("--host {host}")));
+    let by_gunicorn = hint.as_ref().is_some_and(|hint| hint.is_gunicorn);
+    let runs_itself = || file.first(&MAIN).is_some() && file.first(&RUN).is_some();
+    let is_script = is_flask && !is_factory && !by_gunicorn && runs_itself();
+    let line = if by_gunicorn {
+        let call = if is_factory { "()" } else { "" };
+        format!("-m gunicorn {target}{call} --bind {}:{number}", host.as_deref().unwrap_or("127.0.0.1"))
+    } else if is_flask {
+        format!("-m flask --app {target} run {listen}")
+    } else {
+        format!("-m uvicorn {target} {} {listen}", if is_factory { "--factory" } else { "" })
+    };
+    let words = || line.split_whitespace().map(str::to_owned).collect();
+    let words: Vec<String> = if is_script { vec![below(file, &dir)] } else { words() };
+    let name = name(&dir, file, if is_flask { "web" } else { "api" });
+    let mut notes = within(tree, file, &dir);
+    let reloads = hint.and_then(|hint| hint.reload).or_else(|| Some(file.first(&RELOAD)?.0));
+    notes.extend(reloads.map(|place| match is_script {
+        true => {
+            format!("{place} has a second process reload it: that one does not look after it when it dies")
+        }
+        false => format!(
+            "{place} reloads it, this does not: `watch` or `soloist restart {name}` takes new code in"
+        ),
+    }));
+    Some(Found {
+        name,
         what: format!("{framework} in {place}"),
+        command: [interpreter(tree, &dir)].into_iter().chain(words).collect(),
         // A path behind a router's prefix would be another one: only what hangs on the application itself is sure.
         health: file.first(&HEALTH).and_then(|(place, line)| Some((line.get(1)?.as_str().to_owned(), place))),
         env_file: env_file(tree, &dir),
-        notes: within(tree, file, &dir),
+        notes,
         port: Some(port),
         sign: target,
-        command,
         dir,
         ..Found::default()
-    };
-    let reload = hint.as_ref().and_then(|hint| hint.reload.clone());
-    let own = || file.lines_with(&RELOAD).map(|(place, _)| place).next();
-    if let Some(place) = reload.filter(|_| is_asgi) {
-        found.notes.push(format!(
-            "{place} has --reload, which this has not: `soloist restart {}` takes new code in",
-            found.name
-        ));
-    } else if let Some(place) = own().filter(|_| found.command.contains(&script)) {
-        found.notes.push(format!(
-            "{place} reloads by a second process; soloist stops both, but without it there is one"
-        ));
-    }
-    Some(found)
+    })
+}
+
+/// Its path from a folder above it.
+fn below(file: &File, dir: &Path) -> String {
+    file.path.strip_prefix(dir).unwrap_or(&file.path).display().to_string()
 }
 
 /// How the author starts an application.
@@ -235,7 +225,7 @@ fn worker(tree: &Tree, file: &File) -> Option<Found> {
         return None;
     }
     let (dir, _) = home(tree, file);
-    let script = file.path.strip_prefix(&dir).unwrap_or(&file.path).display().to_string();
+    let script = below(file, &dir);
     let starter = tree.files.iter().filter(|other| other.path != file.path && !is_launcher(other));
     let started_by =
         starter.filter(|other| other.is_one_of(&["py"])).find_map(|other| starts(other, file.name()));

@@ -130,7 +130,7 @@ fn a_server_behind_its_start_script_is_started_without_it() {
         &[
             "# FastAPI in backend/app/main.py:3",
             "port = 8001  # backend/start_server.py:7",
-            "has --reload, which this has not",
+            "backend/start_server.py:11 reloads it, this does not: `watch` or `soloist restart backend`",
             "# backend/start_server.py\n# backend/stop_server.py",
             "# backend/.server_8001.pid",
             "# start-backend.bat",
@@ -303,6 +303,30 @@ fn servers_of_other_kinds_are_found() {
     is_one(&declared, "shop", "python3 manage.py runserver --noreload 127.0.0.1:8000", "shop", &[8000]);
     is_one(&declared, "rusty", "cargo run --release --bin rusty", "rusty", &[7001]);
     assert_eq!(declared.len(), 4, "{}", proposal.text);
+}
+
+#[test]
+fn who_needs_whom_never_goes_in_a_circle() {
+    let folder = Folder::with(&[
+        ("api/package.json", "{ \"scripts\": { \"start\": \"node s.js\" } }"),
+        ("api/s.js", "cors('http://localhost:5173');\napp.listen(4000);\n"),
+        (
+            "ui/package.json",
+            "{ \"scripts\": { \"dev\": \"vite\" }, \"devDependencies\": { \"vite\": \"5\" } }",
+        ),
+        ("ui/src/api.ts", "export const API = 'http://localhost:4000';\n"),
+        (
+            "compose.yaml",
+            "services:\n  api:\n    build:\n      context: ./api\n    depends_on:\n      ui:\n        condition: service_started\n  ui:\n    build: ./ui\n",
+        ),
+    ]);
+    let (proposal, declared) = folder.proposed();
+    is_one(&declared, "api", "npm run start", "api", &[4000]);
+    is_one(&declared, "ui", "npm run dev", "ui", &[5173]);
+    assert!(declared.iter().all(|one| one.plan.needs.is_empty()), "{}", proposal.text);
+    std::fs::remove_file(folder.path().join("compose.yaml")).unwrap();
+    let (_, declared) = folder.proposed();
+    assert_eq!(declared.iter().map(|one| one.plan.needs.len()).collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::Found;
 
 /// The file.
-pub fn render(found: &[Found], replaced: &[String], has_env_files: bool) -> String {
+pub fn render(found: &[Found], replaced: &[String]) -> String {
     let mut text = String::from(
         "# Written by `soloist init` from what lies in this folder; each part says where that was read. Correct what is\n\
          # wrong, then: soloist up -d. All keys: docs/soloist.toml.md of soloist.\n",
@@ -14,7 +14,7 @@ pub fn render(found: &[Found], replaced: &[String], has_env_files: bool) -> Stri
     }
     for one in found {
         text += "\n";
-        text += &section(one, has_env_files);
+        text += &section(one);
     }
     if !replaced.is_empty() {
         text += "\n# Not needed any more, as soloist keeps each to one and ends it with all that it started\n\
@@ -24,7 +24,7 @@ pub fn render(found: &[Found], replaced: &[String], has_env_files: bool) -> Stri
     text
 }
 
-fn section(one: &Found, has_env_files: bool) -> String {
+fn section(one: &Found) -> String {
     let mut text = comment(&one.what);
     text.extend(one.notes.iter().map(|note| comment(note)));
     let mut lines =
@@ -43,7 +43,7 @@ fn section(one: &Found, has_env_files: bool) -> String {
     if let Some((path, place)) = &one.health {
         lines.push(with_place(&format!("readiness = {{ http = {} }}", quoted(path)), place));
     }
-    if let Some(path) = one.env_file.as_ref().filter(|_| has_env_files) {
+    if let Some(path) = &one.env_file {
         lines.push(format!("env-file = {}", quoted(&path.display().to_string())));
     }
     if !one.needs.is_empty() {

@@ -136,12 +136,27 @@ fn set_apart(found: &mut [Found]) {
         let free = [base.clone()].into_iter().chain(numbered).find(|name| !names.contains(name));
         one.name = free.unwrap_or(base);
         names.insert(one.name.clone());
-        if let Some((port, place)) = &one.port
-            && !ports.insert(*port)
-        {
-            one.notes
-                .push(format!("port {port} of {place} is taken above: give it one of its own, `port = …`"));
-            one.port = None;
+        let Some((port, place)) = &mut one.port else { continue };
+        let old = port.to_string();
+        let is_told = |word: &&mut String| **word == old || word.ends_with(&format!(":{old}"));
+        let told = one.command.iter_mut().find(is_told);
+        if ports.insert(*port) {
+            continue;
+        }
+        // A guess can be another one, where the command says it; what the author wrote stays for the author to change.
+        let next = (*port..).find(|port| !ports.contains(port));
+        match (told, next) {
+            (Some(word), Some(next)) if place.starts_with("a guess") => {
+                *word = word.replace(&old, &next.to_string());
+                *port = next;
+                ports.insert(next);
+            }
+            _ => {
+                one.notes.push(format!(
+                    "port {port} of {place} is taken above: give it one of its own, `port = …`"
+                ));
+                one.port = None;
+            }
         }
     }
 }
@@ -163,4 +178,4 @@ fn is_launcher(file: &File) -> bool {
     LAUNCHER.in_line(file.stem()).is_some()
 }
 
-static LAUNCHER: Sign = Sign::new(r"^(?i:start|stop|restart|kill|cleanup|clean_up)(?:$|[-_.])");
+static LAUNCHER: Sign = Sign::new(&[""], r"^(?i:start|stop|restart|kill|cleanup|clean_up)(?:$|[-_.])");

@@ -6,13 +6,18 @@ use std::path::{Path, PathBuf};
 use super::Found;
 use super::tree::{File, Sign, Tree};
 
-static ENTRY: Sign = Sign::new(r"^([A-Za-z0-9_][\w-]*):\s*(\S.*)$");
+static ENTRY: Sign = Sign::new(&[":"], r"^([A-Za-z0-9_][\w-]*):\s*(\S.*)$");
 /// Signs that only a shell acts on.
-static SHELL: Sign = Sign::new(r#"[$&|<>;`~*]|^\w+="#);
-static PORT: Sign = Sign::new(r"(?:--port[ =]|--bind[ =]\S*:|-b \S*:|-p )(\d{2,5})\b");
-static WEB: Sign = Sign::new(r#"^(axum|actix-web|rocket|warp|poem|salvo|tonic|tide)\b"#);
-static ADDRESS: Sign =
-    Sign::new(r#"(?:\d+\.\d+\.\d+\.\d+|localhost|\[::1?\]):(\d{4,5})\b|\(\[[\d, ]+\],\s*(\d{4,5})\)"#);
+static SHELL: Sign = Sign::new(&["$", "&", "|", "<", ">", ";", "`", "~", "*", "="], r#"[$&|<>;`~*]|^\w+="#);
+static PORT: Sign = Sign::new(&["-p", "-b"], r"(?:--port[ =]|--bind[ =]\S*:|-b \S*:|-p )(\d{2,5})\b");
+static WEB: Sign = Sign::new(
+    &["axum", "actix-web", "rocket", "warp", "poem", "salvo", "tonic", "tide"],
+    r#"^(axum|actix-web|rocket|warp|poem|salvo|tonic|tide)\b"#,
+);
+static ADDRESS: Sign = Sign::new(
+    &[":", "(["],
+    r#"(?:\d+\.\d+\.\d+\.\d+|localhost|\[::1?\]):(\d{4,5})\b|\(\[[\d, ]+\],\s*(\d{4,5})\)"#,
+);
 /// What foreman and Heroku's own tool give the first entry.
 const PROCFILE_PORT: u16 = 5000;
 

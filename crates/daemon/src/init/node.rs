@@ -16,14 +16,22 @@ const PAGES: [(&str, u16); 6] = [
     ("astro", 4321),
     ("@angular/cli", 4200),
 ];
-static PORT: Sign = Sign::new(r"(?:--port[ =]|-p |\bPORT=)(\d{2,5})\b");
-static LISTENS: Sign =
-    Sign::new(r#"(?:\.listen\(\s*|\bPORT\b[^\n]*?(?:\|\||\?\?)\s*|\bport\s*[:=]\s*)["']?(\d{2,5})\b"#);
-static HEALTH: Sign = Sign::new(r#"\bapp\.get\(\s*["'`](/(?:health|healthz|livez|readyz))["'`]"#);
+static PORT: Sign = Sign::new(&["-p", "PORT"], r"(?:--port[ =]|-p |\bPORT=)(\d{2,5})\b");
+static LISTENS: Sign = Sign::new(
+    &[".listen(", "PORT", "port"],
+    r#"(?:\.listen\(\s*|\bPORT\b[^\n]*?(?:\|\||\?\?)\s*|\bport\s*[:=]\s*)["']?(\d{2,5})\b"#,
+);
+static HEALTH: Sign =
+    Sign::new(&["app.get("], r#"\bapp\.get\(\s*["'`](/(?:health|healthz|livez|readyz))["'`]"#);
 /// Starts several: each of them is a service of its own.
-static SEVERAL: Sign =
-    Sign::new(r"\b(?:concurrently|npm-run-all|run-p|turbo|lerna)\b|--prefix|--workspaces?\b|--filter");
-static FIXED: Sign = Sign::new(r#"(?:localhost:|127\.0\.0\.1:|PORT\s*=\s*["'])(\d{4,5})\b"#);
+static SEVERAL: Sign = Sign::new(
+    &["concurrently", "npm-run-all", "run-p", "turbo", "lerna", "--"],
+    r"\b(?:concurrently|npm-run-all|run-p|turbo|lerna)\b|--prefix|--workspaces?\b|--filter",
+);
+static FIXED: Sign = Sign::new(
+    &["localhost:", "127.0.0.1:", "PORT"],
+    r#"(?:localhost:|127\.0\.0\.1:|PORT\s*=\s*["'])(\d{4,5})\b"#,
+);
 const SOURCES: [&str; 7] = ["js", "mjs", "cjs", "ts", "tsx", "jsx", "json"];
 
 /// Every package that can be started.

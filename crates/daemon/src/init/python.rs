@@ -6,40 +6,57 @@ use std::path::{Path, PathBuf};
 use super::tree::{File, Sign, Tree};
 use super::{Found, Placed, is_launcher};
 
-static APP: Sign =
-    Sign::new(r"^(\s*)(\w+)\s*(?::\s*[\w.]+\s*)?=\s*(?:\w+\.)?(FastAPI|Starlette|Litestar|Flask|Quart)\(");
-static FACTORY: Sign = Sign::new(r"^(?:async )?def (create_app|make_app)\(");
+static APP: Sign = Sign::new(
+    &["FastAPI(", "Starlette(", "Litestar(", "Flask(", "Quart("],
+    r"^(\s*)(\w+)\s*(?::\s*[\w.]+\s*)?=\s*(?:\w+\.)?(FastAPI|Starlette|Litestar|Flask|Quart)\(",
+);
+static FACTORY: Sign =
+    Sign::new(&["def create_app", "def make_app"], r"^(?:async )?def (create_app|make_app)\(");
 /// `app.main:app`
-static TARGET: Sign = Sign::new(r"(?:^|[^\w./])([A-Za-z_][\w.]*):([A-Za-z_]\w*)(?:\(\))?(?:$|[^\w/])");
-static SERVER: Sign = Sign::new(r"\b(?:uvicorn|gunicorn|hypercorn)\b");
+static TARGET: Sign =
+    Sign::new(&[":"], r"(?:^|[^\w./])([A-Za-z_][\w.]*):([A-Za-z_]\w*)(?:\(\))?(?:$|[^\w/])");
+static SERVER: Sign = Sign::new(&["uvicorn", "gunicorn", "hypercorn"], r"\b(?:uvicorn|gunicorn|hypercorn)\b");
 static PORT: Sign = Sign::new(
+    &["port", "PORT", "Port", "-p"],
     r#"(?i)(?:--port|-p|\bport\w*["']?)[ =:,"']+(?:[^\n]*?\bdefault\s*=\s*)?(?:int\()?(?:\$\{\w+:-)?(?:os\.[^\n]*?,\s*)?["']?(\d{2,5})\b"#,
 );
-static BIND: Sign = Sign::new(r"(?:--bind|-b)[ =]\S*:(\d{2,5})\b");
-static HOST: Sign = Sign::new(r#"(?i)\bhost["']?[ =:,]+(?:[^\n]*?\bdefault\s*=\s*)?["']?(0\.0\.0\.0|::)"#);
-static RELOAD: Sign = Sign::new(r"--reload\b|\breload\s*=\s*True|\.run\([^\n]*\bdebug\s*=\s*True");
-static PORT_OF_PID_FILE: Sign = Sign::new(r"^\.?server[-_](\d{2,5})$");
-static RUN: Sign = Sign::new(r"\b(\w+)\.run\(");
-static HEALTH: Sign =
-    Sign::new(r#"@\w+\.(?:get|route|api_route)\(\s*["'](/[\w/-]*(?:health|healthz|livez|readyz)/?)["']"#);
-static MAIN: Sign = Sign::new(r#"^if\s+__name__\s*==\s*["']__main__["']"#);
-static LOOP: Sign = Sign::new(r"^(\s*)while\s+(?:True|1|not\b|[\w.]*(?:running|stop|alive)\w*)[^\n]*:");
-static SLEEP: Sign = Sign::new(r"\bsleep\(\s*([\w.]+)\s*\)");
+static BIND: Sign = Sign::new(&["-b"], r"(?:--bind|-b)[ =]\S*:(\d{2,5})\b");
+static HOST: Sign =
+    Sign::new(&["host", "HOST"], r#"(?i)\bhost["']?[ =:,]+(?:[^\n]*?\bdefault\s*=\s*)?["']?(0\.0\.0\.0|::)"#);
+static RELOAD: Sign =
+    Sign::new(&["reload", "debug"], r"--reload\b|\breload\s*=\s*True|\.run\([^\n]*\bdebug\s*=\s*True");
+static PORT_OF_PID_FILE: Sign = Sign::new(&["server"], r"^\.?server[-_](\d{2,5})$");
+static RUN: Sign = Sign::new(&[".run("], r"\b(\w+)\.run\(");
+static HEALTH: Sign = Sign::new(
+    &["@"],
+    r#"@\w+\.(?:get|route|api_route)\(\s*["'](/[\w/-]*(?:health|healthz|livez|readyz)/?)["']"#,
+);
+static MAIN: Sign = Sign::new(&["__main__"], r#"^if\s+__name__\s*==\s*["']__main__["']"#);
+static LOOP: Sign =
+    Sign::new(&["while"], r"^(\s*)while\s+(?:True|1|not\b|[\w.]*(?:running|stop|alive)\w*)[^\n]*:");
+static SLEEP: Sign = Sign::new(&["sleep("], r"\bsleep\(\s*([\w.]+)\s*\)");
 static TIMETABLE: Sign = Sign::new(
+    &["schedule.every(", "Scheduler("],
     r"\bschedule\.every\((\d*)\)\.(second|minute|hour|day)|\b(Blocking|Background|AsyncIO)Scheduler\(",
 );
-static SPAWNS: Sign = Sign::new(r"\b(?:subprocess\.|Popen\(|os\.system\(|os\.spawn|create_subprocess)");
-static OWN_PROCESS: Sign =
-    Sign::new(r"\b(?:multiprocessing\.|mp\.)?Process\(\s*$|\bmultiprocessing\.Process\(|\bProcess\(target");
+static SPAWNS: Sign = Sign::new(
+    &["subprocess", "Popen(", "os."],
+    r"\b(?:subprocess\.|Popen\(|os\.system\(|os\.spawn|create_subprocess)",
+);
+static OWN_PROCESS: Sign = Sign::new(
+    &["Process("],
+    r"\b(?:multiprocessing\.|mp\.)?Process\(\s*$|\bmultiprocessing\.Process\(|\bProcess\(target",
+);
+static DJANGO: Sign = Sign::new(&["django"], r"django");
 static OPENS: [(Sign, Sign, &str); 2] = [
     (
-        Sign::new(r"\btime\(\s*9\s*,\s*15\b|\b0?9:15\b"),
-        Sign::new(r"\btime\(\s*15\s*,\s*30\b|\b15:30\b"),
+        Sign::new(&["time(", ":"], r"\btime\(\s*9\s*,\s*15\b|\b0?9:15\b"),
+        Sign::new(&["time(", ":"], r"\btime\(\s*15\s*,\s*30\b|\b15:30\b"),
         "NSE",
     ),
     (
-        Sign::new(r"\btime\(\s*9\s*,\s*30\b|\b0?9:30\b"),
-        Sign::new(r"\btime\(\s*16\s*,\s*0\b|\b16:00\b"),
+        Sign::new(&["time(", ":"], r"\btime\(\s*9\s*,\s*30\b|\b0?9:30\b"),
+        Sign::new(&["time(", ":"], r"\btime\(\s*16\s*,\s*0\b|\b16:00\b"),
         "NYSE",
     ),
 ];
@@ -192,7 +209,7 @@ fn port(tree: &Tree, file: &File, hint: Option<&Hint>, dir: &Path) -> Option<Pla
 }
 
 fn django(tree: &Tree, file: &File) -> Option<Found> {
-    let (place, _) = file.first(&Sign::new("django"))?;
+    let (place, _) = file.first(&DJANGO)?;
     let dir = file.folder().to_owned();
     let python = interpreter(tree, &dir);
     let command = [&python, "manage.py", "runserver", "--noreload", "127.0.0.1:8000"].map(str::to_owned);

@@ -365,6 +365,16 @@ fn names_and_ports_that_come_twice_are_set_apart() {
 }
 
 #[test]
+fn guessed_ports_are_set_apart_in_the_commands_too() {
+    let fast = "from fastapi import FastAPI\napp = FastAPI()\n";
+    let (_, declared) =
+        Folder::with(&[("a/x.py", fast), ("b/y.py", fast), ("c/manage.py", "import django\n")]).proposed();
+    is_one(&declared, "a", "python3 -m uvicorn x:app --port 8000", "a", &[8000]);
+    is_one(&declared, "b", "python3 -m uvicorn y:app --port 8001", "b", &[8001]);
+    is_one(&declared, "c", "python3 manage.py runserver --noreload 127.0.0.1:8002", "c", &[8002]);
+}
+
+#[test]
 fn what_is_odd_or_hostile_still_loads() {
     let long = "x".repeat(300 << 10);
     let folder = Folder::with(&[

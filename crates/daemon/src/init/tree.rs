@@ -11,8 +11,13 @@ use regex_lite::{Captures, Regex};
 const DEPTH: usize = 6;
 /// More files are not read: `init` answers at once, also in a home folder.
 const FILES_MOST: usize = 4000;
-/// A longer file was not written by hand.
+/// Nor are more entries looked at, and more bytes kept.
+const ENTRIES_MOST: usize = 40_000;
+const BYTES_MOST: u64 = 32 << 20;
+/// A longer file was not written by hand,
 const LENGTH_MOST: u64 = 256 << 10;
+/// nor was a longer line.
+const LINE_MOST: usize = 2000;
 /// What somebody else wrote, or a tool.
 const FOREIGN: [&str; 13] = [
     "node_modules",
@@ -60,31 +65,40 @@ pub struct Tree {
     pub files: Vec<File>,
 }
 
+/// How much more is read.
+struct Left {
+    entries: usize,
+    bytes: u64,
+}
+
 impl Tree {
     /// Reads the folder; what cannot be read is passed over.
     pub fn read(root: &Path) -> Tree {
         let mut tree = Tree { root: root.to_owned(), files: Vec::new() };
-        tree.enter(Path::new(""), 0);
+        tree.enter(Path::new(""), 0, &mut Left { entries: ENTRIES_MOST, bytes: BYTES_MOST });
         tree
     }
 
-    fn enter(&mut self, folder: &Path, depth: usize) {
-        let entries = fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten();
+    fn enter(&mut self, folder: &Path, depth: usize, left: &mut Left) {
+        let entries = fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten().take(left.entries);
         let mut entries: Vec<_> =
             entries.filter_map(|e| Some((e.file_name(), e.file_type().ok()?))).collect();
+        left.entries -= entries.len();
         entries.sort_by(|a, b| (a.1.is_dir(), &a.0).cmp(&(b.1.is_dir(), &b.0)));
         for (name, kind) in entries {
             let path = folder.join(&name);
             let name = name.to_string_lossy();
             if kind.is_dir() {
                 if depth < DEPTH && !name.starts_with('.') && !FOREIGN.contains(&&*name) {
-                    self.enter(&path, depth + 1);
+                    self.enter(&path, depth + 1, left);
                 }
             } else if kind.is_file() && self.files.len() < FILES_MOST && is_telling(&path, &name) {
                 let full = self.root.join(&path);
-                if fs::metadata(&full).is_ok_and(|found| found.len() <= LENGTH_MOST)
+                let length = fs::metadata(&full).map_or(u64::MAX, |found| found.len());
+                if length <= LENGTH_MOST.min(left.bytes)
                     && let Ok(bytes) = fs::read(&full)
                 {
+                    left.bytes -= length;
                     self.files.push(File { path, text: String::from_utf8_lossy(&bytes).into_owned() });
                 }
             }
@@ -133,7 +147,8 @@ impl File {
 
     /// The lines that have a sign, each with its place: `app/main.py:12`.
     pub fn lines_with<'a>(&'a self, sign: &'a Sign) -> impl Iterator<Item = (String, Captures<'a>)> {
-        self.text.lines().enumerate().filter_map(move |(at, line)| Some((self.at(at), sign.in_line(line)?)))
+        let lines = self.text.lines().enumerate().filter(|_| sign.may_be_in(&self.text));
+        lines.filter_map(move |(at, line)| Some((self.at(at), sign.in_line(line)?)))
     }
 
     /// The first of them.
@@ -147,22 +162,30 @@ impl File {
     }
 }
 
-/// A regular expression that is looked for in single lines.
+/// A regular expression that is looked for in single lines, but only in those that have one of some words: a word is found a
+/// hundred times faster.
 #[derive(Debug)]
 pub struct Sign {
+    words: &'static [&'static str],
     pattern: &'static str,
     read: OnceLock<Option<Regex>>,
 }
 
 impl Sign {
     /// Read when it is first looked for.
-    pub const fn new(pattern: &'static str) -> Sign {
-        Sign { pattern, read: OnceLock::new() }
+    pub const fn new(words: &'static [&'static str], pattern: &'static str) -> Sign {
+        Sign { words, pattern, read: OnceLock::new() }
+    }
+
+    fn may_be_in(&self, text: &str) -> bool {
+        self.words.iter().any(|word| text.contains(word))
     }
 
     /// What of the line it stands for.
     pub fn in_line<'a>(&self, line: &'a str) -> Option<Captures<'a>> {
-        self.read.get_or_init(|| Regex::new(self.pattern).ok()).as_ref()?.captures(line)
+        let is_worth_it = line.len() <= LINE_MOST && self.may_be_in(line);
+        let read = || self.read.get_or_init(|| Regex::new(self.pattern).ok()).as_ref();
+        if is_worth_it { read()?.captures(line) } else { None }
     }
 }
 

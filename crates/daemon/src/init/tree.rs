@@ -147,7 +147,8 @@ impl File {
 
     /// The lines that have a sign, each with its place: `app/main.py:12`.
     pub fn lines_with<'a>(&'a self, sign: &'a Sign) -> impl Iterator<Item = (String, Captures<'a>)> {
-        let lines = self.text.lines().enumerate().filter(|_| sign.may_be_in(&self.text));
+        let text = if sign.may_be_in(&self.text) { self.text.as_str() } else { "" };
+        let lines = text.lines().enumerate();
         lines.filter_map(move |(at, line)| Some((self.at(at), sign.in_line(line)?)))
     }
 

@@ -41,3 +41,19 @@ pub(crate) fn network_name(magic: u64) -> Option<&'static str> {
 pub fn descriptors() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_has_room_and_a_network_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Disk::of(folder.path()).unwrap().free > 0);
+        assert!(Disk::of(&folder.path().join("nothing")).is_err());
+        // An ext4, and what 32-bit numbers with a sign become in 64 bits.
+        assert_eq!((network_name(0xef53), network_name(0x6969)), (None, Some("NFS")));
+        assert_eq!(network_name(0xffff_ffff_ff53_4d42), Some("CIFS"));
+        assert!(descriptors() > 0);
+    }
+}

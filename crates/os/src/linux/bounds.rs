@@ -156,6 +156,22 @@ mod tests {
     }
 
     #[test]
+    fn what_could_be_handed_on_is_told_without_trying() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| fs::write(folder.path().join(file), text).unwrap();
+        let can = |is_own| can_enable(folder.path(), "memory", is_own);
+        write("cgroup.controllers", "cpu pids\n");
+        write("cgroup.subtree_control", "\n");
+        assert!(!can(false), "it is not delegated");
+        write("cgroup.controllers", "cpu memory\n");
+        assert!(can(false) && can(true), "the topmost has no type");
+        write("cgroup.type", "domain\n");
+        assert!(can(false) && !can(true), "our own has processes of its own");
+        write("cgroup.subtree_control", "memory\n");
+        assert!(can(true), "it is handed on already");
+    }
+
+    #[test]
     fn shared_pages_are_not_counted_twice() {
         let me = std::process::id();
         let resident = memory_kib(&[me, me], u64::MAX);

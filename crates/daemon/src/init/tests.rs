@@ -269,7 +269,10 @@ fn what_was_declared_for_other_tools_is_taken_over() {
     assert_eq!(declared.len(), 3, "{}", proposal.text);
     let web = declared.iter().find(|one| one.name == "web").unwrap();
     assert_eq!(web.plan.needs[0].on, "db");
-    says(&proposal, &["readiness = { tcp = 5433 }", "docker-compose.yml:3 runs it in a container"]);
+    says(
+        &proposal,
+        &["readiness = { tcp = 5433, period-seconds = 1 }", "docker-compose.yml:3 runs it in a container"],
+    );
 }
 
 #[test]

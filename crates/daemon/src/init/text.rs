@@ -35,7 +35,7 @@ fn section(one: &Found) -> String {
     match &one.port {
         // A container's port is held by the container's own keeper, so its tree never listens there.
         Some((port, place)) if one.is_container => {
-            lines.push(with_place(&format!("readiness = {{ tcp = {port} }}"), place))
+            lines.push(with_place(&format!("readiness = {{ tcp = {port}, period-seconds = 1 }}"), place))
         }
         Some((port, place)) => lines.push(with_place(&format!("port = {port}"), place)),
         None => {}

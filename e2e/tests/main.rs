@@ -10,6 +10,7 @@ mod capture;
 mod clock;
 mod daemon_death;
 mod diagnosis;
+mod doctor;
 mod escape;
 mod handover;
 mod handover_reload;

@@ -210,6 +210,18 @@ pub enum Verb {
         #[arg(long, value_name = "PATH")]
         binary: Option<PathBuf>,
     },
+    /// Look for what would bite, each with its remedy: ports, commands, disk, clock, rights; 1 if there is anything
+    Doctor {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a first soloist.toml from what lies in the folder: servers, workers, Procfile, package.json, Compose file
+    Init {
+        /// Only show it
+        #[arg(long)]
+        stdout: bool,
+    },
     /// Find and end leftovers of this project, remove stale records
     Cleanup {
         /// Only say what would be done

@@ -1,10 +1,12 @@
 //! One file a verb. Each returns its exit code, or the problem that has one.
 
 mod cleanup;
+mod doctor;
 mod down;
 mod events;
 mod free;
 mod history;
+mod init;
 mod instances;
 mod logs;
 mod open;
@@ -75,6 +77,8 @@ pub fn perform(arguments: Arguments, printer: &Printer) -> Result<i32, Problem> 
             runtime()?.block_on(wait::wait(&project, printer, &names, goal, timeout))
         }
         Verb::Free { port, force } => free::free(&project, printer, port, force),
+        Verb::Doctor { json } => runtime()?.block_on(doctor::doctor(&project, printer, json)),
+        Verb::Init { stdout } => init::init(arguments.directory.as_deref(), printer, stdout),
         Verb::Open { print } => runtime()?.block_on(open::open(&project, printer, print)),
         Verb::Upgrade { binary } => {
             runtime()?.block_on(upgrade::upgrade(&project, printer, binary.as_deref()))

@@ -171,7 +171,7 @@ pub fn port_variables(name: &str, port: u16) -> [(String, String); 2] {
 }
 
 /// `gap-scanner` as part of a variable's name: `GAP_SCANNER`.
-fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::Identity;
 use crate::layout::{Place, named};
+use crate::machine::network_name;
 use crate::record::{Holder, Record};
 
 /// The member of a lock file's content that counts runs.
@@ -196,7 +197,7 @@ fn open(path: &Path) -> io::Result<File> {
 /// with the guard and not kept by the kernel alone, so the promise would be a lie.
 fn refuse_network(file: &File, path: &Path) -> io::Result<()> {
     let Ok(stat) = rustix::fs::fstatfs(file) else { return Ok(()) };
-    match network_name(stat.f_type as u64 & 0xffff_ffff) {
+    match network_name(stat.f_type as u64) {
         None => Ok(()),
         Some(kind) => Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -206,21 +207,6 @@ fn refuse_network(file: &File, path: &Path) -> io::Result<()> {
                 path.display()
             ),
         )),
-    }
-}
-
-/// Magic numbers of statfs(2).
-fn network_name(magic: u64) -> Option<&'static str> {
-    match magic {
-        0x6969 => Some("NFS"),
-        0x517b => Some("SMB"),
-        0xff53_4d42 => Some("CIFS"),
-        0xfe53_4d42 => Some("SMB2"),
-        0x5346_414f => Some("AFS"),
-        0x00c3_6400 => Some("Ceph"),
-        0x0102_1997 => Some("9p"),
-        0x7375_7245 => Some("Coda"),
-        _ => None,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod layout;
 pub mod link;
 pub mod log_files;
+pub mod machine;
 pub mod ports;
 mod program;
 pub mod record;
@@ -41,8 +42,9 @@ use windows as platform;
 compile_error!("soloist has a platform for Linux, macOS and Windows; this target is none of them");
 
 pub use platform::changes::{ClockWatch, FolderWatch};
+pub use platform::machine::{is_clock_kept, lowest_port, not_delegated, outlives_sessions};
 pub use platform::ports::{all_listeners, first_listeners, listeners, owners_among, process, sockets};
-pub use platform::sweep::{end as end_survivors, survivors};
+pub use platform::sweep::{end as end_survivors, marked_claims, survivors};
 pub use platform::tree::descendants;
 pub use platform::{boot_id, cookie_of, parent_of, variable_of};
 pub use program::{Program, SpawnError, Step};

@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod changes;
 mod handle;
 pub mod limits;
+pub mod machine;
 pub mod notify;
 pub mod ports;
 mod process;

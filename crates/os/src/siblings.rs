@@ -33,7 +33,7 @@ macro_rules! has_the_shape {
         use crate::$platform::notify::Receiver;
         use crate::$platform::signals::Signals;
         use crate::$platform::spawn::{Surroundings, close_all_but, spawn};
-        use crate::$platform::{self as platform, beside, bounds, ports, sweep, tree, usage};
+        use crate::$platform::{self as platform, beside, bounds, machine, ports, sweep, tree, usage};
 
         let _: fn(&[&Path], &[String], BorrowedFd<'_>) -> io::Result<()> = beside::start_beside;
         let _: fn(u32) -> io::Result<Stat> = platform::stat;
@@ -129,6 +129,11 @@ macro_rules! has_the_shape {
         let _: fn(&[u64], &[u32]) -> io::Result<Holders> = ports::owners_among;
         let _: fn(u32) -> Option<Owner> = ports::process;
 
+        let _: fn() -> io::Result<bool> = machine::is_clock_kept;
+        let _: fn() -> u16 = machine::lowest_port;
+        let _: fn(&Limits) -> Vec<&'static str> = machine::not_delegated;
+        let _: fn(&str) -> bool = machine::outlives_sessions;
+
         let _: fn(u32) -> Vec<Process> = usage::processes;
         let _: fn(u32) -> Used = usage::used;
     }};
@@ -146,7 +151,8 @@ macro_rules! refuses {
     ($platform:ident, $system:literal) => {{
         use crate::$platform::spawn::{Surroundings, spawn};
         use crate::$platform::{
-            self as platform, beside, bounds, cgroup, changes, notify, ports, signals, sweep, tree, usage,
+            self as platform, beside, bounds, cgroup, changes, machine, notify, ports, signals, sweep, tree,
+            usage,
         };
 
         let me = std::process::id();
@@ -164,6 +170,7 @@ macro_rules! refuses {
             notify::Receiver::bind(Path::new("socket")).err(),
             notify::Receiver::bind_abstract("socket").err(),
             cgroup::Leaf::make_for("leaf", &Limits::default()).err(),
+            machine::is_clock_kept().err(),
             signals::Signals::catch(&[libc::SIGCHLD]).err(),
             sweep::orphans(&[]).err(),
             tree::become_subreaper().err(),
@@ -205,6 +212,8 @@ macro_rules! refuses {
         assert_eq!(sweep::stuck(me), Stuck { pid: me, state: '?', wait_channel: None });
         let mut reaped = Vec::new();
         assert!(!tree::reap(&mut reaped) && reaped.is_empty());
+        assert_eq!((machine::lowest_port(), machine::outlives_sessions("ada")), (0, true));
+        assert!(machine::not_delegated(&Limits::default()).is_empty());
         assert_eq!(bounds::memory_kib(&[me], 0), 0);
         assert!(tree::descendants(1).is_empty());
         assert_eq!((usage::processes(1), usage::used(1)), (vec![], Used::default()));

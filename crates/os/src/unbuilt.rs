@@ -465,6 +465,32 @@ macro_rules! unbuilt {
             }
         }
 
+        pub mod machine {
+            use std::io;
+
+            use crate::guard::Limits;
+
+            /// Whether something keeps the wall clock right: not to be seen.
+            pub fn is_clock_kept() -> io::Result<bool> {
+                Err(super::lacking($changes))
+            }
+
+            /// The lowest port that one may listen on: not to be seen.
+            pub fn lowest_port() -> u16 {
+                0
+            }
+
+            /// The controllers that are not delegated: there are none of them.
+            pub fn not_delegated(_limits: &Limits) -> Vec<&'static str> {
+                Vec::new()
+            }
+
+            /// Whether what is started outlives the last session: not to be seen.
+            pub fn outlives_sessions(_user: &str) -> bool {
+                true
+            }
+        }
+
         pub mod usage {
             use crate::usage::{Process, Used};
 

@@ -69,7 +69,7 @@ impl fmt::Display for ConfigError {
             Fault::Missing { folder } => write!(
                 out,
                 "error: there is no {FILE_NAME} in {folder}\n\
-                 help: create one that declares what should run, for example\n\n    \
+                 help: `soloist init` writes one from what lies there; or declare what should run, for example\n\n    \
                  [services.web]\n    command = [\"./server\"]\n    port = 9000\n\n\
                  or name another project folder with -C"
             ),

@@ -79,7 +79,7 @@ fn proportional_kib(pid: u32) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-fn wanted(limits: &Limits) -> Vec<&'static str> {
+pub(super) fn wanted(limits: &Limits) -> Vec<&'static str> {
     let memory = limits.memory_max.is_some().then_some("memory");
     let cpu = limits.cpu_max.is_some().then_some("cpu");
     memory.into_iter().chain(cpu).collect()
@@ -88,7 +88,7 @@ fn wanted(limits: &Limits) -> Vec<&'static str> {
 /// Where a leaf may be made: below our own cgroup; and beside it where that folder was delegated to us, as systemd does
 /// with `Delegate=yes` and `DelegateSubgroup=` (systemd.resource-control(5)): a cgroup with processes of its own, ours
 /// among them, may not hand controllers on.
-fn places() -> io::Result<Vec<PathBuf>> {
+pub(super) fn places() -> io::Result<Vec<PathBuf>> {
     let own = own()?;
     let beside = own.parent().filter(|parent| is_delegated(parent)).map(Path::to_owned);
     Ok(beside.into_iter().chain([own]).collect())
@@ -105,9 +105,22 @@ fn is_delegated(folder: &Path) -> bool {
 /// Whether leaves made in this folder have the controller, now at the latest.
 fn enable(folder: &Path, controller: &str) -> bool {
     let file = folder.join("cgroup.subtree_control");
-    let has =
-        || fs::read_to_string(&file).is_ok_and(|text| text.split_whitespace().any(|word| word == controller));
+    let has = || names(&file, controller);
     has() || (fs::write(&file, format!("+{controller}")).is_ok() && has())
+}
+
+/// Whether `enable` would, as far as can be told without trying. A cgroup with processes of its own hands nothing on, but
+/// for the topmost, which has no type.
+pub(super) fn can_enable(folder: &Path, controller: &str, is_own: bool) -> bool {
+    let file = folder.join("cgroup.subtree_control");
+    let may_write = rustix::fs::access(&file, rustix::fs::Access::WRITE_OK).is_ok();
+    let is_empty = !is_own || !folder.join("cgroup.type").exists();
+    names(&file, controller)
+        || (names(&folder.join("cgroup.controllers"), controller) && may_write && is_empty)
+}
+
+fn names(file: &Path, controller: &str) -> bool {
+    fs::read_to_string(file).is_ok_and(|text| text.split_whitespace().any(|word| word == controller))
 }
 
 fn oom(text: &str) -> OomCount {
@@ -140,6 +153,22 @@ mod tests {
         assert_eq!(said, ["1048576", "0", "1", "150000 100000"]);
         leaf.bound(&Limits::default());
         assert_eq!([read("memory.max"), read("cpu.max")], ["max", "max"]);
+    }
+
+    #[test]
+    fn what_could_be_handed_on_is_told_without_trying() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| fs::write(folder.path().join(file), text).unwrap();
+        let can = |is_own| can_enable(folder.path(), "memory", is_own);
+        write("cgroup.controllers", "cpu pids\n");
+        write("cgroup.subtree_control", "\n");
+        assert!(!can(false), "it is not delegated");
+        write("cgroup.controllers", "cpu memory\n");
+        assert!(can(false) && can(true), "the topmost has no type");
+        write("cgroup.type", "domain\n");
+        assert!(can(false) && !can(true), "our own has processes of its own");
+        write("cgroup.subtree_control", "memory\n");
+        assert!(can(true), "it is handed on already");
     }
 
     #[test]

@@ -1,0 +1,2 @@
+@wsl --cd "%~dp0." -- soloist cleanup %*
+@exit /b %errorlevel%

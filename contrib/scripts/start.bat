@@ -1,0 +1,2 @@
+@wsl --cd "%~dp0." -- soloist up -d %*
+@exit /b %errorlevel%

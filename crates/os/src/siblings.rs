@@ -158,7 +158,7 @@ macro_rules! refuses {
         let me = std::process::id();
         let traces = Traces { claim: "claim".into(), record: None, zygote: Some(me), spare: vec![] };
         let begins = concat!("soloist is not built for ", $system, " yet: ");
-        let refusals: [Option<io::Error>; 20] = [
+        let refusals: [Option<io::Error>; 21] = [
             beside::start_beside(&[Path::new("/bin/true")], &[], rustix::stdio::stdin()).err(),
             platform::stat(me).err(),
             platform::boot_id().err(),

@@ -12,6 +12,7 @@ mod binaries;
 mod fifo;
 mod figures;
 mod lateness;
+mod logs;
 mod machine;
 mod market;
 mod memory;
@@ -63,6 +64,8 @@ enum Measurement {
     Lateness,
     /// A thousand jobs that wait for tomorrow: memory, and what waiting costs
     Waiting,
+    /// Two gigabytes from one child into its log, beside cat, svlogd, s6-log, supervisord, circus and pm2
+    Logs,
     /// The market workload beside Python's readers of workbooks, and its server under load
     Market,
     /// All of them
@@ -117,6 +120,9 @@ fn measure(asked: &Arguments) -> Result<()> {
     }
     if chosen(Measurement::Waiting) {
         take(waiting::measure(&binaries, 1000 / asked.quick as usize)?);
+    }
+    if chosen(Measurement::Logs) {
+        take(logs::measure(&binaries, 2_000_000_000 / asked.quick as usize, rounds(3))?);
     }
     if chosen(Measurement::Market) {
         take(market::measure(&binaries, rounds(20))?);

@@ -12,8 +12,8 @@ const HEAD: &str = "# Results\n\n\
     runs that were interleaved; a ratio is of the medians, in brackets of the minima, which other load disturbs least. \
     Compare figures of one section only.\n";
 /// The order of the sections.
-const ORDER: [&str; 9] =
-    ["run", "restart", "scale", "status", "memory", "lateness", "waiting", "market", "market-api"];
+const ORDER: [&str; 10] =
+    ["run", "restart", "scale", "status", "memory", "lateness", "waiting", "logs", "market", "market-api"];
 
 /// One measurement.
 #[derive(Debug)]

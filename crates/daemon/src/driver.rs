@@ -51,7 +51,7 @@ use crate::inbox::{Inbox, Input, Sort};
 use crate::ledger::Ledger;
 use crate::links::{GuardLink, Zygote};
 use crate::logs::Position;
-use crate::logs::keep::Keeper;
+use crate::logs::keep::Archive;
 use crate::logs::mask::Mask;
 use crate::tally::Tally;
 use crate::upgrade;
@@ -133,7 +133,7 @@ pub struct Driver {
     waiters: Vec<Waiter>,
     events: broadcast::Sender<ApiEvent>,
     history: History,
-    keeper: Keeper,
+    archive: Archive,
     tally: Tally,
     moves: Moves,
     is_ending: bool,
@@ -180,7 +180,7 @@ impl Driver {
             waiters: Vec::new(),
             events,
             history,
-            keeper: Keeper::start(layout.logs(), log.clone()),
+            archive: Archive::start(layout.logs(), log.clone()),
             tally: Tally::new(),
             moves: Moves::default(),
             is_ending: false,

@@ -173,13 +173,15 @@ impl View<'_> {
             source.at = lines.end();
             logs.push(Past { name: name.clone(), lines: lines.peekable(), time: 0 });
         }
-        while let Some((time, next)) =
-            logs.iter_mut().enumerate().filter_map(|(at, log)| Some((log.time()?, at))).min()
-        {
+        let earliest = |logs: &mut Vec<Past>| {
+            let times = logs.iter_mut().enumerate().filter_map(|(at, log)| Some((log.time()?, at)));
+            times.min().map(|(_, at)| at)
+        };
+        while let Some(next) = earliest(&mut logs) {
             let Past { name, lines, .. } = &mut logs[next];
             let path = self.project.layout.log(name);
             let Some(line) = lines.next().transpose().map_err(|e| unreadable(&path, &e))? else { continue };
-            if self.asked.follow && !line.bytes.ends_with(b"\n") {
+            if self.asked.follow && !line.bytes.ends_with(b"\n") && lines.peek().is_none() {
                 // Its end is awaited.
                 self.sources.entry(name.clone()).and_modify(|source| source.at = line.at);
                 continue;
@@ -188,7 +190,6 @@ impl View<'_> {
             if let Err(e) = self.flush(BLOCK) {
                 return Ok(Err(e));
             }
-            let _ = time;
         }
         Ok(self.flush(0))
     }

@@ -220,7 +220,7 @@ fn a_log_that_is_not_there_yet_is_awaited() {
             let said = follower.said();
             if said.trim_end() == line { Ok(()) } else { Err(said) }
         });
-        follower.signal(Signal::INT);
+        follower.signal(Signal::TERM);
         follower.wait(LIMIT);
     }
 }
@@ -229,9 +229,15 @@ fn a_log_that_is_not_there_yet_is_awaited() {
 fn secrets_stay_in_the_file() {
     let script = "echo password=hunter2 up; echo card 4711; echo token: hunter2 >&2; sleep 1000";
     let project = Project::empty();
+    // In files, as a command line is told as it is.
+    let script = project.write("api.sh", script);
     let fall = project.write("fall.sh", "echo 'ConnectionError: postgres://ada:hunter2@db/x'; exit 1");
-    let fall = service("fall", &format!(". {}", fall.display()), "restart = 'no'");
-    project.write("soloist.toml", &(service("api", script, "log = { mask = ['card \\d+'] }") + &fall));
+    let run = |script: &std::path::Path| format!(". {}", script.display());
+    let services = [
+        service("api", &run(&script), "log = { mask = ['card \\d+'] }"),
+        service("fall", &run(&fall), "restart = 'no'"),
+    ];
+    project.write("soloist.toml", &services.concat());
     project.soloist(&["up", "-d"]);
     let masked = "password=[masked] up\n[masked]\ntoken: [masked]\n";
     let raw = "password=hunter2 up\ncard 4711\ntoken: hunter2\n";

@@ -103,7 +103,6 @@ impl Random {
 
 fn seeded() -> Random {
     let seed = std::env::var("E2E_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED);
-    eprintln!("E2E_SEED={seed}");
     Random(seed)
 }
 

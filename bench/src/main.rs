@@ -13,6 +13,7 @@ mod fifo;
 mod figures;
 mod handover;
 mod lateness;
+mod logs;
 mod machine;
 mod market;
 mod memory;
@@ -69,6 +70,8 @@ enum Measurement {
     Waiting,
     /// Who listens on a port among two thousand processes, beside ss
     Who,
+    /// Two gigabytes from one child into its log, beside cat, svlogd, s6-log, supervisord, circus and pm2
+    Logs,
     /// The market workload beside Python's readers of workbooks, and its server under load
     Market,
     /// All of them
@@ -129,6 +132,9 @@ fn measure(asked: &Arguments) -> Result<()> {
     }
     if chosen(Measurement::Who) {
         take(who::measure(&binaries, 2000 / asked.quick as usize, rounds(30))?);
+    }
+    if chosen(Measurement::Logs) {
+        take(logs::measure(&binaries, 2_000_000_000 / asked.quick as usize, rounds(3))?);
     }
     if chosen(Measurement::Market) {
         take(market::measure(&binaries, rounds(20))?);

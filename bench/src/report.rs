@@ -12,7 +12,7 @@ const HEAD: &str = "# Results\n\n\
     runs that were interleaved; a ratio is of the medians, in brackets of the minima, which other load disturbs least. \
     Compare figures of one section only.\n";
 /// The order of the sections.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 12] = [
     "run",
     "restart",
     "handover",
@@ -22,6 +22,7 @@ const ORDER: [&str; 11] = [
     "lateness",
     "waiting",
     "who",
+    "logs",
     "market",
     "market-api",
 ];

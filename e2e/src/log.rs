@@ -36,7 +36,8 @@ pub fn bytes(log: &Path) -> Vec<u8> {
     }
 }
 
-fn content(path: &Path) -> std::io::Result<Vec<u8>> {
+/// What one file holds, unpacked.
+pub fn content(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = std::fs::read(path)?;
     if path.extension().is_some_and(|end| end == "gz") {
         let mut plain = Vec::new();

@@ -103,7 +103,7 @@ impl Code {
                 "forbidden",
                 403,
                 1,
-                "asked under a foreign name, from a foreign page, or without `X-Soloist: 1`",
+                "asked under a foreign name, from a foreign page, without `X-Soloist: 1`, or for the secrets of a log",
             ),
             Code::NoSuchPath => ("no-such-path", 404, 2, "the API has no such path"),
             Code::WrongMethod => {

@@ -98,7 +98,7 @@ export function logView(name) {
       add(`… ${size(event.missed_bytes)} left out here: this page was too slow; the download has them`, true);
       isOpenEnded = false;
     } else if (event.event === 'rotated') {
-      add('… the log was replaced', true);
+      add('… what came next was deleted or replaced', true);
       isOpenEnded = false;
     }
     // While it is paused lines are kept, up to as many as always.

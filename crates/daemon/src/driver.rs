@@ -54,7 +54,7 @@ use crate::inbox::{Inbox, Input, Sort};
 use crate::ledger::Ledger;
 use crate::links::{GuardLink, Zygote};
 use crate::logs::Position;
-use crate::logs::keep::Keeper;
+use crate::logs::keep::Archive;
 use crate::logs::mask::Mask;
 use crate::ports::published::Published;
 use crate::tally::Tally;
@@ -140,7 +140,7 @@ pub struct Driver {
     waiters: Vec<Waiter>,
     events: broadcast::Sender<ApiEvent>,
     history: History,
-    keeper: Keeper,
+    archive: Archive,
     tally: Tally,
     moves: Moves,
     is_ending: bool,
@@ -188,7 +188,7 @@ impl Driver {
             waiters: Vec::new(),
             events,
             history,
-            keeper: Keeper::start(layout.logs(), log.clone()),
+            archive: Archive::start(layout.logs(), log.clone()),
             tally: Tally::new(),
             moves: Moves::default(),
             is_ending: false,

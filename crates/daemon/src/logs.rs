@@ -215,7 +215,7 @@ pub fn end_of(log: &Path, from: Option<Position>, most: u64, mask: &mut Mask) ->
         let whole = bytes.iter().position(|byte| *byte == b'\n').filter(|_| is_cut).map_or(0, |end| end + 1);
         io::Result::Ok(bytes.split_off(whole))
     };
-    mask.text(&read().unwrap_or_default())
+    mask.text(read().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const LOOK_FOR_MORE: Duration = Duration::from_secs(1);
 /// A longer line is not awaited.
 const LINE_MAX: usize = 1 << 20;
+/// The end of a line is awaited for so long.
+const PROMPT: Duration = Duration::from_secs(3);
 /// So many pieces of one log are shown before others have their turn.
 const TURNS: usize = 16;
 /// So many bytes are written at once.
@@ -84,8 +86,8 @@ struct Source {
     mask: Mask,
     /// Where it is followed from.
     at: Position,
-    /// A line whose end is awaited.
-    open: Option<(Position, Vec<u8>)>,
+    /// A line whose end is awaited, and since when.
+    open: Option<(Position, Vec<u8>, Instant)>,
 }
 
 /// A line as JSON.
@@ -171,13 +173,15 @@ impl View<'_> {
             source.at = lines.end();
             logs.push(Past { name: name.clone(), lines: lines.peekable(), time: 0 });
         }
-        while let Some((time, next)) =
-            logs.iter_mut().enumerate().filter_map(|(at, log)| Some((log.time()?, at))).min()
-        {
+        let earliest = |logs: &mut Vec<Past>| {
+            let times = logs.iter_mut().enumerate().filter_map(|(at, log)| Some((log.time()?, at)));
+            times.min().map(|(_, at)| at)
+        };
+        while let Some(next) = earliest(&mut logs) {
             let Past { name, lines, .. } = &mut logs[next];
             let path = self.project.layout.log(name);
             let Some(line) = lines.next().transpose().map_err(|e| unreadable(&path, &e))? else { continue };
-            if self.asked.follow && !line.bytes.ends_with(b"\n") {
+            if self.asked.follow && !line.bytes.ends_with(b"\n") && lines.peek().is_none() {
                 // Its end is awaited.
                 self.sources.entry(name.clone()).and_modify(|source| source.at = line.at);
                 continue;
@@ -186,7 +190,6 @@ impl View<'_> {
             if let Err(e) = self.flush(BLOCK) {
                 return Ok(Err(e));
             }
-            let _ = time;
         }
         Ok(self.flush(0))
     }
@@ -209,7 +212,7 @@ impl View<'_> {
                         tail.look_at_bytes().map_err(|e| unreadable(&self.project.layout.log(name), &e))?;
                     let Some(seen) = seen else {
                         if !tail.is_mid_line() {
-                            self.end_line(name);
+                            self.show_prompt(name);
                         }
                         break;
                     };
@@ -239,8 +242,9 @@ impl View<'_> {
         };
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let Some(source) = self.sources.get_mut(name) else { return };
-            let (_, line) = source.open.get_or_insert_with(|| (at, Vec::new()));
+            let (_, line, since) = source.open.get_or_insert_with(|| (at, Vec::new(), Instant::now()));
             line.extend_from_slice(part);
+            *since = Instant::now();
             if part.ends_with(b"\n") || line.len() >= LINE_MAX {
                 self.end_line(name);
             }
@@ -248,10 +252,24 @@ impl View<'_> {
         }
     }
 
+    /// Shows a line without end if no more of it comes. Among others it could not go on later.
+    fn show_prompt(&mut self, name: &str) {
+        let awaited = if self.is_alone() { Duration::ZERO } else { PROMPT };
+        let open = self.sources.get(name).and_then(|source| source.open.as_ref());
+        if open.is_some_and(|(_, _, since)| since.elapsed() >= awaited) {
+            self.end_line(name);
+        }
+    }
+
+    /// Its bytes are shown as they are.
+    fn is_alone(&self) -> bool {
+        !self.asked.json && self.asked.names.len() == 1 && self.sources.len() == 1
+    }
+
     /// Shows a line that was awaited, as far as it came.
     fn end_line(&mut self, name: &str) {
         let Some(source) = self.sources.get_mut(name) else { return };
-        let Some((at, bytes)) = source.open.take() else { return };
+        let Some((at, bytes, _)) = source.open.take() else { return };
         let bytes = source.mask.lines(&bytes).into_owned();
         if self.wish.grep.as_ref().is_none_or(|grep| is_match(grep, &bytes)) {
             let time = u64::try_from(Timestamp::now().as_millisecond()).ok();
@@ -276,7 +294,7 @@ impl View<'_> {
                 offset: line.at.offset,
             };
             self.block.extend(serde_json::to_vec(&told).unwrap_or_default());
-        } else if self.asked.names.len() == 1 && self.sources.len() == 1 {
+        } else if self.is_alone() {
             self.block.extend(line.bytes);
             return;
         } else {

@@ -60,7 +60,7 @@ impl Driver {
     /// Brings the declared programs in. A changed declaration counts from the next start on.
     pub(super) fn declare(&mut self, config: &Config) {
         self.project.set_strategy(config.strategy);
-        self.keeper.obey(config, |name| self.layout.log(name));
+        self.archive.obey(config, |name| self.layout.log(name));
         let mut is_followed = false;
         for declared in &config.declared {
             match self.project.position(&declared.name) {

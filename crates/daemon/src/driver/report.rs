@@ -72,7 +72,7 @@ impl Driver {
                 run_of(&run_id).map(|run| Event::OverMemory { run, what: memory_words(kib, max_kib) })
             }
             Report::Rotated { path } => {
-                self.keeper.rotated(path);
+                self.archive.rotated(path);
                 None
             }
             Report::LogLost { bytes, is_over, .. } => {

@@ -25,7 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
 /// The way to the thread; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Keeper(Sender<Message>);
+pub struct Archive(Sender<Message>);
 
 #[derive(Debug)]
 enum Message {
@@ -42,17 +42,17 @@ struct Rules {
     total: u64,
 }
 
-impl Keeper {
+impl Archive {
     /// For the logs in a folder. Nothing is done before the rules are known.
-    pub fn start(folder: PathBuf, log: Log) -> Keeper {
-        let (keeper, inbox) = channel();
+    pub fn start(folder: PathBuf, log: Log) -> Archive {
+        let (archive, inbox) = channel();
         let rules = Rules { of: BTreeMap::new(), standard: Logging::default(), total: u64::MAX };
         let mut house = House { folder, rules, log: log.clone(), given_up: HashSet::new() };
-        let thread = std::thread::Builder::new().name("log-keeper".to_owned());
+        let thread = std::thread::Builder::new().name("log-archive".to_owned());
         if let Err(e) = thread.spawn(move || house.live(&inbox)) {
             log.say(&format!("old logs are neither compressed nor removed: no thread can be made: {e}"));
         }
-        Keeper(keeper)
+        Archive(archive)
     }
 
     /// From now on these rules hold; `log_of` is where an instance writes.
@@ -317,14 +317,13 @@ mod tests {
     fn a_rotation_is_followed_by_compression_on_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let api = log(folder.path(), "api.log", 3);
-        let keeper = Keeper::start(folder.path().to_owned(), Log::open(&folder.path().join("daemon.txt")));
-        keeper.obey(&Config::empty(folder.path()), |name| folder.path().join(name));
-        keeper.rotated(api.clone());
+        let archive = Archive::start(folder.path().to_owned(), Log::open(&folder.path().join("daemon.txt")));
+        archive.obey(&Config::empty(folder.path()), |name| folder.path().join(name));
+        archive.rotated(api.clone());
         let wanted = [(1, true), (2, true), (3, true), (4, false)];
-        let limit = Instant::now() + Duration::from_secs(30);
-        while seqs(&api) != wanted && Instant::now() < limit {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        assert_eq!(seqs(&api), wanted);
+        e2e::wait_until("all are compressed but the current one", Duration::from_secs(60), || {
+            let seen = seqs(&api);
+            if seen == wanted { Ok(()) } else { Err(format!("{seen:?}")) }
+        });
     }
 }

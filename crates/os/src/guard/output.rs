@@ -30,7 +30,9 @@ const MUCH: Sizes = Sizes { read: 256 << 10, pipe: 1 << 20 };
 /// Once a busy stream was taken to its end, it is left alone for so long: else the writer wakes us for each line.
 const REST: Duration = Duration::from_micros(250);
 /// A full disk is tried again so often.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+/// And told so often.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
 /// A guard that ends gives a full disk so long to take what waits for it.
 const LAST_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -155,7 +157,7 @@ impl Output {
             return None;
         }
         self.told = trouble;
-        self.tell_again = trouble.is_full.then(|| now + TRY_AGAIN);
+        self.tell_again = trouble.is_full.then(|| now + TELL_AGAIN);
         Some(trouble)
     }
 }
@@ -234,7 +236,7 @@ impl Stream {
             }
             self.full_until = (!is_told || !self.held.is_empty()).then(|| now + TRY_AGAIN);
         }
-        if rules.on_full == OnFull::Drop {
+        if self.held.is_empty() || rules.on_full == OnFull::Drop {
             let dropped = std::mem::take(&mut self.held).len() as u64;
             self.lost += dropped;
             self.untold += dropped;

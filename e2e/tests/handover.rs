@@ -126,16 +126,13 @@ fn nobody_is_refused_by_the_death_of_the_daemon_or_the_guard() {
     // The sockets came back with the claim: the next run gets the same ones.
     project.soloist(&["restart", "web"]).expect(0);
     crowd.wait_for_answers(20);
-    let guard = project.guard("web");
+    let (guard, orphan) = (project.guard("web"), main_process(&project));
     assert!(guard.kill());
-    wait_until("another guard has another run", LIMIT, || match ask(port) {
-        Ok((_, pid))
-            if project.guard("web") != guard && Identity::of(pid).is_some_and(|one| one != guard) =>
-        {
-            Ok(())
-        }
+    wait_until("another run answers", LIMIT, || match ask(port) {
+        Ok((_, pid)) if pid != orphan.pid => Ok(()),
         other => Err(format!("{other:?}\n{}", project.diary())),
     });
+    assert_ne!(project.guard("web"), guard);
     crowd.wait_for_answers(20);
     crowd.is_content(2);
 }

@@ -1,8 +1,6 @@
 //! Logs are read as one text: over services by their times, over files that are rotated and compressed while somebody
 //! reads them, and never with a secret that nobody asked for.
 
-#![cfg(target_os = "linux")]
-
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;

@@ -23,6 +23,7 @@ mod kills;
 mod leader;
 mod lifecycle;
 mod limits;
+mod logs;
 mod main_process;
 mod market;
 mod market_browser;

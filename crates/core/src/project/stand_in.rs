@@ -42,7 +42,8 @@ impl Project {
     /// Whether what is tried beside it, or about to be, comes from the present declaration.
     pub(super) fn tries_present(&self, at: usize) -> bool {
         let is_old = |instance: &crate::instance::Instance| instance.is_up() && instance.is_stale();
-        let stand_in = self.stand_in(at).filter(|_| self.is_on_trial(at));
+        // What it needs from now on comes first.
+        let stand_in = self.stand_in(at).filter(|_| self.is_on_trial(at) && self.unmet(at).is_empty());
         stand_in.is_some_and(|stand_in| !is_old(&self.members[stand_in].instance))
     }
 

@@ -482,15 +482,7 @@ impl Body {
 
     fn obey(&mut self, order: Order, fds: Vec<OwnedFd>, at: usize) {
         match order {
-            Order::Spawn => {
-                let run = start::take_run(fds);
-                let run_id = run.as_ref().map_or(String::new(), |(run, ..)| run.run_id.clone());
-                let run = run.map_err(|e| SpawnFailure::Other(e.to_string()));
-                let spawned = run.and_then(|(run, memory, sockets)| self.spawn(run, Some(memory), sockets));
-                if let Err(error) = spawned {
-                    self.report(&Report::SpawnFailed { run_id, error });
-                }
-            }
+            Order::Spawn => self.spawn_ordered(fds),
             Order::Sweep { run_id, grace_ms } => {
                 if self.tree != Tree::Empty {
                     return;

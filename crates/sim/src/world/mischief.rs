@@ -73,6 +73,10 @@ impl World {
     pub fn mischief(&mut self) {
         let at = self.machine.random.below(self.bases());
         let faults = self.faults;
+        // What may overlap is restarted often: that is what it is declared for.
+        if self.plans[at].stand_in.is_some() && self.machine.random.percent(50) {
+            self.ask_restart(at);
+        }
         match self.machine.random.below(38) {
             0 | 1 => self.ask_start(at, IfHeld::Refuse),
             2 | 3 => self.ask_start(at, IfHeld::StandBy),

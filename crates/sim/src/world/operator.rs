@@ -109,7 +109,13 @@ impl World {
         for need in self.needs(at) {
             match self.wishes[need].wanted {
                 // It may have fallen for good meanwhile: then it is started for this one's sake.
-                Some(Wanted::Up) => self.wish_again(need),
+                Some(Wanted::Up) => {
+                    if self.word(need).is_some_and(is_down) {
+                        self.wishes[need].explains_a_start = true;
+                        self.wishes[need].forget_restarts();
+                    }
+                    self.wish_again(need);
+                }
                 Some(Wanted::Down) | None => self.wish_either(need),
             }
         }

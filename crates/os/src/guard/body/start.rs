@@ -25,6 +25,17 @@ use crate::record::Record;
 use crate::survivor::Traces;
 
 impl Body {
+    /// Starts the run that came with these descriptors, or says why not.
+    pub(super) fn spawn_ordered(&mut self, fds: Vec<OwnedFd>) {
+        let run = take_run(fds);
+        let run_id = run.as_ref().map_or(String::new(), |(run, ..)| run.run_id.clone());
+        let run = run.map_err(|e| SpawnFailure::Other(e.to_string()));
+        let spawned = run.and_then(|(run, memory, sockets)| self.spawn(run, Some(memory), sockets));
+        if let Err(error) = spawned {
+            self.report(&Report::SpawnFailed { run_id, error });
+        }
+    }
+
     /// Starts a run; its order as it came is kept for what is run beside it.
     pub(super) fn spawn(
         &mut self,
@@ -175,7 +186,7 @@ pub(in crate::guard) fn traces(assignment: &Assignment, zygote: Option<u32>) -> 
 }
 
 /// The order that came with these descriptors, the memory file that it is in, and its sockets.
-pub(super) fn take_run(fds: Vec<OwnedFd>) -> io::Result<(RunOrder, File, Vec<OwnedFd>)> {
+fn take_run(fds: Vec<OwnedFd>) -> io::Result<(RunOrder, File, Vec<OwnedFd>)> {
     let mut fds = fds.into_iter();
     let memory = fds.next().ok_or_else(|| io::Error::other("an order to spawn came without a program"))?;
     let memory = File::from(memory);

@@ -70,9 +70,8 @@ pub async fn serve(
         (listener, routes.layer(from_fn(bounds::headers)))
     });
     let named = async {
-        match proxy {
-            Some((port, log)) => proxy::serve(port, glance, log).await,
-            None => {}
+        if let Some((port, log)) = proxy {
+            proxy::serve(port, glance, log).await;
         }
         std::future::pending().await
     };

@@ -74,8 +74,8 @@ impl Instance {
         if current != claim {
             return;
         }
-        self.claim = None;
         (self.ports, self.moved) = (Vec::new(), None);
+        self.claim = None;
         self.state = match rest {
             Rest::Stopped => State::Stopped,
             Rest::Waiting => State::Waiting,

@@ -134,7 +134,7 @@ pub fn draw_plan(random: &mut Random, at: usize, sorts: &[Sort]) -> Plan {
         schedule: sorts[at].1.clone(),
         ports: if has_port { vec![port] } else { Vec::new() },
         // Not drawn: what seeds of old have found, they find again.
-        spares: if has_port && at % 2 == 0 { vec![(port, SPARES)] } else { Vec::new() },
+        spares: if has_port && at.is_multiple_of(2) { vec![(port, SPARES)] } else { Vec::new() },
         needs: needs
             .into_iter()
             .map(|on| Need { on: name(on), until: draw_condition(random, sorts[on].0) })

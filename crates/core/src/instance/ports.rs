@@ -18,6 +18,8 @@ impl Instance {
             State::Looking { ask: current, .. } if current == ask => {
                 match (self.wanted, strangers.is_empty()) {
                     (Wanted::Down, _) => self.release(now, Rest::Stopped, effects),
+                    // Stopped and started again meanwhile: the run that was asked for is not wanted any more.
+                    (Wanted::Up, true) if !self.is_due() => self.release(now, Rest::Scheduled, effects),
                     (Wanted::Up, true) => self.spawn(now, effects),
                     (Wanted::Up, false) => self.meet_strangers(now, strangers, effects),
                 }

@@ -148,7 +148,7 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
             inbox: driver.inbox(),
             history: history.clone(),
             tally: driver.tally(),
-            glance: Glance::new(driver.inbox(), driver.moves(), layout.clone()),
+            glance: Glance::new(driver.inbox(), driver.moves(), layout.clone(), driver.ages()),
             layout: layout.clone(),
         };
         let mut api = Api::start(&listener, tcp.as_ref(), &past, &mut driver)?;

@@ -38,10 +38,10 @@ use windows as platform;
 #[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "windows")))]
 compile_error!("soloist has a platform for Linux, macOS and Windows; this target is none of them");
 
-pub use platform::changes::{ClockWatch, FolderWatch};
+pub use platform::changes::{ClockWatch, FolderWatch, is_remote};
 pub use platform::ports::{all_listeners, listeners, owners_among, sockets};
 pub use platform::sweep::{end as end_survivors, survivors};
-pub use platform::tree::descendants;
+pub use platform::tree::{descendants, written_by};
 pub use platform::{boot_id, cookie_of, parent_of};
 pub use program::{Program, SpawnError, Step};
 pub use survivor::{COOKIE, Stuck, Survivor, Swept, Trace, Traces};

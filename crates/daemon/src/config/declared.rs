@@ -65,6 +65,10 @@ pub struct Program {
     pub on_daemon_exit: OnDaemonExit,
     /// What the probes of its plan ask.
     pub checks: Checks,
+    /// Patterns of the files in the project's folder whose change gives it a new run.
+    pub watch: Vec<String>,
+    /// Of these files those that do not.
+    pub watch_ignore: Vec<String>,
 }
 
 impl Default for Program {
@@ -82,6 +86,8 @@ impl Default for Program {
             limits: Limits::default(),
             on_daemon_exit: OnDaemonExit::default(),
             checks: Checks::default(),
+            watch: Vec::new(),
+            watch_ignore: Vec::new(),
         }
     }
 }

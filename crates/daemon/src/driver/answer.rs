@@ -101,7 +101,9 @@ impl Driver {
             tail: self.telling_lines(at, status.state),
         };
         let schedule = schedules::told(&service.declared, status.outlook.as_ref(), schedules::now());
-        ServiceStatus { schedule, ..convert::service(face, status) }
+        let (old_code, warnings) =
+            (self.old_code(at, &status), self.watches.warnings(&service.declared.name));
+        ServiceStatus { schedule, old_code, warnings, ..convert::service(face, status) }
     }
 
     /// What the record of a claim says that is held here.

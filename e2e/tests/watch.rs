@@ -32,8 +32,9 @@ fn up(project: &Project) {
 /// Why each run of it was started.
 fn starts(project: &Project, name: &str) -> Vec<String> {
     let output = project.soloist(&["history", name, "--json", "-n", "10000"]).expect(0);
-    let entries = output.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let started = entries.filter(|entry| entry["event"] == "started");
+    let json = output.json();
+    let entries = json["entries"].as_array().expect("entries").iter();
+    let started = entries.filter(|entry| entry["what"] == "started");
     started.map(|entry| entry["cause"].as_str().unwrap_or_default().to_owned()).collect()
 }
 

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -226,7 +227,8 @@ fn a_hundred_thousand_files_are_watched() {
     let told = changed.elapsed();
     let status = fs::read_to_string(format!("/proc/{daemon}/status")).unwrap();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap().trim().to_owned();
-    println!(
+    let _ = writeln!(
+        std::io::stderr(),
         "100,000 files: up in {was_up:?}, the first change seen by {noticed:?}, another in {told:?}, daemon {resident}"
     );
     let kib: u64 = resident.trim_end_matches(" kB").parse().unwrap();

@@ -60,7 +60,7 @@ impl Watches {
         let (mut groups, said) = (Groups::new(), Said::default());
         for one in declared {
             if let Some(warning) = twice(one) {
-                said.say(&[one.name.clone()], &warning);
+                said.say(std::slice::from_ref(&one.name), &warning);
             } else if let Some(rules) = rules(layout, one) {
                 groups.entry(rules).or_default().push(one.name.clone());
             }

@@ -80,31 +80,28 @@ impl Project {
     }
 
     /// Files of an instance have changed, the last of them then: a new run, unless nobody wants it up, its run began later,
-    /// or it will begin anyway. What had fallen is tried again as if for the first time. Says whether anything follows.
-    pub fn renew(&mut self, now: Time, at: usize, changed: Time, cause: Cause, orders: &mut Orders) -> bool {
+    /// or it will begin anyway. What had fallen is tried again as if for the first time.
+    pub fn renew(&mut self, now: Time, at: usize, changed: Time, cause: Cause, orders: &mut Orders) {
         let Status { wanted, state, pid, since, .. } = self.status(at);
         if wanted == Wanted::Down || self.members[at].stop_after.is_some() {
-            return false;
+            return;
         }
         match state {
             Word::Starting | Word::Ready | Word::Unhealthy | Word::Running => {
-                let is_old = pid.is_some() && since < changed;
-                if is_old {
+                if pid.is_some() && since < changed {
                     self.restart(now, at, cause, orders);
                 }
-                is_old
             }
             // What stops to come up again, or fell a moment ago.
             Word::Stopping | Word::Backoff | Word::Failed => {
                 self.start(now, at, cause, IfHeld::StandBy, orders);
-                true
             }
             Word::Stopped
             | Word::Claiming
             | Word::Standby
             | Word::Conflict
             | Word::Scheduled
-            | Word::Completed => false,
+            | Word::Completed => {}
         }
     }
 

@@ -122,7 +122,7 @@ impl Stage {
             "change" => {
                 let ago = command.value("ago").map(span).transpose()?.unwrap_or_default();
                 let cause = Cause::File(command.text("of"));
-                drop(self.project.renew(now, at, Time(now.0.saturating_sub(ago)), cause, &mut orders));
+                self.project.renew(now, at, Time(now.0.saturating_sub(ago)), cause, &mut orders);
             }
             _ => {
                 let event = self.event(&command)?;

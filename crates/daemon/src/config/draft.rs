@@ -216,8 +216,9 @@ pub(super) fn read(
                 }
             }
             "watch-ignore" => {
-                later.watch_ignore = Some(key_span);
+                let told = problems.count();
                 setting(&mut draft, site, key, value, problems);
+                later.watch_ignore = (problems.count() == told).then_some(key_span);
             }
             "env-file" => {
                 later.from_files = env_file::variables(&value.example("env-file = \".env\""), site, problems);

@@ -10,9 +10,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use soloist_os::FolderWatch;
 use soloist_os::clock::wall_ms;
 use soloist_os::watched::Watched;
+use soloist_os::{FolderWatch, is_remote};
 
 use super::rules::{Rules, Selection, is_left_out};
 
@@ -148,8 +148,8 @@ impl Eye {
         let mut before = std::mem::take(&mut self.files);
         for start in self.selection.starts().to_vec() {
             // A folder that is not there may come; of a single file its folder tells.
-            let nearest = start.path.ancestors().find(|path| path.is_dir()).unwrap_or(self.selection.root());
-            self.follow(&nearest.to_owned());
+            let nearest = start.path.ancestors().find(|path| path.is_dir()).unwrap_or(&start.path);
+            self.follow(nearest);
             for entry in self.selection.walk(&start).flatten() {
                 let file = entry.path();
                 if entry.file_type().is_some_and(|sort| sort.is_dir()) {
@@ -172,7 +172,11 @@ impl Eye {
 
     fn follow(&mut self, folder: &Path) {
         let Some(folders) = &self.folders else { return };
-        match folders.get().add(folder) {
+        let added = match is_remote(folder) {
+            true => Err(io::Error::other("its file system is a network's")),
+            false => folders.get().add(folder),
+        };
+        match added {
             Ok(number) => drop(self.numbers.insert(number, folder.to_owned())),
             // It is gone again, or not ours to look into.
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {}

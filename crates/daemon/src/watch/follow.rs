@@ -2,14 +2,13 @@
 //! folders. What a service writes itself is told as little as can be: else its restart would be the reason for the next.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use soloist_os::layout::Layout;
 use soloist_os::record::Record;
 use soloist_os::watched::Watched;
-use soloist_os::{FolderWatch, is_remote, written_by};
+use soloist_os::{FolderWatch, written_by};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -160,11 +159,7 @@ impl Group {
 
     /// With what tells of changes, or without it where that cannot be had.
     fn open(&self) -> Eye {
-        let folders = match is_remote(&self.rules.root) {
-            true => Err(io::Error::other("its file system is a network's")),
-            false => FolderWatch::new(&[]).and_then(Watched::new),
-        };
-        let (folders, trouble) = match folders {
+        let (folders, trouble) = match FolderWatch::new(&[]).and_then(Watched::new) {
             Ok(folders) => (Some(folders), None),
             Err(e) => (None, Some(e)),
         };

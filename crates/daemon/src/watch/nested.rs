@@ -94,7 +94,7 @@ pub(super) fn unwrapped<'a, 'w>(words: &'a [&'w str]) -> &'a [&'w str] {
     while let Some(word) = words.get(at) {
         let is_before = WRAPPERS.contains(&name(word)) || is_python(word) || word.contains('=');
         // An option of a wrapper; what it takes is seldom a word of its own.
-        if !is_before && !(at > 0 && word.starts_with('-')) {
+        if !(is_before || at > 0 && word.starts_with('-')) {
             break;
         }
         at += 1;

@@ -128,11 +128,6 @@ impl Selection {
         &self.starts
     }
 
-    /// The project's folder.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Whether a file is watched, as far as its path says; a .gitignore is asked by the walk.
     pub fn has(&self, file: &Path) -> bool {
         let Ok(path) = file.strip_prefix(&self.root) else { return false };

@@ -205,7 +205,7 @@ impl World {
             self.wish_up(at);
         }
         let cause = Cause::File("a file".to_owned());
-        self.decide(|project, orders| drop(project.renew(now, at, changed, cause, orders)));
+        self.decide(|project, orders| project.renew(now, at, changed, cause, orders));
     }
 
     /// She wants one run now, whatever the schedule says.

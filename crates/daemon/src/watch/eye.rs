@@ -30,6 +30,7 @@ pub struct Eye {
     pub folders: Option<Watched<FolderWatch>>,
     numbers: HashMap<i32, PathBuf>,
     files: HashMap<PathBuf, Seen>,
+    round: u32,
     /// What may have changed since the last look.
     pub pending: HashSet<PathBuf>,
     /// Anything may have.
@@ -46,6 +47,8 @@ struct Seen {
     modified_ns: i128,
     changed_ms: u64,
     content: Option<u64>,
+    /// The look at everything that saw it last.
+    round: u32,
 }
 
 impl Seen {
@@ -57,6 +60,7 @@ impl Seen {
             modified_ns: ns(found.mtime(), found.mtime_nsec()),
             changed_ms: u64::try_from(changed_ms).unwrap_or_default(),
             content: None,
+            round: 0,
         }
     }
 }
@@ -78,6 +82,7 @@ impl Eye {
             folders,
             numbers: HashMap::new(),
             files: HashMap::new(),
+            round: 0,
             pending: HashSet::new(),
             is_unsure: true,
             took: Duration::ZERO,
@@ -130,10 +135,10 @@ impl Eye {
     pub fn look(&mut self) -> Vec<Changed> {
         let mut changed = Vec::new();
         for file in std::mem::take(&mut self.pending) {
-            match self.files.remove(&file) {
-                Some(before) => changed.extend(self.compare(file, Some(before), false)),
+            match self.files.contains_key(&file) {
+                true => changed.extend(self.compare(&file, false)),
                 // Whether it counts, only the walk knows.
-                None => self.is_unsure |= self.selection.has(&file) && file.is_file(),
+                false => self.is_unsure |= self.selection.has(&file) && file.is_file(),
             }
         }
         if self.is_unsure {
@@ -145,7 +150,7 @@ impl Eye {
     /// The first look finds no changes.
     fn look_at_all(&mut self, mut changed: Option<&mut Vec<Changed>>) {
         let began = Instant::now();
-        let mut before = std::mem::take(&mut self.files);
+        self.round = self.round.wrapping_add(1);
         for start in self.selection.starts().to_vec() {
             // A folder that is not there may come; of a single file its folder tells.
             let nearest = start.path.ancestors().find(|path| path.is_dir()).unwrap_or(&start.path);
@@ -155,17 +160,17 @@ impl Eye {
                 if entry.file_type().is_some_and(|sort| sort.is_dir()) {
                     self.follow(file);
                 } else if self.selection.has(file) {
-                    let known = before.remove(file).or_else(|| self.files.get(file).copied());
-                    let found = self.compare(file.to_owned(), known, changed.is_none());
+                    let found = self.compare(file, changed.is_none());
                     if let Some(changed) = &mut changed {
                         changed.extend(found);
                     }
                 }
             }
         }
-        if let Some(changed) = changed {
-            changed.extend(before.into_keys().map(|file| Changed { file, at_ms: wall_ms() }));
-        }
+        let round = self.round;
+        let gone = self.files.extract_if(|_, seen| seen.round != round);
+        let gone = gone.map(|(file, _)| Changed { file, at_ms: wall_ms() });
+        changed.unwrap_or(&mut Vec::new()).extend(gone);
         self.is_unsure = false;
         self.took = began.elapsed();
     }
@@ -186,24 +191,28 @@ impl Eye {
     }
 
     /// Notes a file as it is now; says if it has changed.
-    fn compare(&mut self, file: PathBuf, before: Option<Seen>, is_first: bool) -> Option<Changed> {
-        let found = fs::metadata(&file).ok().filter(Metadata::is_file);
+    fn compare(&mut self, file: &Path, is_first: bool) -> Option<Changed> {
+        let before = self.files.get(file).copied();
+        let found = fs::metadata(file).ok().filter(Metadata::is_file);
         let Some(mut now) = found.as_ref().map(Seen::of) else {
-            return before.map(|_| Changed { file, at_ms: wall_ms() });
+            return self.files.remove(file).map(|_| Changed { file: file.to_owned(), at_ms: wall_ms() });
         };
+        now.round = self.round;
         let is_touched = before.is_none_or(|b| (b.size, b.modified_ns) != (now.size, now.modified_ns));
-        if !is_touched {
-            now.content = before.and_then(|before| before.content);
-            self.files.insert(file, now);
-            return None;
+        now.content = match before {
+            Some(before) if !is_touched => before.content,
+            // In the beginning all are new: then they are read later, if there are not too many.
+            _ if is_first => None,
+            _ => content(file, now.size),
+        };
+        match self.files.get_mut(file) {
+            Some(seen) => *seen = now,
+            None => drop(self.files.insert(file.to_owned(), now)),
         }
-        // In the beginning all are new: then they are read later, if there are not too many.
-        now.content = if is_first { None } else { content(&file, now.size) };
-        let is_same =
-            before.is_some_and(|b| b.size == now.size && b.content.is_some() && b.content == now.content);
-        let changed = (!is_same).then(|| Changed { file: file.clone(), at_ms: now.changed_ms });
-        self.files.insert(file, now);
-        changed
+        let is_same = before.is_some_and(|b| {
+            !is_touched || b.size == now.size && b.content.is_some() && b.content == now.content
+        });
+        (!is_same).then(|| Changed { file: file.to_owned(), at_ms: now.changed_ms })
     }
 }
 

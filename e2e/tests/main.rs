@@ -54,4 +54,5 @@ mod takeover;
 mod ticks;
 mod up_twice;
 mod waiting;
+mod watch;
 mod watching;

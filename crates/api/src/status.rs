@@ -79,6 +79,9 @@ pub struct ServiceStatus {
     /// Its declaration has changed since its run was started: `up` or `restart` takes the change in.
     #[serde(default)]
     pub stale: bool,
+    /// Its code was changed since its run was started, and it does not load that by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_code: Option<OldCode>,
     /// Anything worth saying about the state.
     pub note: Option<String>,
     /// Why the last start was refused, if it was.
@@ -96,9 +99,22 @@ pub struct ServiceStatus {
     pub holder: Option<HolderStatus>,
     /// The file of what it writes.
     pub log: Option<String>,
+    /// What does not work as it is declared, though nothing has failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The last lines of a run that failed, at most [`LAST_LINES`], as long as that is what there is to tell.
     #[serde(default)]
     pub tail: Vec<String>,
+}
+
+/// A run that began before its code was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OldCode {
+    /// The file that was changed last, in the project's folder if it lies there.
+    pub path: String,
+    /// When.
+    pub changed: Timestamp,
 }
 
 /// What a service says of itself: `STATUS=`, `X_SOLOIST_STATE=` and `X_SOLOIST_PROGRESS=` of its notify socket.

@@ -375,6 +375,8 @@ pub enum Cause {
     Takeover,
     /// Its declaration changed: what of it, in words.
     Declaration(String),
+    /// Files that it runs changed: which, in words.
+    File(String),
 }
 
 impl fmt::Display for Cause {
@@ -386,6 +388,7 @@ impl fmt::Display for Cause {
             Cause::Dependency(on) => write!(f, "dependency {on}"),
             Cause::Takeover => f.write_str("takeover by a new daemon"),
             Cause::Declaration(what) => f.write_str(what),
+            Cause::File(what) => write!(f, "a change of {what}"),
         }
     }
 }

@@ -36,6 +36,7 @@ pub(crate) mod suggest;
 mod tests;
 mod tree;
 mod triggers;
+mod watched;
 mod windows;
 
 use std::collections::BTreeMap;

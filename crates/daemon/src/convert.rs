@@ -177,6 +177,8 @@ pub fn service(face: Face<'_>, status: Status) -> ServiceStatus {
         exit: status.exit.map(core_exit_to_api),
         said: Said { status: status.said.status, state: status.said.state, progress: status.said.progress },
         stale: status.is_stale,
+        old_code: None,
+        warnings: Vec::new(),
         note: status.note,
         refusal: status.refusal.map(refusal),
         next: status.next.and_then(|next| wall(face.clock, next)),

@@ -2,12 +2,13 @@
 //! listens what changed. Performing is `driver/perform.rs`, answering clients `driver/answer.rs`, their questions about
 //! schedules `driver/schedules.rs`, taking over what an
 //! earlier daemon left `driver/adopt.rs`, leaving for another binary `driver/successor.rs`, telling the history
-//! `driver/past.rs`, signals by hand `driver/signal.rs`, the time around schedules `driver/clock.rs`.
+//! `driver/past.rs`, changed files `driver/files.rs`, signals by hand `driver/signal.rs`, the time around schedules `driver/clock.rs`.
 
 mod adopt;
 mod answer;
 mod charge;
 mod clock;
+mod files;
 mod last_words;
 mod past;
 mod perform;
@@ -59,6 +60,7 @@ use crate::logs::mask::Mask;
 use crate::ports::published::Published;
 use crate::tally::Tally;
 use crate::upgrade;
+use crate::watch::{Ages, Source, Watches};
 
 /// So long clients are answered, but for the last of them, before the driver looks again at what happened.
 const ASKED_TOGETHER: Duration = Duration::from_millis(1);
@@ -68,6 +70,8 @@ const EVENTS_KEPT: usize = 1024;
 /// One declared (or adopted) program beside its instance in the core.
 struct Service {
     declared: Declared,
+    /// What it is started from, if that is looked at.
+    source: Option<Source>,
     place: Place,
     /// Where in its log the run begins, if that is known, and in which of its files.
     log_at: Option<u64>,
@@ -145,6 +149,10 @@ pub struct Driver {
     moves: Moves,
     is_ending: bool,
     clocks: Clocks,
+    /// Whose files are watched, and
+    watches: Watches,
+    /// how old the code of the others is.
+    ages: Ages,
     /// The way to a binary that becomes the daemon.
     succession: Succession,
     /// How guards bring this daemon back.
@@ -193,6 +201,8 @@ impl Driver {
             moves: Moves::default(),
             is_ending: false,
             clocks,
+            watches: Watches::default(),
+            ages: Ages::default(),
             succession: Succession::default(),
             revival: upgrade::revival(&layout),
             layout,
@@ -214,6 +224,11 @@ impl Driver {
     /// What is counted, to read it.
     pub fn tally(&self) -> Tally {
         self.tally.clone()
+    }
+
+    /// How old the code of services is, to have it looked at.
+    pub fn ages(&self) -> Ages {
+        self.ages.clone()
     }
 
     /// How often anything may have changed.
@@ -301,6 +316,7 @@ impl Driver {
             Input::ZygoteEnded => self.take_zygote_end(),
             Input::ClockSet => self.look_at_clock(),
             Input::ZonesChanged => self.take_zones(),
+            Input::FilesChanged { names, what, at_ms } => self.take_change(&names, &what, at_ms),
             Input::Seen { at, event } => self.tell(at, event),
             Input::Sought { at, found } => self.take_sought(at, found.map(|found| *found)),
             Input::List { reply } => drop(reply.send(Ok(self.known()))),
@@ -374,6 +390,7 @@ impl Driver {
         let at = self.project.add(&declared.name, declared.plan.clone(), soloist_os::random_u64(), now());
         self.project.replan(now(), at, declared.plan.clone(), declared.print());
         self.services.push(Service {
+            source: Source::of(&declared),
             declared,
             place,
             log_at: None,

@@ -44,6 +44,15 @@ pub enum Input {
     ClockSet,
     /// Zone rules have changed.
     ZonesChanged,
+    /// Watched files have changed and are quiet again.
+    FilesChanged {
+        /// Who runs them.
+        names: Vec<String>,
+        /// Which, in words.
+        what: String,
+        /// When the newest has, in milliseconds since 1970.
+        at_ms: u64,
+    },
     /// A look that took longer has an answer for the core.
     Seen {
         /// The instance's position.
@@ -205,6 +214,7 @@ impl Input {
             | Input::ZygoteEnded
             | Input::ClockSet
             | Input::ZonesChanged
+            | Input::FilesChanged { .. }
             | Input::Seen { .. }
             | Input::Sought { .. }
             | Input::BinarySeen { .. }

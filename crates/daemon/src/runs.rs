@@ -131,6 +131,8 @@ fn tell(record: &Record, place: &Place) -> ServiceStatus {
         exit: record.exit.map(convert::exit_to_api),
         said: Said::default(),
         stale: false,
+        old_code: None,
+        warnings: Vec::new(),
         note: Some("started by `soloist run`".to_owned()),
         refusal: None,
         next: None,

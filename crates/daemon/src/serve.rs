@@ -151,7 +151,7 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
             inbox: driver.inbox(),
             history: history.clone(),
             tally: driver.tally(),
-            glance: Glance::new(driver.inbox(), driver.moves(), layout.clone()),
+            glance: Glance::new(driver.inbox(), driver.moves(), layout.clone(), driver.ages()),
             layout: layout.clone(),
         };
         let proxy = config.proxy.map(|port| (port, log.clone()));

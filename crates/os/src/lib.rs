@@ -41,11 +41,11 @@ use windows as platform;
 #[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "windows")))]
 compile_error!("soloist has a platform for Linux, macOS and Windows; this target is none of them");
 
-pub use platform::changes::{ClockWatch, FolderWatch};
+pub use platform::changes::{ClockWatch, FolderWatch, is_remote};
 pub use platform::machine::{is_clock_kept, lowest_port, not_delegated, outlives_sessions};
 pub use platform::ports::{all_listeners, first_listeners, listeners, owners_among, process, sockets};
 pub use platform::sweep::{end as end_survivors, marked_claims, survivors};
-pub use platform::tree::descendants;
+pub use platform::tree::{descendants, written_by};
 pub use platform::{boot_id, cookie_of, parent_of, variable_of};
 pub use program::{Program, SpawnError, Step};
 pub use survivor::{COOKIE, Stuck, Survivor, Swept, Trace, Traces};

@@ -17,6 +17,7 @@ use crate::program::{Program, SpawnError, Step};
 use crate::stat::{Reaped, Stat};
 use crate::survivor::{Stuck, Survivor, Swept, Traces};
 use crate::usage::{Process, Used};
+use crate::watched::Entry;
 
 type Holders = HashMap<u64, Vec<u32>>;
 
@@ -33,7 +34,9 @@ macro_rules! has_the_shape {
         use crate::$platform::notify::Receiver;
         use crate::$platform::signals::Signals;
         use crate::$platform::spawn::{Surroundings, close_all_but, spawn};
-        use crate::$platform::{self as platform, beside, bounds, machine, ports, sweep, tree, usage};
+        use crate::$platform::{
+            self as platform, beside, bounds, changes, machine, ports, sweep, tree, usage,
+        };
 
         let _: fn(&[&Path], &[String], BorrowedFd<'_>) -> io::Result<()> = beside::start_beside;
         let _: fn(u32) -> io::Result<Stat> = platform::stat;
@@ -108,6 +111,7 @@ macro_rules! has_the_shape {
         let _: fn() -> io::Result<()> = tree::become_subreaper;
         let _: fn(&mut Vec<Reaped>) -> bool = tree::reap;
         let _: fn(u32) -> Vec<u32> = tree::descendants;
+        let _: fn(u32) -> std::collections::HashSet<PathBuf> = tree::written_by;
         let _: fn(u32, &[u32], i32, Option<u32>) -> usize = tree::signal_descendants;
         let _: fn(u32, &[u32], i32, u32) -> usize = tree::signal_group;
         let _: fn(u32, u32, &[u32]) -> bool = tree::is_descendant;
@@ -121,6 +125,9 @@ macro_rules! has_the_shape {
         has_a_descriptor::<FolderWatch>();
         let _: fn(&[(&Path, Option<&str>)]) -> io::Result<FolderWatch> = FolderWatch::new;
         let _: fn(&FolderWatch) -> bool = FolderWatch::has_changed;
+        let _: fn(&FolderWatch, &Path) -> io::Result<i32> = FolderWatch::add;
+        let _: fn(&FolderWatch, fn(Option<Entry<'_>>)) = FolderWatch::take;
+        let _: fn(&Path) -> bool = changes::is_remote;
 
         let _: fn(u16) -> io::Result<Vec<Socket>> = ports::sockets;
         let _: fn(u16) -> io::Result<Vec<Listener>> = ports::listeners;

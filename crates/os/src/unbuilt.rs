@@ -362,9 +362,16 @@ macro_rules! unbuilt {
         }
 
         pub mod tree {
+            use std::collections::HashSet;
             use std::io;
+            use std::path::PathBuf;
 
             use crate::stat::Reaped;
+
+            /// The files that a tree has open for writing: none are to be seen.
+            pub fn written_by(_root: u32) -> HashSet<PathBuf> {
+                HashSet::new()
+            }
 
             /// From now on orphaned descendants become our children.
             pub fn become_subreaper() -> io::Result<()> {
@@ -420,6 +427,13 @@ macro_rules! unbuilt {
             use std::os::fd::{AsRawFd, RawFd};
             use std::path::Path;
 
+            use crate::watched::Entry;
+
+            /// Whether changes in a folder are not told: none are here.
+            pub fn is_remote(_folder: &Path) -> bool {
+                true
+            }
+
             /// A watch over the wall clock. There is none.
             #[derive(Debug)]
             pub enum ClockWatch {}
@@ -454,6 +468,16 @@ macro_rules! unbuilt {
 
                 /// Whether anything has happened that matters.
                 pub fn has_changed(&self) -> bool {
+                    match *self {}
+                }
+
+                /// Watches a further folder.
+                pub fn add(&self, _folder: &Path) -> io::Result<i32> {
+                    match *self {}
+                }
+
+                /// Takes note of all that has happened.
+                pub fn take(&self, _tell: impl FnMut(Option<Entry<'_>>)) {
                     match *self {}
                 }
             }

@@ -11,6 +11,17 @@ use crate::clock::Alarm;
 use crate::link::Link;
 use crate::{ClockWatch, FolderWatch};
 
+/// What happened in a watched folder.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// The number of the folder.
+    pub watch: i32,
+    /// Which entry; none: the folder itself.
+    pub name: Option<&'a [u8]>,
+    /// The entry is a folder.
+    pub is_folder: bool,
+}
+
 /// What may be watched: it owns one descriptor and never exchanges it.
 pub trait Fixed: AsRawFd + sealed::Sealed {}
 impl Fixed for Link {}

@@ -10,12 +10,14 @@ use soloist_api::event::Event;
 use soloist_api::request::{Change, Down, Up, UpAnswer};
 use soloist_api::status::ServiceStatus;
 use soloist_api::watch::LogEvent;
+use soloist_daemon::config::Declared;
 use soloist_daemon::log_files::error_log_of;
 use soloist_daemon::logs::mask::Mask;
 use soloist_daemon::logs::{Start, Tail, instance_of};
+use soloist_daemon::watch::warnings;
 
 use crate::interrupts::Interrupts;
-use crate::printer::Printer;
+use crate::printer::{Printer, Tone};
 use crate::project::{Project, take_down, who, with_daemon, with_living_daemon};
 use crate::verbs::services::{code_of, one_line};
 
@@ -37,7 +39,15 @@ pub struct Wish {
 /// Exit code 0 if all that was asked for is up; else that of the first that is not.
 pub async fn up(project: &Project, printer: &Printer, wish: Wish) -> Result<i32, Problem> {
     // A faulty file is told before anything is started, the daemon included.
-    project.config()?;
+    let config = project.config()?;
+    let is_meant = |one: &Declared| {
+        wish.names.is_empty() || [&one.name, &one.service].iter().any(|n| wish.names.contains(n))
+    };
+    for one in config.declared.iter().filter(|one| is_meant(one)) {
+        for warning in warnings(&project.layout, one) {
+            printer.remark(&printer.tone(&format!("warning: {}: {warning}", one.name), Tone::Bad));
+        }
+    }
     let mut interrupts = Interrupts::new()?;
     let begun = Instant::now();
     let (client, events, answer) = with_daemon(project, |client| {
@@ -62,7 +72,7 @@ pub async fn up(project: &Project, printer: &Printer, wish: Wish) -> Result<i32,
     if wish.is_detached {
         return Ok(code);
     }
-    printer.remark(&printer.tone("Ctrl+C stops what this command has started.", crate::printer::Tone::Faint));
+    printer.remark(&printer.tone("Ctrl+C stops what this command has started.", Tone::Faint));
     watch.open_logs(&settled);
     tokio::select! {
         ended = watch.follow() => ended,

@@ -1,8 +1,10 @@
-//! What follows for others: when an instance falls (its strategy), and when soloist.toml has changed.
+//! What follows for others: when an instance falls (its strategy), and when soloist.toml or files of the program have
+//! changed.
 
-use crate::event::{Cause, Event, IfHeld};
+use crate::event::{Cause, Event, IfHeld, Wanted};
 use crate::plan::{Kind, Strategy};
 use crate::project::{Orders, Project};
+use crate::state::{Status, Word};
 use crate::time::Time;
 
 impl Project {
@@ -75,6 +77,32 @@ impl Project {
         // Whoever waited for what is needed no more goes on.
         self.settle(now, orders);
         touched
+    }
+
+    /// Files of an instance have changed, the last of them then: a new run, unless nobody wants it up, its run began later,
+    /// or it will begin anyway. What had fallen is tried again as if for the first time.
+    pub fn renew(&mut self, now: Time, at: usize, changed: Time, cause: Cause, orders: &mut Orders) {
+        let Status { wanted, state, pid, since, .. } = self.status(at);
+        if wanted == Wanted::Down || self.members[at].stop_after.is_some() {
+            return;
+        }
+        match state {
+            Word::Starting | Word::Ready | Word::Unhealthy | Word::Running => {
+                if pid.is_some() && since < changed {
+                    self.restart(now, at, cause, orders);
+                }
+            }
+            // What stops to come up again, or fell a moment ago.
+            Word::Stopping | Word::Backoff | Word::Failed => {
+                self.start(now, at, cause, IfHeld::StandBy, orders);
+            }
+            Word::Stopped
+            | Word::Claiming
+            | Word::Standby
+            | Word::Conflict
+            | Word::Scheduled
+            | Word::Completed => {}
+        }
     }
 
     /// Whether its run ends or is to end: the next one is started from the present declaration, if there is one. A

@@ -119,6 +119,11 @@ impl Stage {
             "stop" => self.project.stop(now, at, cause, &mut orders),
             "reload" => self.project.handle(now, at, Event::ReloadAsked { cause }, &mut orders),
             "restart" => self.project.restart(now, at, cause, &mut orders),
+            "change" => {
+                let ago = command.value("ago").map(span).transpose()?.unwrap_or_default();
+                let cause = Cause::File(command.text("of"));
+                self.project.renew(now, at, Time(now.0.saturating_sub(ago)), cause, &mut orders);
+            }
             _ => {
                 let event = self.event(&command)?;
                 self.project.handle(now, at, event, &mut orders);

@@ -95,6 +95,8 @@ export function service(name) {
       one.refusal && el('p', {}, el('strong', {}, 'Refused: '), one.refusal.detail),
       one.note && el('p', {}, one.note),
       one.stale && el('p', {}, 'Its declaration has changed since it was started; a restart takes the change in.'),
+      one.old_code && el('p', {}, `Its code is newer than its run: ${one.old_code.path} was changed after it was started.`),
+      ...(one.warnings ?? []).map((warning) => el('p', {}, `Warning: ${warning}`)),
       one.tail.length > 0 && el('pre', { tabindex: 0, 'aria-label': 'Last lines of the run that failed' }, one.tail.join('\n')),
     ].filter(Boolean);
     trouble.replaceChildren(...troubles);

@@ -71,6 +71,10 @@ pub struct Program {
     pub log: Logging,
     /// Where soloist listens in its place, in the order in which a run is handed the sockets.
     pub sockets: Vec<Socket>,
+    /// Patterns of the files in the project's folder whose change gives it a new run.
+    pub watch: Vec<String>,
+    /// Of these files those that do not.
+    pub watch_ignore: Vec<String>,
 }
 
 /// A socket that soloist listens on for a service.
@@ -111,6 +115,8 @@ impl Default for Program {
             checks: Checks::default(),
             log: Logging::default(),
             sockets: Vec::new(),
+            watch: Vec::new(),
+            watch_ignore: Vec::new(),
         }
     }
 }

@@ -61,6 +61,8 @@ pub(super) const SERVICE_KEYS: &[&str] = &[
     "reload-signal",
     "trigger",
     "drain-timeout",
+    "watch",
+    "watch-ignore",
 ];
 
 const MEMORY_ACTIONS: &[(&str, OverMemory)] = &[("restart", OverMemory::Restart), ("stop", OverMemory::Stop)];
@@ -177,6 +179,7 @@ struct Later<'a> {
     memory_action: Option<Span>,
     reload: Option<Value<'a>>,
     listen: Option<Value<'a>>,
+    watch_ignore: Option<Span>,
     /// There is a port, but it could not be read.
     is_port_lost: bool,
     from_files: BTreeMap<String, String>,
@@ -246,6 +249,11 @@ pub(super) fn read(
                     draft.plan.over_memory = action;
                     later.memory_action = Some(key_span);
                 }
+            }
+            "watch-ignore" => {
+                let told = problems.count();
+                setting(&mut draft, site, key, value, problems);
+                later.watch_ignore = (problems.count() == told).then_some(key_span);
             }
             "env-file" => {
                 later.from_files = env_file::variables(&value.example("env-file = \".env\""), site, problems);
@@ -318,6 +326,11 @@ fn complete(
     if let Some(span) = later.memory_action.filter(|_| !has_memory_max) {
         let help = "say how much it may use: `memory-max = \"512MiB\"`";
         problems.add(span, "`memory-action` is declared without `memory-max`", help);
+    }
+    let has_watch = declared.value.tree.as_table().is_some_and(|table| table.contains_key("watch"));
+    if let Some(span) = later.watch_ignore.filter(|_| !has_watch) {
+        let help = "say what is watched: `watch = [\"app/**/*.py\"]`";
+        problems.add(span, "`watch-ignore` is declared without `watch`", help);
     }
     let mut env = later.from_files;
     env.append(&mut draft.program.env);

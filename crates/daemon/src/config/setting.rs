@@ -10,7 +10,7 @@ use super::instances::{self, Site};
 use super::schedules::{JOB_KEYS, TRIGGER_KEYS};
 use super::settings::{self, choice, set};
 use super::tree::Value;
-use super::{Scope, limits, log, needs, program};
+use super::{Scope, limits, log, needs, program, watched};
 
 const SCOPES: &[(&str, Scope)] = &[("project", Scope::Project), ("machine", Scope::Machine)];
 const DAEMON_EXITS: &[(&str, OnDaemonExit)] = &[("keep", OnDaemonExit::Keep), ("stop", OnDaemonExit::Stop)];
@@ -148,6 +148,13 @@ pub(super) fn setting(
             let value = value.example("restart-limit = { count = 10, period = \"10m\" }");
             let standard = plan.limit;
             set(&mut plan.limit, settings::restart_limit(&value, standard, problems));
+        }
+        "watch" => {
+            program.watch = watched::patterns(&value.example("watch = [\"app/**/*.py\"]"), site, problems);
+        }
+        "watch-ignore" => {
+            let value = value.example("watch-ignore = [\"app/cache\"]");
+            program.watch_ignore = watched::patterns(&value, site, problems);
         }
         "depends-on" => draft.needs = needs::read(&value.example("depends-on = [\"db\"]"), site, problems),
         "scope" => {

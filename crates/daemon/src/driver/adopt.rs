@@ -24,6 +24,7 @@ use crate::history::read::Turns;
 use crate::inbox::{Inbox, Input};
 use crate::links::{self, Found, GuardLink};
 use crate::service;
+use crate::watch::Source;
 
 /// A guard that is just ending closes its socket before its process is gone; how long that may take.
 const END_LIMIT: Duration = Duration::from_millis(100);
@@ -69,6 +70,7 @@ impl Driver {
                         is_followed |= self.services[at].declared.plan.schedule != declared.plan.schedule
                             && self.ledger.follow(&declared.name);
                         self.project.replan(now(), at, declared.plan.clone(), declared.print());
+                        self.services[at].source = Source::of(declared);
                         self.services[at].declared = declared.clone();
                         self.compare_sockets(at, self.project.instance(at).claim());
                     }
@@ -82,6 +84,7 @@ impl Driver {
         if is_followed {
             self.write_ledger();
         }
+        self.follow_files();
     }
 
     fn left_by_a_daemon(&self) -> Vec<(PathBuf, Record)> {

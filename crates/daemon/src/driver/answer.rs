@@ -106,7 +106,9 @@ impl Driver {
         let notes = [status.note.clone(), service.log_trouble.words(on_full)];
         let notes: Vec<String> = notes.into_iter().flatten().collect();
         let note = (!notes.is_empty()).then(|| notes.join("; "));
-        ServiceStatus { schedule, note, ..convert::service(face, status) }
+        let (old_code, warnings) =
+            (self.old_code(at, &status), self.watches.warnings(&service.declared.name));
+        ServiceStatus { schedule, note, old_code, warnings, ..convert::service(face, status) }
     }
 
     /// What the record of a claim says that is held here.

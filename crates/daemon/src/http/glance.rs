@@ -16,6 +16,7 @@ use super::ended;
 use crate::driver::Moves;
 use crate::inbox::{Inbox, Input};
 use crate::runs;
+use crate::watch::Ages;
 
 /// What nobody notes when it changes, such as the hours of a window that nobody keeps, is looked at again after this.
 const AGE_MOST: Duration = Duration::from_secs(1);
@@ -30,6 +31,7 @@ struct Eye {
     inbox: Inbox,
     moves: Moves,
     layout: Layout,
+    ages: Ages,
     /// So many have asked.
     came: AtomicU64,
     last: Mutex<Option<Look>>,
@@ -57,8 +59,8 @@ pub(super) struct Seen {
 
 impl Glance {
     /// For who asks this driver.
-    pub(crate) fn new(inbox: Inbox, moves: Moves, layout: Layout) -> Glance {
-        Glance(Arc::new(Eye { inbox, moves, layout, came: AtomicU64::new(0), last: Mutex::default() }))
+    pub(crate) fn new(inbox: Inbox, moves: Moves, layout: Layout, ages: Ages) -> Glance {
+        Glance(Arc::new(Eye { inbox, moves, layout, ages, came: AtomicU64::new(0), last: Mutex::default() }))
     }
 
     /// How all is, not before this was asked.
@@ -104,6 +106,8 @@ impl Eye {
     async fn look(&self) -> Result<Look, Problem> {
         let (came, moves, at) = (self.came.load(Ordering::SeqCst), self.moves.get(), Instant::now());
         let written = written(&self.layout);
+        let ages = self.ages.clone();
+        let _ = tokio::task::spawn_blocking(move || ages.look()).await;
         let (reply, answer) = oneshot::channel();
         let _ = self.inbox.send(Input::List { reply });
         let known = answer.await.map_err(|_| ended())??;
@@ -149,7 +153,7 @@ mod tests {
             }
         });
         let moves = Moves::default();
-        let glance = Glance::new(inbox, moves.clone(), layout);
+        let glance = Glance::new(inbox, moves.clone(), layout, Ages::default());
         let look = || async {
             glance.look().await.unwrap();
             asked.load(Ordering::SeqCst)

@@ -1,6 +1,8 @@
 //! Programs that load their own code anew when its files change. Known by their command line; two that restart the same
 //! program would only get in each other's way.
 
+use std::path::Path;
+
 /// What makes a program reload by itself.
 enum When {
     Always,
@@ -44,6 +46,8 @@ const RELOADERS: &[(&str, When, &str)] = &[
 const WRAPPERS: &[&str] = &[
     "env", "exec", "npx", "bunx", "pnpm", "yarn", "uv", "poetry", "pipenv", "pdm", "hatch", "run", "dotenv",
 ];
+/// Programs that run the scripts of a package.json.
+const PACKAGE_RUNNERS: &[&str] = &["npm", "yarn", "pnpm", "bun"];
 const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh"];
 
 /// What reloads the code in a command by itself, in the words of people: `uvicorn --reload`. Seen through wrappers such
@@ -69,14 +73,28 @@ pub fn nested_reloader(argv: &[String]) -> Option<&'static str> {
     known.map(|(_, _, called)| *called)
 }
 
+/// The same, also through the scripts of a package.json in the folder that it runs in: `npm run dev`.
+pub fn reloader_in(argv: &[String], folder: &Path) -> Option<&'static str> {
+    nested_reloader(argv).or_else(|| {
+        let mut words = argv.iter().map(String::as_str).filter(|word| !word.starts_with('-'));
+        let runner = name(words.next()?);
+        let script = words.find(|word| !matches!(*word, "run" | "run-script"))?;
+        let text =
+            PACKAGE_RUNNERS.contains(&runner).then(|| std::fs::read(folder.join("package.json")).ok())??;
+        let package: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        let script = package.get("scripts")?.get(script)?.as_str()?;
+        nested_reloader(&["sh".to_owned(), "-c".to_owned(), script.to_owned()])
+    })
+}
+
 /// The command without what is only there to start it.
-fn unwrapped<'a, 'w>(words: &'a [&'w str]) -> &'a [&'w str] {
+pub(super) fn unwrapped<'a, 'w>(words: &'a [&'w str]) -> &'a [&'w str] {
     let is_python = |word: &str| name(word).starts_with("python");
     let mut at = 0;
     while let Some(word) = words.get(at) {
         let is_before = WRAPPERS.contains(&name(word)) || is_python(word) || word.contains('=');
         // An option of a wrapper; what it takes is seldom a word of its own.
-        if !is_before && !(at > 0 && word.starts_with('-')) {
+        if !(is_before || at > 0 && word.starts_with('-')) {
             break;
         }
         at += 1;
@@ -123,6 +141,17 @@ mod tests {
         ] {
             assert_eq!(found(command), Some(called), "{command}");
         }
+    }
+
+    #[test]
+    fn the_scripts_of_a_package_are_looked_into() {
+        let folder = tempfile::tempdir().unwrap();
+        let package = r#"{ "scripts": { "dev": "vite --port 3000", "start": "node server.js" } }"#;
+        std::fs::write(folder.path().join("package.json"), package).unwrap();
+        let found = |command: &str| reloader_in(&shell_words::split(command).unwrap(), folder.path());
+        assert_eq!(found("npm run dev"), Some("vite"));
+        assert_eq!(found("yarn dev"), Some("vite"));
+        assert_eq!((found("npm start"), found("npm run none"), found("make dev")), (None, None, None));
     }
 
     #[test]

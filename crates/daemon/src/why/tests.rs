@@ -36,6 +36,8 @@ fn status(state: &str) -> ServiceStatus {
         exit: None,
         said: Said::default(),
         stale: false,
+        old_code: None,
+        warnings: Vec::new(),
         note: None,
         refusal: None,
         next: None,

@@ -11,6 +11,8 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
+use crate::watched::Entry;
+
 /// Readable once somebody has set the wall clock, or the machine has slept.
 #[derive(Debug)]
 pub struct ClockWatch(OwnedFd);
@@ -57,20 +59,41 @@ pub struct FolderWatch {
     watches: Vec<(i32, Option<String>)>,
 }
 
+/// What counts: an entry was made, written and closed, moved in or out, removed. Not what is only opened, nor each write.
+const FLAGS: WatchFlags = WatchFlags::CREATE
+    .union(WatchFlags::CLOSE_WRITE)
+    .union(WatchFlags::MOVED_TO)
+    .union(WatchFlags::MOVED_FROM)
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::DELETE_SELF)
+    .union(WatchFlags::MOVE_SELF)
+    .union(WatchFlags::ONLYDIR);
+
+/// Whether changes in a folder are not told by inotify(7), because others than this machine's kernel may make them: network
+/// file systems and FUSE, by the numbers of statfs(2) and linux/magic.h.
+pub fn is_remote(folder: &Path) -> bool {
+    const REMOTE: [u64; 10] = [
+        0x6969,      // NFS
+        0xff53_4d42, // CIFS
+        0xfe53_4d42, // SMB2
+        0x517b,      // SMB
+        0x0102_1997, // 9P
+        0x6573_5546, // FUSE
+        0x00c3_6400, // Ceph
+        0x5346_414f, // AFS
+        0x786f_4256, // VirtualBox's shared folders
+        0x0bd0_0bd0, // Lustre
+    ];
+    rustix::fs::statfs(folder).is_ok_and(|found| REMOTE.contains(&(found.f_type as u64 & 0xffff_ffff)))
+}
+
 impl FolderWatch {
     /// Watches folders from now on, each for all its entries or for one. One that is not there is not watched.
     pub fn new(folders: &[(&Path, Option<&str>)]) -> io::Result<FolderWatch> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let flags = WatchFlags::CREATE
-            | WatchFlags::CLOSE_WRITE
-            | WatchFlags::MOVED_TO
-            | WatchFlags::DELETE
-            | WatchFlags::DELETE_SELF
-            | WatchFlags::MOVE_SELF
-            | WatchFlags::ONLYDIR;
         let mut watches = Vec::new();
         for (folder, entry) in folders {
-            match inotify::add_watch(&inotify, *folder, flags) {
+            match inotify::add_watch(&inotify, *folder, FLAGS) {
                 Ok(watch) => watches.push((watch, entry.map(str::to_owned))),
                 Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::ACCESS) => {}
                 Err(e) => return Err(e.into()),
@@ -79,23 +102,41 @@ impl FolderWatch {
         Ok(FolderWatch { inotify, watches })
     }
 
+    /// Watches a further folder, and says by which number its entries are told; one that is watched already has the same.
+    /// `StorageFull`: more may not be watched (inotify_add_watch(2)).
+    pub fn add(&self, folder: &Path) -> io::Result<i32> {
+        Ok(inotify::add_watch(&self.inotify, folder, FLAGS)?)
+    }
+
     /// Takes note of all that has happened, and says whether any of it matters.
     pub fn has_changed(&self) -> bool {
+        let mut has_changed = false;
+        self.take(|entry| {
+            // What was lost in an overflow may have mattered.
+            has_changed |= entry.is_none_or(|Entry { watch, name, .. }| {
+                let mut of = self.watches.iter().filter(|(number, _)| *number == watch);
+                of.any(|(_, only)| only.is_none() || only.as_deref().map(str::as_bytes) == name)
+            });
+        });
+        has_changed
+    }
+
+    /// Takes note of all that has happened; none is told where more happened than could be kept (inotify(7)).
+    pub fn take(&self, mut tell: impl FnMut(Option<Entry<'_>>)) {
         let mut space = [MaybeUninit::uninit(); 4096];
         let mut events = Reader::new(&self.inotify, &mut space);
-        let mut has_changed = false;
         loop {
             match events.next() {
-                Ok(event) => {
-                    let name = event.file_name().map(|name| name.to_string_lossy());
-                    // What was lost in an overflow may have mattered (inotify(7)).
-                    has_changed |= event.events().contains(ReadFlags::QUEUE_OVERFLOW)
-                        || self.watches.iter().any(|(watch, only)| {
-                            *watch == event.wd() && (only.is_none() || only.as_deref() == name.as_deref())
-                        });
-                }
+                Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => tell(None),
+                // A watch that has ended, by its folder's end, tells nothing new.
+                Ok(event) if event.events().contains(ReadFlags::IGNORED) => {}
+                Ok(event) => tell(Some(Entry {
+                    watch: event.wd(),
+                    name: event.file_name().map(std::ffi::CStr::to_bytes),
+                    is_folder: event.events().contains(ReadFlags::ISDIR),
+                })),
                 Err(rustix::io::Errno::INTR) => {}
-                Err(_) => return has_changed,
+                Err(_) => return,
             }
         }
     }
@@ -141,6 +182,23 @@ mod tests {
         assert!(watch.has_changed() && !watch.has_changed());
         std::fs::write(all.join("tzdata.zi"), "# version 2026b\n").unwrap();
         assert!(watch.has_changed());
+        // A further folder tells its entries by its number, also those that leave it.
+        let sub = all.join("sub");
+        std::fs::create_dir(&sub).unwrap();
+        let number = watch.add(&sub).unwrap();
+        assert_eq!(watch.add(&sub).unwrap(), number);
+        assert!(watch.has_changed());
+        std::fs::write(sub.join("a.py"), "").unwrap();
+        std::fs::create_dir(sub.join("deep")).unwrap();
+        std::fs::rename(sub.join("a.py"), all.join("b.py")).unwrap();
+        let mut told = Vec::new();
+        watch.take(|entry| {
+            let Some(Entry { watch, name: Some(name), is_folder }) = entry else { return };
+            told.extend((watch == number).then(|| (String::from_utf8_lossy(name).into_owned(), is_folder)));
+        });
+        told.dedup();
+        assert_eq!(told, [("a.py".into(), false), ("deep".into(), true), ("a.py".into(), false)]);
+        assert!(!is_remote(&all) && !is_remote(&missing));
         std::fs::remove_dir_all(&all).unwrap();
         assert!(watch.has_changed() && !watch.has_changed());
     }

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::io;
-
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::handle::Handle;
@@ -41,6 +41,25 @@ pub fn reap(reaped: &mut Vec<Reaped>) -> bool {
 
 fn span(time: libc::timeval) -> Duration {
     Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
+}
+
+/// The files that a process or its descendants have open for writing, by their paths (proc_pid_fdinfo(5)).
+pub fn written_by(root: u32) -> HashSet<PathBuf> {
+    let mut found = HashSet::new();
+    for pid in descendants(root).into_iter().chain([root]) {
+        let Ok(open) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
+        for entry in open.flatten() {
+            let number = entry.file_name();
+            let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy()));
+            let flags = info.ok().and_then(|info| {
+                let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+                i32::from_str_radix(flags.trim(), 8).ok()
+            });
+            let is_writing = flags.is_some_and(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY);
+            found.extend(is_writing.then(|| std::fs::read_link(entry.path()).ok()).flatten());
+        }
+    }
+    found
 }
 
 /// All living descendants of a process, by walking down its children. What forks meanwhile may be missed: callers

@@ -104,6 +104,7 @@ impl World {
             30 if faults.clock_set => self.set_clock(),
             31 | 32 if faults.rescheduled => self.reschedule(at),
             33 | 34 => self.ask_run(at),
+            35 | 36 => self.change_file(at),
             23 | 24 if faults.guards_frozen => self.freeze_some_guard(),
             25 if faults.pids_reused => self.machine.change_foreigners(),
             26 if faults.edits => self.edit(at),

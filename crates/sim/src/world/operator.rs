@@ -198,6 +198,23 @@ impl World {
         self.decide(|project, orders| project.restart(now, at, World::cause(), orders));
     }
 
+    /// She saves a file of it, at once or a while ago.
+    pub fn change_file(&mut self, at: usize) {
+        let Some(daemon) = self.daemon.as_ref().filter(|_| !self.removed[at]) else { return };
+        let status = &daemon.statuses[at];
+        let (now, ago) = (self.machine.now, self.machine.random.span(0, 3000));
+        let changed = Time(now.0.saturating_sub(ago));
+        self.machine.say(|| format!("a file of {at} has changed {ago:?} ago"));
+        let is_old = status.pid.is_some() && status.since < changed;
+        let is_wanted = status.wanted == Wanted::Up && !daemon.project.is_stop_pending(at);
+        if is_wanted && (is_old || matches!(status.state, Word::Stopping | Word::Backoff | Word::Failed)) {
+            self.machine.count("files changed");
+            self.wish_up(at);
+        }
+        let cause = Cause::File("a file".to_owned());
+        self.decide(|project, orders| project.renew(now, at, changed, cause, orders));
+    }
+
     /// She wants one run now, whatever the schedule says.
     pub fn ask_run(&mut self, at: usize) {
         if self.daemon.is_none() || self.removed[at] || self.plans[at].schedule.is_none() {

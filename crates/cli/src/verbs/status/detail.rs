@@ -6,7 +6,7 @@ use soloist_api::status::ServiceStatus;
 use soloist_daemon::why::local;
 use soloist_daemon::{runs, schedules};
 
-use super::table::says;
+use super::table::{old_code, says};
 use super::{ago, exit_word, moment, next, until};
 use crate::printer::Printer;
 use crate::text::wrap;
@@ -44,6 +44,10 @@ pub fn lines(printer: &Printer, s: &ServiceStatus) -> Vec<String> {
         schedules::words(schedule, now).iter().for_each(|line| row("", line));
         let warning = schedule.warning.as_deref().map_or_else(Vec::new, |text| wrap(text, room));
         labelled("warning", &warning).for_each(|(label, line)| row(label, line));
+    }
+    row("code", &old_code(s, now).unwrap_or_default());
+    for warning in &s.warnings {
+        labelled("warning", &wrap(warning, room)).for_each(|(label, line)| row(label, line));
     }
     let note = s.note.as_deref().map_or_else(Vec::new, |text| wrap(text, room));
     labelled("note", &note).for_each(|(label, line)| row(label, line));

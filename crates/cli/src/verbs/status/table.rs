@@ -2,7 +2,7 @@
 //! any terminal: what is too long for one is cut in a row, and wrapped elsewhere.
 
 use jiff::Timestamp;
-use soloist_api::status::{ServiceStatus, Status};
+use soloist_api::status::{OldCode, ServiceStatus, Status};
 use soloist_daemon::schedules;
 
 use super::{ago, exit_word, next, until};
@@ -32,9 +32,12 @@ pub fn lines(printer: &Printer, status: &Status, notice: Option<&str>) -> Vec<St
         lines.push(row(printer, width, service, now));
         let note = service.note.clone().filter(|_| !is_well(service));
         let stale = service.stale.then(|| "soloist.toml has changed; `soloist up` takes it in".to_owned());
-        let notes = [says(service), note, stale].into_iter().flatten();
+        let notes = [says(service), note, stale, old_code(service, now)].into_iter().flatten();
         let hours = service.schedule.iter().flat_map(|schedule| schedules::words(schedule, now));
         lines.extend(notes.chain(hours).flat_map(|note| below(printer, width + 2, &note, Tone::Faint)));
+        for warning in &service.warnings {
+            lines.extend(below(printer, width + 2, &format!("warning: {warning}"), Tone::Bad));
+        }
     }
     lines
 }
@@ -86,6 +89,12 @@ pub fn says(service: &ServiceStatus) -> Option<String> {
     let parts = [words.join(" "), said.status.clone().unwrap_or_default()];
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     (!parts.is_empty()).then(|| parts.join(": "))
+}
+
+/// That its code is newer than its run: `running old code (app/reports.py changed 3m ago)`.
+pub fn old_code(service: &ServiceStatus, now: Timestamp) -> Option<String> {
+    let OldCode { path, changed } = service.old_code.as_ref()?;
+    Some(format!("running old code ({path} changed {} ago)", ago(*changed, now)))
 }
 
 /// When it runs next, else how its last run ended.

@@ -3,6 +3,36 @@
 use super::check;
 
 #[test]
+fn watched_files() {
+    check(
+        "[services.a]\ncommand = 'a'\n",
+        &[
+            (
+                "watch = 5",
+                (3, 9),
+                "`watch` is a whole number, but it must be a string or a list",
+                "app/**/*.py",
+            ),
+            ("watch = []", (3, 9), "`watch` is empty", "app/**/*.py"),
+            ("watch = ''", (3, 9), "an empty pattern matches nothing", "app/**/*.py"),
+            (
+                "watch = '/etc/hosts'",
+                (3, 9),
+                "`/etc/hosts` leads out of the project's folder",
+                "begin with a folder",
+            ),
+            ("watch = ['app', 'a/../../b']", (3, 17), "`a/../../b` leads out", "begin with a folder"),
+            ("watch = '!app'", (3, 9), "`!app` excludes", "watch-ignore"),
+            ("watch = 'a{b'", (3, 9), "`a{b` is not a pattern", "app/**/*.py"),
+            ("watch-ignore = 'app'", (3, 1), "`watch-ignore` is declared without `watch`", "watch = ["),
+            ("watchs = 'app'", (3, 1), "a service has no key `watchs`", "did you mean `watch`?"),
+        ],
+    );
+    let job = ("watch = 'app'", (3, 1), "`watch` belongs to services", "a job runs and ends");
+    check("[jobs.a]\ncommand = 'a'\n", &[job]);
+}
+
+#[test]
 fn commands() {
     check(
         "[services.a]\n",

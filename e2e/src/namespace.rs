@@ -9,7 +9,7 @@ use crate::{binaries, program, skip_loudly};
 /// Set inside; its value is no matter.
 const INSIDE: &str = "E2E_INSIDE_A_NAMESPACE";
 
-/// Runs the test of this name (`file::test`) again under `unshare FLAGS… sh -c SCRIPT`, and there its body. The script gets the command
+/// Runs the test of this name again under `unshare FLAGS… sh -c SCRIPT`, and there its body. The script gets the command
 /// of the test as `"$0" "$@"`. Without root or unshare(1) the test is skipped, loudly.
 pub fn in_namespace(test: &str, flags: &[&str], script: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
@@ -24,7 +24,7 @@ pub fn in_namespace(test: &str, flags: &[&str], script: &str, body: impl FnOnce(
         .args(flags)
         .args(["/bin/sh", "-c", script])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads", "1"])
+        .args([&format!("::{test}"), "--nocapture", "--test-threads", "1"])
         .env(INSIDE, "1")
         .output()
         .unwrap();

@@ -200,7 +200,7 @@ const WITHOUT_CGROUPS: &str = r#"
 
 fn without_cgroups(test: &str, body: impl FnOnce()) {
     let _alone = alone();
-    in_namespace(&format!("escape::{test}"), &["--mount"], WITHOUT_CGROUPS, body);
+    in_namespace(test, &["--mount"], WITHOUT_CGROUPS, body);
 }
 
 fn has_no_leaf(stage: &Stage) {

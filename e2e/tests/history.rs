@@ -302,7 +302,7 @@ const TINY: &str = "mount -t tmpfs -o size=2m tiny /mnt && TMPDIR=/mnt exec \"$0
 
 #[test]
 fn a_full_disk_keeps_nobody_from_stopping_and_the_history_catches_up() {
-    let test = "history::a_full_disk_keeps_nobody_from_stopping_and_the_history_catches_up";
+    let test = "a_full_disk_keeps_nobody_from_stopping_and_the_history_catches_up";
     in_namespace(test, &["--mount"], TINY, || {
         let project = Project::new(TWO);
         project.soloist(&["start", "steady"]).expect(0);

@@ -65,15 +65,19 @@ fn a_main_process_that_names_another_and_ends_at_once_hands_over() {
 child = os.fork()
 if child == 0:
     rest()
+note("child", str(child))
 say("MAINPID=%d" % child)
 os._exit(3)
 "#;
     let Some(project) = talker(script, "") else { return };
     let first = project.guard("talker");
+    // The parent is a child of the guard too.
+    let child: u32 = wait_until_noted(&project, "child").parse().unwrap();
     let main = wait_until("the child is the main process", LIMIT, || {
         let status = Link::to_guard_of(&project).status();
         let main = status["main"]["pid"].as_u64().and_then(|pid| Identity::of(u32::try_from(pid).ok()?));
-        main.filter(|main| Some(main.pid) == project.service("talker").pid && parent(*main) == first.pid)
+        let main = main.filter(|main| main.pid == child && parent(*main) == first.pid);
+        main.filter(|main| Some(main.pid) == project.service("talker").pid)
             .ok_or_else(|| format!("{status}\n{}", project.diary()))
     });
     let seen = project.service("talker");

@@ -13,7 +13,7 @@ const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
 /// process is a shell that reaps orphans: an unreaped pid is not given out again.
 fn in_fresh_pid_namespace(test: &str, body: impl FnOnce()) {
     let flags = ["--pid", "--fork", "--kill-child", "--mount-proc"];
-    in_namespace(&format!("pid_reuse::{test}"), &flags, "\"$0\" \"$@\" & wait $!", body);
+    in_namespace(test, &flags, "\"$0\" \"$@\" & wait $!", body);
 }
 
 /// A foreign process that has just this pid.

@@ -372,6 +372,11 @@ pub async fn existing(layout: &Layout) -> Result<Option<(Client, Option<String>)
     Ok(None)
 }
 
+/// Whether the project's daemon died while it had something to do, and is not back yet.
+pub async fn is_missed(layout: &Layout) -> bool {
+    has_something_to_do(layout) && !Client::new(&layout.daemon_socket()).is_answered().await
+}
+
 /// Whether a daemon of this project left services running, or wanted.
 fn has_something_to_do(layout: &Layout) -> bool {
     let guards = all(&layout.state());

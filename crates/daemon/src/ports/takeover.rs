@@ -23,6 +23,8 @@ const WATCHED: Duration = Duration::from_millis(1500);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How often those who come back are ended.
 const ROUNDS: usize = 3;
+/// What the guards of another project may take to bring back its daemon.
+const BROUGHT_BACK: Duration = Duration::from_secs(3);
 /// What a killed process may take to be gone.
 const KILLED: Duration = Duration::from_secs(2);
 
@@ -302,6 +304,11 @@ fn ask_to_stop(project: &Path, service: &str, who: &str) -> Result<(), Problem> 
     let layout = Layout::new(project)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        // A daemon that died is brought back by its guards, in an environment that its services know; ours is not that.
+        let end = Instant::now() + BROUGHT_BACK;
+        while serve::is_missed(&layout).await && Instant::now() < end {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
         match serve::existing(&layout).await? {
             Some((client, _)) => {
                 let change = Change { who: Some(who.to_owned()), ..Change::default() };

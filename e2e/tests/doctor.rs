@@ -79,7 +79,8 @@ fn what_would_bite_is_told_each_with_its_remedy() {
     wait_until("the stranger listens", LIMIT, || if is_free(held) { Err(stranger.said()) } else { Ok(()) });
     other.soloist(&["up", "-d"]).expect(0);
     let said = project.soloist(&["doctor"]).expect(1);
-    said.says(&format!("port {held} is held")).says(&format!("soloist free {held} --force"));
+    said.says(&format!("port {held} is held")).says("`soloist takeover api`");
+    assert_eq!(said.stdout.matches(&format!("port {port} is ")).count(), 1, "told once: {said}");
     said.says("there is no")
         .says("plain is not executable")
         .says("no `no-such-program-anywhere` is on the PATH");
@@ -94,7 +95,6 @@ fn what_would_bite_is_told_each_with_its_remedy() {
         "nested-reloader",
         "port-held",
         "port-held",
-        "port-shared",
         "stale-pid-file",
     ];
     assert_eq!(codes, expected, "{said}");

@@ -7,7 +7,7 @@ mod follow;
 mod nested;
 mod rules;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use soloist_os::layout::Layout;
@@ -101,7 +101,8 @@ fn rules(layout: &Layout, declared: &Declared) -> Option<Rules> {
     })
 }
 
-fn nested(declared: &Declared) -> Option<&'static str> {
+/// What reloads a program by itself, if anything does.
+pub fn nested(declared: &Declared) -> Option<&'static str> {
     nested::reloader_in(&declared.program.argv, &declared.program.dir)
 }
 
@@ -116,6 +117,12 @@ pub fn warnings(layout: &Layout, declared: &Declared) -> Vec<String> {
         .map(|rules| rules::that_match_none(&rules, rules::Selection::new(&rules).files()));
     let nothing = nothing.into_iter().flatten().map(|pattern| matches_nothing(&pattern));
     twice(declared).into_iter().chain(nothing).collect()
+}
+
+/// So many folders have to be watched for these.
+pub fn folders<'a>(layout: &Layout, declared: impl Iterator<Item = &'a Declared>) -> usize {
+    let all: BTreeSet<Rules> = declared.filter_map(|one| rules(layout, one)).collect();
+    all.iter().map(|rules| rules::Selection::new(rules).folders()).sum()
 }
 
 fn matches_nothing(pattern: &str) -> String {

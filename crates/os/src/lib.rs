@@ -42,7 +42,7 @@ use windows as platform;
 compile_error!("soloist has a platform for Linux, macOS and Windows; this target is none of them");
 
 pub use platform::changes::{ClockWatch, FolderWatch, is_remote};
-pub use platform::machine::{is_clock_kept, lowest_port, not_delegated, outlives_sessions};
+pub use platform::machine::{is_clock_kept, lowest_port, not_delegated, outlives_sessions, watches_most};
 pub use platform::ports::{all_listeners, first_listeners, listeners, owners_among, process, sockets};
 pub use platform::sweep::{end as end_survivors, marked_claims, survivors};
 pub use platform::tree::{descendants, written_by};

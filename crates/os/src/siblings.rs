@@ -140,6 +140,7 @@ macro_rules! has_the_shape {
         let _: fn() -> u16 = machine::lowest_port;
         let _: fn(&Limits) -> Vec<&'static str> = machine::not_delegated;
         let _: fn(&str) -> bool = machine::outlives_sessions;
+        let _: fn() -> Option<usize> = machine::watches_most;
 
         let _: fn(u32) -> Vec<Process> = usage::processes;
         let _: fn(u32) -> Used = usage::used;
@@ -220,7 +221,7 @@ macro_rules! refuses {
         let mut reaped = Vec::new();
         assert!(!tree::reap(&mut reaped) && reaped.is_empty());
         assert_eq!((machine::lowest_port(), machine::outlives_sessions("ada")), (0, true));
-        assert!(machine::not_delegated(&Limits::default()).is_empty());
+        assert!(machine::not_delegated(&Limits::default()).is_empty() && machine::watches_most().is_none());
         assert_eq!(bounds::memory_kib(&[me], 0), 0);
         assert!(tree::descendants(1).is_empty());
         assert_eq!((usage::processes(1), usage::used(1)), (vec![], Used::default()));

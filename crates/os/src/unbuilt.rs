@@ -513,6 +513,11 @@ macro_rules! unbuilt {
             pub fn outlives_sessions(_user: &str) -> bool {
                 true
             }
+
+            /// So many folders may be watched: not to be seen.
+            pub fn watches_most() -> Option<usize> {
+                None
+            }
         }
 
         pub mod usage {

@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime};
 use soloist_core::schedule::Trigger;
 use soloist_os::layout::Layout;
 use soloist_os::machine::{Disk, descriptors};
-use soloist_os::{FolderWatch, is_clock_kept, not_delegated, outlives_sessions};
+use soloist_os::{FolderWatch, is_clock_kept, not_delegated, outlives_sessions, watches_most};
 
 use super::{Finding, instances, section};
 use crate::config::Config;
+use crate::watch;
 
 /// With less room than this, logs and history are soon not written.
 const ROOM_LEAST: u64 = 256 << 20;
@@ -35,6 +36,12 @@ pub struct Facts {
     pub descriptors: u64,
     /// Why folders cannot be watched.
     pub no_watch: Option<String>,
+    /// So many folders may be watched,
+    pub watches_most: Option<usize>,
+    /// and so many are to be.
+    pub watches: usize,
+    /// So many bytes all logs take.
+    pub logs: u64,
 }
 
 impl Facts {
@@ -52,6 +59,11 @@ impl Facts {
             not_delegated: lacking.filter(|(_, lacking)| !lacking.is_empty()).collect(),
             descriptors: descriptors(),
             no_watch: FolderWatch::new(&[]).err().map(|e| e.to_string()),
+            watches_most: watches_most(),
+            watches: watch::folders(layout, instances(config)),
+            logs: fs::read_dir(layout.logs()).map_or(0, |logs| {
+                logs.flatten().filter_map(|log| log.metadata().ok()).map(|log| log.len()).sum()
+            }),
         }
     }
 }
@@ -74,6 +86,17 @@ pub fn examine(facts: &Facts, config: &Config) -> Vec<Finding> {
             Finding::warning("disk-full", &root, format!("{} MiB are left on the disk", disk.free >> 20))
                 .because("logs and history are lost when it is full; services run on")
                 .do_this("make room"),
+        );
+    }
+    let more = config.log_total.saturating_sub(facts.logs);
+    let is_logged = instances(config).next().is_some();
+    if let Some(disk) = facts.disk.filter(|disk| is_logged && (ROOM_LEAST..more).contains(&disk.free)) {
+        let what =
+            format!("logs may take {} MiB more, {} MiB are left on the disk", more >> 20, disk.free >> 20);
+        found.push(
+            Finding::warning("logs-too-large", &root, what)
+                .because("the oldest of them are removed only when all take as much as `total` allows")
+                .do_this("declare less: `[project] log = { total = \"256MiB\" }`; or make room"),
         );
     }
     if !facts.outlives_sessions {
@@ -129,6 +152,14 @@ pub fn examine(facts: &Facts, config: &Config) -> Vec<Finding> {
                 .do_this(format!(
                     "raise the hard limit: `ulimit -Hn {needed}`, LimitNOFILE= or limits.conf(5)"
                 )),
+        );
+    }
+    if let Some(most) = facts.watches_most.filter(|most| *most < facts.watches) {
+        let what = format!("{} folders are to be watched, {most} may be", facts.watches);
+        found.push(
+            Finding::warning("few-watches", "the machine", what)
+                .because("the files that `watch` names are looked at again and again instead")
+                .do_this(format!("sysctl fs.inotify.max_user_watches={}", 2 * facts.watches)),
         );
     }
     if let Some(why) = &facts.no_watch {

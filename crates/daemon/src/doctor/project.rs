@@ -12,7 +12,7 @@ use soloist_os::record::all;
 use super::{Finding, instances, section};
 use crate::config::{Config, Declared};
 use crate::schedules;
-use crate::watch::nested_reloader;
+use crate::watch::{nested, warnings};
 
 /// These serve by the very process that reloads: when it dies, it is gone.
 const SERVES_ITSELF: [&str; 6] = ["vite", "next", "nuxt", "astro", "ng", "webpack"];
@@ -21,6 +21,7 @@ pub fn examine(layout: &Layout, config: &Config, status: Option<&Status>) -> Vec
     let mut found: Vec<Finding> = privacy(layout).into_iter().chain(status.and_then(version)).collect();
     found.extend(instances(config).filter_map(missing));
     found.extend(instances(config).filter_map(reloads));
+    found.extend(instances(config).flat_map(|one| unwatched(layout, one)));
     let told = instances(config)
         .filter_map(|one| Some((one, schedules::told(one, None, schedules::now())?.warning?)));
     found.extend(told.map(|(one, warning)| {
@@ -99,12 +100,24 @@ fn missing(one: &Declared) -> Option<Finding> {
 }
 
 fn reloads(one: &Declared) -> Option<Finding> {
-    let by = nested_reloader(&one.program.argv)?;
+    let by = nested(one)?;
     let is_server = by.split(' ').next().is_some_and(|word| SERVES_ITSELF.contains(&word));
     (one.plan.liveness.is_none() && !is_server).then(|| {
         Finding::warning("nested-reloader", section(one), format!("`{by}` restarts the server by itself"))
             .because("when the server dies it waits for a changed file, and nobody starts it again")
             .do_this("take it out and use `soloist restart`, or declare `liveness = { http = \"/\" }`")
+    })
+}
+
+fn unwatched(layout: &Layout, one: &Declared) -> impl Iterator<Item = Finding> {
+    let remedy = match nested(one) {
+        Some(by) => format!("take `watch` out, or have it started without `{by}`"),
+        None => "correct the pattern, or take it out".to_owned(),
+    };
+    warnings(layout, one).into_iter().map(move |warning| {
+        Finding::warning("watch-idle", section(one), warning)
+            .because(format!("soloist does not restart {} when these files change", one.name))
+            .do_this(remedy.clone())
     })
 }
 

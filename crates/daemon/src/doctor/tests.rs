@@ -27,6 +27,9 @@ fn sound() -> Facts {
         not_delegated: Vec::new(),
         descriptors: 1 << 20,
         no_watch: None,
+        watches_most: Some(8192),
+        watches: 8192,
+        logs: 0,
     }
 }
 
@@ -68,6 +71,16 @@ fn what_a_machine_lacks_is_told_with_its_remedy() {
             "few-descriptors",
             "71 open descriptors are allowed, 72 are needed",
         ),
+        (
+            Facts { watches: 8193, ..sound() },
+            "few-watches",
+            "8193 folders are to be watched, 8192 may be sysctl fs.inotify.max_user_watches=16386",
+        ),
+        (
+            Facts { disk: Some(Disk { network: None, free: 600 << 20 }), logs: 100 << 20, ..sound() },
+            "logs-too-large",
+            "logs may take 924 MiB more, 600 MiB are left",
+        ),
         (Facts { no_watch: Some("too many".to_owned()), ..sound() }, "no-watch", "max_user_instances"),
     ] {
         let told = told(&facts, DECLARED);
@@ -93,14 +106,37 @@ fn what_nobody_needs_is_not_complained_of() {
 
 #[test]
 fn a_port_of_two_projects_is_told_once() {
-    let ((_a, ours), (_b, theirs)) =
-        (config(DECLARED), config("[services.old]\ncommand = 'o'\nports = [9, 8001]\n"));
-    let found = shared(&ours, &theirs);
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert!(
-        found[0].what.contains("port 8001 is declared by old of") && found[0].code == "port-shared",
-        "{found:?}"
+    let told = |port: &str, other: &str, told: &[u16]| {
+        let (_a, ours) = config(&format!("[services.api]\ncommand = 'api'\n{port}\n"));
+        let (_b, theirs) = config(&format!("[services.old]\ncommand = 'old'\n{other}\n"));
+        let found = shared(&ours, &theirs, told).into_iter();
+        found
+            .map(|one| one.what.split(" is declared by old of").next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told("port = 8001", "ports = [9, 8001]", &[]), ["port 8001"]);
+    assert_eq!(told("port = 8001", "ports = [9, 8001]", &[8001]), [""; 0]);
+    let moves = |prefer: u16, spares: &str| format!("port = {{ prefer = {prefer}, else = '{spares}' }}");
+    assert_eq!(told("port = 8001", &moves(8000, "8001-8002"), &[]), ["port 8001"]);
+    assert_eq!(
+        told(&moves(8001, "8002-8004"), "ports = [8003, 8001, 8005]", &[]),
+        ["port 8001", "port 8003"]
     );
+    assert_eq!(told(&moves(8001, "8002-8004"), &moves(8001, "8002-8003"), &[]), [""; 0]);
+    assert_eq!(told(&moves(8001, "8002-8004"), &moves(8002, "8005"), &[]), [""; 0]);
+}
+
+#[test]
+fn what_watch_cannot_do_is_told() {
+    let (folder, config) = config(
+        "[services.api]\ncommand = 'uvicorn app:app --reload'\nwatch = 'app'\n\
+         [services.web]\ncommand = 'web'\nwatch = ['*.html', 'none/**']\n",
+    );
+    std::fs::write(folder.path().join("index.html"), "").unwrap();
+    let found = project::examine(&Layout::new(folder.path()).unwrap(), &config, None);
+    let idle: Vec<_> = found.iter().filter(|one| one.code == "watch-idle").collect();
+    assert!(idle.len() == 2 && idle[0].what.contains("`uvicorn --reload` would both"), "{idle:?}");
+    assert!(idle[1].what.contains("no file with `none/**`") && idle[1].place.contains("web"), "{idle:?}");
 }
 
 #[test]

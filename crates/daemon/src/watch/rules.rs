@@ -148,6 +148,12 @@ impl Selection {
         entries.filter(move |entry| is_file(entry) && self.has(entry.path())).map(DirEntry::into_path)
     }
 
+    /// So many folders it takes to watch them all.
+    pub fn folders(&self) -> usize {
+        let entries = self.starts.iter().flat_map(|start| self.walk(start)).flatten();
+        entries.filter(|entry| entry.file_type().is_some_and(|sort| sort.is_dir())).count()
+    }
+
     /// Whether a walk from the project's folder comes there.
     fn is_reached(&self, path: &Path) -> bool {
         walk(&self.root, true, Some(path.to_owned())).flatten().any(|entry| entry.path() == path)
@@ -249,6 +255,7 @@ mod tests {
         let rules = Rules { root, watch, ignore: Vec::new() };
         let selection = Selection::new(&rules);
         assert_eq!(that_match_none(&rules, selection.files()), ["src/**/*.py", "*.html"]);
+        assert_eq!(selection.folders(), 1);
         assert!(pattern_fault("a{b").is_some() && pattern_fault("app/**/*.{py,html}").is_none());
     }
 }

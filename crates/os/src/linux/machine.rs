@@ -37,6 +37,11 @@ pub fn lowest_port() -> u16 {
     }
 }
 
+/// So many folders all programs of this user together may watch (inotify(7), `max_user_watches`), if the kernel tells.
+pub fn watches_most() -> Option<usize> {
+    std::fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").ok()?.trim().parse().ok()
+}
+
 /// The controllers that these limits need and that are not delegated here.
 pub fn not_delegated(limits: &Limits) -> Vec<&'static str> {
     let wanted = wanted(limits);

@@ -20,7 +20,7 @@ use crate::history::{EventsQuery, History, HistoryQuery, Why};
 use crate::request::{Change, Down, DownAnswer, Instances, Login, Up, UpAnswer, Upgrade, UpgradeAnswer};
 use crate::schedule::{Clear, Done, Edit, Named, Overridden, Override, Schedules};
 use crate::status::{ServiceStatus, Status};
-use crate::watch::{Config, LogEvent, LogsQuery, Ports, Runs, RunsQuery, Signal, Tree};
+use crate::watch::{Config, Ports, Runs, RunsQuery, Signal, Tree};
 
 /// Speaks to one daemon.
 #[derive(Clone, Debug)]
@@ -133,17 +133,6 @@ impl Client {
     /// What happens from now on, or from the event of this id on: [`Stream::last_id`].
     pub async fn watch(&self, query: EventsQuery, after: Option<&str>) -> Result<Events, Problem> {
         self.follow(&asking("/api/v1/events", &query), after).await
-    }
-
-    /// What an instance writes, or wrote since the event of this id.
-    pub async fn follow_log(
-        &self,
-        name: &str,
-        query: &LogsQuery,
-        after: Option<&str>,
-    ) -> Result<Stream<LogEvent>, Problem> {
-        let query = LogsQuery { follow: true, ..query.clone() };
-        self.follow(&asking(&format!("/api/v1/services/{}/logs", escape(name)), &query), after).await
     }
 
     /// The processes of an instance.

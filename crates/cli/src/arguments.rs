@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use soloist_daemon::config::duration;
 
 /// Runs exactly one of each backend server and background worker.
 #[derive(Debug, Parser)]
@@ -446,14 +447,6 @@ pub fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     text.parse::<Timestamp>()
         .or_else(|_| local.and_then(|at| at.to_zoned(zone.clone())).map(|at| at.timestamp()))
         .map_err(|_| "write it like 15:30, 2026-03-04, 2026-03-04T15:30 or 2h".to_owned())
-}
-
-/// `5s`, `1m 30s`. Longer numbers than any clock has are refused before the parser overflows on them.
-fn duration(text: &str) -> Result<Duration, String> {
-    if text.split(|c: char| !c.is_ascii_digit()).any(|number| number.len() > 9) {
-        return Err("that is longer than any clock runs".to_owned());
-    }
-    humantime::parse_duration(text).map_err(|e| format!("{e}; write it like 5s or 1m 30s"))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::convert::moment;
 use crate::history::read::read;
 use crate::logs::mask::Mask;
 use crate::logs::{Position, end_of};
+use crate::plain::plain;
 use crate::why::{Account, why};
 
 /// So far back the paragraph looks.
@@ -81,26 +82,14 @@ fn last_lines(log: &Path, from: Option<Position>, mut mask: Mask) -> Vec<String>
     lines
 }
 
-/// A line without colours and other controls (ECMA-48, 5.4), so that a log cannot paint on a terminal.
+/// A line as people see it, so that a log cannot paint on a terminal; not all of one that is long.
 fn printable(line: &str) -> String {
-    let mut plain = String::new();
-    let mut characters = line.trim_end().chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\u{1b}' => {
-                if characters.next() == Some('[') {
-                    let _ = characters.find(|c| matches!(c, '@'..='~'));
-                }
-            }
-            '\t' => plain.push(' '),
-            c if c.is_control() => {}
-            c => plain.push(c),
-        }
+    let mut line = plain(line).replace('\t', " ");
+    if let Some((end, _)) = line.char_indices().nth(LINE_MAX) {
+        line.truncate(end);
+        line.push('…');
     }
-    if plain.chars().count() > LINE_MAX {
-        plain = plain.chars().take(LINE_MAX).chain(['…']).collect();
-    }
-    plain
+    line
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ use instances::Site;
 
 pub use declared::{Check, Checks, Declared, Logging, Program, Rota, Scope, Socket};
 pub use diagnostic::Problem;
-pub use duration::interval;
+pub use duration::{duration, interval};
 pub use error::ConfigError;
 pub use fingerprint::print;
 pub use read::is_name;

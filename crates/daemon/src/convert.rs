@@ -125,6 +125,11 @@ pub fn holder_to_text(held: &HeldBy) -> String {
     format!("held by pid {}{since} ({kind}): {command}, project {}", held.pid, held.project.display())
 }
 
+/// In milliseconds.
+pub fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A moment without its fractions of a second.
 pub fn short(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()

@@ -16,6 +16,7 @@ use soloist_os::record::Holder;
 use soloist_os::{COOKIE, Program as Executable};
 
 use crate::config::{self, PORT_PLACE, Program, Scope};
+use crate::convert::milliseconds;
 
 /// Variables that say which run a process belongs to: never handed on to a daemon or another run.
 pub const RUN_VARIABLES: [&str; 12] = [
@@ -100,7 +101,7 @@ pub fn run_order(
         pid_file: program.pid_file.clone(),
         ports,
         stop_signal: program.stop_signal,
-        stop_grace_ms: u64::try_from(plan.stop_grace.as_millis()).unwrap_or(u64::MAX),
+        stop_grace_ms: milliseconds(plan.stop_grace),
         cause: String::new(),
         print: Some(config::print(plan, program).0),
         limits: program.limits.clone(),

@@ -15,7 +15,8 @@ use soloist_api::history::Entry;
 use soloist_api::status::ServiceStatus;
 use soloist_core::plan::{Plan, Restart};
 
-use words::{millis, plain};
+use crate::convert::milliseconds;
+use words::plain;
 
 pub(crate) use words::short;
 pub use words::{instant, local, span};
@@ -127,7 +128,7 @@ impl Account<'_> {
             text.push_str(&format!(" The one before it, {}.", self.end_of(&fallen)));
         }
         if let Some(plan) = self.plan.filter(|_| status.kind == "service") {
-            text.push_str(&format!(" It has {} to get ready.", span(millis(plan.ready_timeout))));
+            text.push_str(&format!(" It has {} to get ready.", span(milliseconds(plan.ready_timeout))));
         }
         text
     }
@@ -144,7 +145,7 @@ impl Account<'_> {
         if let Some(plan) = self.plan {
             text.push_str(&format!(
                 " What has not ended {} after it was asked to is killed.",
-                span(millis(plan.stop_grace))
+                span(milliseconds(plan.stop_grace))
             ));
         }
         text.push_str(if status.wanted == "up" { " It is started again after that." } else { "" });

@@ -204,13 +204,6 @@ impl Index {
         let after = self.entries.partition_point(|entry| entry.offset <= offset);
         self.entries[..after].last().map(|entry| entry.wall_ms)
     }
-
-    /// From which place on all is found that was written at this time or later; a little that is older may come first.
-    pub fn since(&self, wall_ms: u64) -> u64 {
-        let later =
-            self.entries.iter().position(|entry| entry.wall_ms >= wall_ms).unwrap_or(self.entries.len());
-        later.checked_sub(1).map_or(0, |before| self.entries[before].offset)
-    }
 }
 
 /// The beginning of an index.
@@ -325,14 +318,10 @@ mod tests {
             assert_eq!(Index::parse(broken), Index::default());
         }
         let none = Index::read(Path::new("/nowhere/at/all.idx")).unwrap();
-        assert_eq!((none.time_at(5), none.since(5)), (None, 0));
+        assert_eq!(none.time_at(5), None);
         assert_eq!(
             (index.time_at(39), index.time_at(40), index.time_at(5_000)),
             (Some(1_000), Some(2_500), Some(2_400))
         );
-        assert_eq!(index.since(900), 0);
-        assert_eq!(index.since(1_500), 0, "between the two entries it may have come at any time");
-        assert_eq!(index.since(2_501), 90);
-        assert_eq!(index.since(2_500), 0);
     }
 }

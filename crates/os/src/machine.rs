@@ -33,6 +33,7 @@ pub(crate) fn network_name(magic: u64) -> Option<&'static str> {
         0x00c3_6400 => Some("Ceph"),
         0x0102_1997 => Some("9p"),
         0x7375_7245 => Some("Coda"),
+        0x0bd0_0bd0 => Some("Lustre"),
         _ => None,
     }
 }

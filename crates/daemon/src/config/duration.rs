@@ -95,6 +95,11 @@ pub fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A duration in which each number has its unit, or why it is none, in one line.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    parse(text).map_err(|fault| format!("{}; write it like 5s or 1m 30s", fault.reason()))
+}
+
 enum Fault {
     NoUnit,
     UnknownUnit(String),

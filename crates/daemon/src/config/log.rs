@@ -1,7 +1,5 @@
 //! Reads how logs are kept: `log = { … }` of a service or job, and of `[project]` for all that do not say it themselves.
 
-use std::time::Duration;
-
 use soloist_os::guard::OnFull;
 use toml::de::DeTable;
 
@@ -11,6 +9,7 @@ use super::duration::{self, Zero};
 use super::limits;
 use super::settings::{choice, set, unknown_key};
 use super::tree::{Field, Value, fields};
+use crate::convert::milliseconds;
 
 pub(super) const EXAMPLE: &str = "log = { size = \"16MiB\", keep = 10 }";
 pub(super) const LOG_KEYS: &[&str] = &["size", "keep", "max-age", "compress", "split", "on-full", "mask"];
@@ -89,10 +88,6 @@ fn max_age(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Option<u64>
     let why = Zero::Refused("each line would have a file of its own; `max-age = false` is whatever its age");
     let age = duration::read(value, why, problems)?;
     Some(Some(milliseconds(age)))
-}
-
-fn milliseconds(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Regular expressions: what they match is not shown.

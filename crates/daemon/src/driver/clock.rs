@@ -17,7 +17,7 @@ use soloist_os::watched::Watched;
 use soloist_os::{ClockWatch, FolderWatch};
 
 use super::{Driver, now};
-use crate::convert::{clock, moment, since_boot};
+use crate::convert::{clock, milliseconds, moment, since_boot};
 use crate::history::blank;
 use crate::history::read::Turns;
 use crate::inbox::{Inbox, Input};
@@ -213,6 +213,6 @@ fn watch_test_clock(inbox: Inbox) -> std::io::Result<()> {
 
 /// A span for people, to the millisecond.
 fn words(span: Duration) -> String {
-    let ms = u64::try_from((span + Duration::from_micros(500)).as_millis()).unwrap_or(u64::MAX);
+    let ms = milliseconds(span + Duration::from_micros(500));
     humantime::format_duration(Duration::from_millis(ms)).to_string()
 }

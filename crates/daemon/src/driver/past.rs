@@ -14,7 +14,7 @@ use soloist_os::record::Record;
 
 use super::{Driver, Service, now};
 use crate::config::Declared;
-use crate::convert::{core_exit_to_api, moment};
+use crate::convert::{core_exit_to_api, milliseconds, moment};
 use crate::history::{Remembered, blank};
 
 /// What was reported of the current or last run of an instance.
@@ -93,7 +93,7 @@ impl Driver {
             run_id: note.run.map(|run| run.to_string()),
             cause: note.cause.map(|cause| cause.to_string()),
             exit: note.exit.map(core_exit_to_api),
-            duration_ms: note.span.map(super::perform::milliseconds),
+            duration_ms: note.span.map(milliseconds),
             pid: traces.and_then(|traces| traces.pid),
             peak_kib: usage.peak_kib,
             cpu_ms: usage.cpu_ms,

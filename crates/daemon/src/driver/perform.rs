@@ -15,6 +15,7 @@ use soloist_os::identity::Identity;
 use soloist_os::record::Holder;
 
 use super::{Driver, Held, Service};
+use crate::convert::milliseconds;
 use crate::inbox::Input;
 use crate::service::{self, Occasion};
 use crate::sockets::{self, Unbound};
@@ -325,8 +326,4 @@ impl Driver {
             let _ = inbox.send(Input::Seen { at, event: Event::PortsChecked { ask, seen } });
         });
     }
-}
-
-pub(super) fn milliseconds(span: std::time::Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

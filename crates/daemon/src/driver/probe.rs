@@ -13,8 +13,8 @@ use soloist_os::guard::Order;
 use tokio::task::JoinHandle;
 
 use super::Driver;
-use super::perform::milliseconds;
 use crate::config::{Check, Checks};
+use crate::convert::milliseconds;
 use crate::inbox::Input;
 use crate::logs::Position;
 use crate::probe::log::LogSearch;

@@ -24,6 +24,7 @@ use super::door::CameTo;
 use super::events::{Out, last_event_id, stream};
 use super::past::Past;
 use super::{Answer, ended, misunderstood, refuse};
+use crate::config::duration;
 use crate::inbox::Input;
 use crate::logs::lines::{Lines, Wish, is_match, pattern};
 use crate::logs::mask::Mask;
@@ -145,7 +146,7 @@ fn wish(query: &LogsQuery) -> Result<Wish, Problem> {
 
 /// `10m` ago, or a moment; in milliseconds since 1970.
 fn moment(key: &str, text: &str) -> Result<u64, Problem> {
-    let ago = humantime::parse_duration(text).ok().and_then(|ago| SignedDuration::try_from(ago).ok());
+    let ago = duration(text).ok().and_then(|ago| SignedDuration::try_from(ago).ok());
     let found: Option<Timestamp> = match ago {
         Some(ago) => Timestamp::now().checked_sub(ago).ok(),
         None => text.parse().ok(),
@@ -234,7 +235,15 @@ mod tests {
         assert!((now - 601_000..=now).contains(&moment("since", "10m").unwrap()));
         assert_eq!(moment("since", "1970-01-01T00:00:00Z").unwrap(), 0);
         assert_eq!(moment("since", "1969-01-01T00:00:00Z").unwrap(), 0);
-        for text in ["", "noon", "-1h", "10", "99999999999999999999y", "2026-13-01T00:00:00Z"] {
+        for text in [
+            "",
+            "noon",
+            "-1h",
+            "10",
+            "99999999999999999999y",
+            "18446744073709551615s 1000ms",
+            "2026-13-01T00:00:00Z",
+        ] {
             let problem = moment("until", text).unwrap_err();
             assert!(problem.code == Code::Usage && problem.detail.contains("`until`"), "{text}");
         }

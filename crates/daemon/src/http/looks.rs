@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::past::{Past, aside};
 use super::{Answer, ask, read, refuse};
-use crate::convert::moment;
+use crate::convert::{milliseconds, moment};
 use crate::inbox::Input;
 use crate::{ports, runs};
 
@@ -75,7 +75,7 @@ fn tree_of(layout: &Layout, service: String) -> Tree {
         ppid: process.parent,
         main: main == Some(process.pid),
         command: process.command,
-        cpu_ms: u64::try_from(process.cpu.as_millis()).unwrap_or(u64::MAX),
+        cpu_ms: milliseconds(process.cpu),
         rss_kib: process.rss_kib,
         since: process.started_ms.and_then(moment),
     };

@@ -7,7 +7,8 @@ use soloist_core::plan::Restart;
 
 use super::Account;
 use super::runs::{Run, Runs};
-use super::words::{because, between, clock, exit, millis, plain, short, span};
+use super::words::{because, between, clock, exit, plain, short, span};
+use crate::convert::milliseconds;
 
 /// The period in which falls are counted where no declaration says one.
 const PERIOD_MS: u64 = 600_000;
@@ -120,7 +121,7 @@ impl<'a> Account<'a> {
 
     /// `It fell 4 times within 10 min.`
     pub(super) fn falls(&self) -> String {
-        let period = self.plan.map_or(PERIOD_MS, |plan| millis(plan.limit.period));
+        let period = self.plan.map_or(PERIOD_MS, |plan| milliseconds(plan.limit.period));
         let is_recent = |entry: &&Entry| {
             let ago = self.now.as_millisecond() - entry.at.as_millisecond();
             matches!(entry.what.as_str(), "restarting" | "failed")

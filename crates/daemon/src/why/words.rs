@@ -1,7 +1,5 @@
 //! Moments, spans, causes and ends as a tired person reads them.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use soloist_api::status::ExitStatus;
@@ -75,11 +73,6 @@ pub fn because(cause: &str) -> String {
 pub fn short(run: &str) -> String {
     let head: String = run.chars().take(4).collect();
     format!("{head}…")
-}
-
-/// In milliseconds.
-pub fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Words that somebody else wrote, in one line and without a full stop of their own.

@@ -11,6 +11,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
+use crate::machine::network_name;
 use crate::watched::Entry;
 
 /// Readable once somebody has set the wall clock, or the machine has slept.
@@ -69,22 +70,16 @@ const FLAGS: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::MOVE_SELF)
     .union(WatchFlags::ONLYDIR);
 
+/// FUSE and VirtualBox's shared folders (linux/magic.h).
+const OF_OTHERS: [u64; 2] = [0x6573_5546, 0x786f_4256];
+
 /// Whether changes in a folder are not told by inotify(7), because others than this machine's kernel may make them: network
-/// file systems and FUSE, by the numbers of statfs(2) and linux/magic.h.
+/// file systems, FUSE, folders of a virtual machine's host.
 pub fn is_remote(folder: &Path) -> bool {
-    const REMOTE: [u64; 10] = [
-        0x6969,      // NFS
-        0xff53_4d42, // CIFS
-        0xfe53_4d42, // SMB2
-        0x517b,      // SMB
-        0x0102_1997, // 9P
-        0x6573_5546, // FUSE
-        0x00c3_6400, // Ceph
-        0x5346_414f, // AFS
-        0x786f_4256, // VirtualBox's shared folders
-        0x0bd0_0bd0, // Lustre
-    ];
-    rustix::fs::statfs(folder).is_ok_and(|found| REMOTE.contains(&(found.f_type as u64 & 0xffff_ffff)))
+    rustix::fs::statfs(folder).is_ok_and(|found| {
+        let magic = found.f_type as u64;
+        network_name(magic).is_some() || OF_OTHERS.contains(&(magic & 0xffff_ffff))
+    })
 }
 
 impl FolderWatch {

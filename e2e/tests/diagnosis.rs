@@ -45,6 +45,30 @@ fn a_python_service_whose_import_is_missing_is_given_up_early() {
 }
 
 #[test]
+fn standard_error_that_is_kept_apart_tells_as_well_and_only_of_this_run() {
+    let Some(python) = program("python3") else { return skip_loudly("no python3") };
+    let project = Project::empty();
+    let command = quoted(&[python.to_str().unwrap(), "app.py"]);
+    let log = "log = { split = true }\nrestart = 'no'";
+    project.write(
+        "soloist.toml",
+        &format!("[services.it]\ncommand = {command}\nport = {}\n{log}\n", free_port()),
+    );
+    for module in ["no_such_first", "no_such_second"] {
+        project.write("app.py", &format!("print('beginning')\nimport {module}\n"));
+        project.soloist(&["restart", "it"]);
+        let seen = project.wait_for_state("it", "failed", LIMIT);
+        let last = format!("ModuleNotFoundError: No module named '{module}'");
+        assert_eq!(seen.tail.last(), Some(&last), "{seen:?}");
+        assert!(seen.tail.iter().any(|line| line == "beginning"), "{seen:?}");
+        notes(&seen, &format!("the Python module `{module}` was not found"));
+        let said = project.soloist(&["why", "it"]).expect(0).stdout;
+        assert!(said.contains(&last), "{said}");
+        assert!(module == "no_such_first" || !said.contains("no_such_first"), "{said}");
+    }
+}
+
+#[test]
 fn a_node_service_whose_package_is_missing_is_given_up_early() {
     let Some(node) = program("node") else { return skip_loudly("no node") };
     let project = failing(&[node.to_str().unwrap(), "app.js"]);

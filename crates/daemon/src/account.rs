@@ -1,7 +1,5 @@
 //! Gathers what `why` is told from: status, history, and the last lines of the log. With or without a daemon.
 
-use std::path::Path;
-
 use jiff::tz::TimeZone;
 use soloist_api::error::Problem;
 use soloist_api::history::{Entry, HistoryQuery, Why};
@@ -12,7 +10,7 @@ use crate::config::Declared;
 use crate::convert::moment;
 use crate::history::read::read;
 use crate::logs::mask::Mask;
-use crate::logs::{Position, end_of};
+use crate::logs::{Position, end_of_run};
 use crate::plain::plain;
 use crate::why::{Account, why};
 
@@ -57,10 +55,13 @@ pub fn of(
         Err(problem) if past.is_empty() => return Err(problem),
         Err(_) => (None, None),
     };
-    let began = past.iter().rev().find(|entry| entry.what == "started");
-    let began = began.and_then(|entry| Some(Position { seq: entry.log_seq?, offset: entry.log_at? }));
-    let mask = declared.as_ref().map(|declared| Mask::new(&declared.program.log.mask)).unwrap_or_default();
-    let last_lines = last_lines(&layout.log(name), began, mask);
+    let started = past.iter().rev().find(|entry| entry.what == "started");
+    let began = started.and_then(|entry| Some(Position { seq: entry.log_seq?, offset: entry.log_at? }));
+    let logging = declared.as_ref().map(|declared| &declared.program.log);
+    let mut mask = logging.map(|log| Mask::new(&log.mask)).unwrap_or_default();
+    let started = started.filter(|_| logging.is_some_and(|log| log.rules.is_split));
+    let apart = started.and_then(|entry| u64::try_from(entry.at.as_millisecond()).ok());
+    let last_lines = last_lines(&end_of_run(&layout.log(name), began, apart, LOOKED_AT, &mut mask));
     let text = why(&Account {
         name,
         status: status.as_ref(),
@@ -73,9 +74,8 @@ pub fn of(
     Ok(Why { service: name.to_owned(), text })
 }
 
-/// The last lines with anything in them that a log has from a place on.
-fn last_lines(log: &Path, from: Option<Position>, mut mask: Mask) -> Vec<String> {
-    let text = end_of(log, from, LOOKED_AT, &mut mask);
+/// The last lines with anything in them.
+fn last_lines(text: &str) -> Vec<String> {
     let lines = text.lines().map(printable).filter(|line| !line.trim().is_empty());
     let mut lines: Vec<String> = lines.collect();
     lines.drain(..lines.len().saturating_sub(LINES_OF_LOG));
@@ -100,7 +100,11 @@ mod tests {
     fn the_last_lines_are_those_of_the_last_run_and_paint_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("api.log");
-        let last_lines = |offset| last_lines(&path, Some(Position { seq: 1, offset }), Mask::default());
+        let mut mask = Mask::default();
+        let mut last_lines = |offset| {
+            let from = Some(Position { seq: 1, offset });
+            last_lines(&end_of_run(&path, from, None, LOOKED_AT, &mut mask))
+        };
         assert_eq!(last_lines(0), Vec::<String>::new());
         std::fs::write(&path, b"of the run before\n\x1b[31mred\x1b[0m\tword\x07\n\n  \nlast \xff\n").unwrap();
         assert_eq!(last_lines(18), ["red word", "last \u{fffd}"]);
@@ -113,7 +117,7 @@ mod tests {
         let path = folder.path().join("api.log");
         let lines: String = (0..100_000).map(|n| format!("line {n}\n")).collect();
         std::fs::write(&path, lines + &"x".repeat(1_000)).unwrap();
-        let found = last_lines(&path, None, Mask::default());
+        let found = last_lines(&end_of_run(&path, None, None, LOOKED_AT, &mut Mask::default()));
         assert_eq!(found.len(), LINES_OF_LOG);
         assert_eq!(found[3], "line 99999");
         assert_eq!(found[4].chars().count(), LINE_MAX + 1);

@@ -13,6 +13,7 @@ use std::io;
 use std::path::Path;
 
 use soloist_api::watch::LogEvent;
+use soloist_os::log_files::error_log_of;
 
 use content::{Content, before_end, distance, last_lines};
 use mask::Mask;
@@ -196,9 +197,29 @@ pub fn instance_of(log: &str) -> &str {
     lane.rsplit_once('~').filter(|(_, lane)| is_lane(lane)).map_or(lane, |(instance, _)| instance)
 }
 
+/// The end of what a run wrote, as [`end_of`]; then that of its standard error, if that is kept apart: then this is when the
+/// run began, in milliseconds since 1970.
+pub fn end_of_run(
+    log: &Path,
+    from: Option<Position>,
+    apart: Option<u64>,
+    most: u64,
+    mask: &mut Mask,
+) -> String {
+    let mut text = end_of(log, from, most, mask);
+    if let Some(since) = apart {
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        let error = error_log_of(log);
+        text.push_str(&end_of(&error, lines::begin_of(&error, since), most, mask));
+    }
+    text
+}
+
 /// The end of a log, at most so many bytes of it, masked, but nothing before a place; half a line only if there is no other.
 /// A log that is shorter than that was begun anew.
-pub fn end_of(log: &Path, from: Option<Position>, most: u64, mask: &mut Mask) -> String {
+fn end_of(log: &Path, from: Option<Position>, most: u64, mask: &mut Mask) -> String {
     let read = || {
         let (mut begin, mut is_cut) = before_end(log, most).map(|(at, is_all)| (at, !is_all))?;
         let end = content::end(log)?;

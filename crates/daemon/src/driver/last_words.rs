@@ -4,10 +4,12 @@ use soloist_api::status::LAST_LINES;
 use soloist_core::event::{Diagnosis, Exit};
 use soloist_core::state::{Status, Word};
 use soloist_os::handover::SOCKETS_FROM;
+use soloist_os::layout::Layout;
+use soloist_os::record::Record;
 
-use super::{Driver, now};
+use super::{Driver, Service, now};
 use crate::diagnosis::{End, diagnose};
-use crate::logs::end_of;
+use crate::logs::end_of_run;
 use crate::plain::plain;
 use crate::ports;
 
@@ -25,8 +27,7 @@ impl Driver {
         if matches!(exit, Exit::Code(code) if plan.success_codes.contains(&code)) {
             return None;
         }
-        let log = self.layout.log(&service.declared.name);
-        let text = end_of(&log, service.began(&log), LOOKED_AT, &mut service.mask());
+        let text = service.words(&self.layout);
         service.tail = last_lines(&text);
         let status = self.project.status(at);
         let is_told = match status.state {
@@ -64,11 +65,7 @@ impl Driver {
     /// The last lines that an instance in this state wrote, if they tell why it is in it; of one that was to get a new
     /// run, those of the run that did not get ready.
     pub(super) fn telling_lines(&self, at: usize, status: &Status) -> Vec<String> {
-        let last_of = |at: usize| {
-            let service = &self.services[at];
-            let log = self.layout.log(&service.declared.name);
-            last_lines(&end_of(&log, service.began(&log), LOOKED_AT, &mut service.mask()))
-        };
+        let last_of = |at: usize| last_lines(&self.services[at].words(&self.layout));
         match status.state {
             Word::Backoff | Word::Failed => self.services[at].tail.clone(),
             Word::Unhealthy => last_of(at),
@@ -86,6 +83,17 @@ impl Driver {
             | Word::Running
             | Word::Completed => Vec::new(),
         }
+    }
+}
+
+impl Service {
+    /// The end of what its run wrote.
+    fn words(&self, layout: &Layout) -> String {
+        let log = layout.log(&self.declared.name);
+        let is_apart = self.declared.program.log.rules.is_split;
+        let record = is_apart.then(|| Record::read(&self.place.record())).flatten();
+        let apart = record.map(|record| record.since_ms);
+        end_of_run(&log, self.began(&log), apart, LOOKED_AT, &mut self.mask())
     }
 }
 

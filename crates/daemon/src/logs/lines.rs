@@ -231,6 +231,15 @@ fn since_place(log: &Path, since: u64) -> io::Result<Option<Position>> {
     Ok(found)
 }
 
+/// Where that begins which a run has written that began at this moment; none: with the log, or its guard has not noted it.
+pub(super) fn begin_of(log: &Path, since: u64) -> Option<Position> {
+    parts(log).ok()?.iter().rev().find_map(|part| {
+        let entries = Index::read(&part.index_path).ok()?.entries;
+        let noted = entries.iter().rev().find(|entry| entry.wall_ms <= since)?;
+        Some(Position { seq: part.seq, offset: noted.offset })
+    })
+}
+
 fn milliseconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use soloist_os::log_files::{compressed, rotated};
+use soloist_os::log_files::{Entry, compressed, header, index_of, rotated};
 
 use super::content::PIECE;
 use super::*;
@@ -233,6 +233,23 @@ fn the_end_of_a_log_holds_nothing_of_an_earlier_run() {
     assert_eq!(end(Some((1, 8))), "last\n", "no half line");
     stage.add("x".repeat(9000));
     assert_eq!(end(None).len(), 8192, "half a line is better than none");
+}
+
+#[test]
+fn standard_error_that_is_kept_apart_comes_last_and_from_the_same_run() {
+    let stage = Stage::new();
+    stage.add("earlier\nout");
+    let error = error_log_of(&stage.path);
+    std::fs::write(&error, "error of before\nerror of this\n").unwrap();
+    let entries = [(1_000, 0), (3_000, 16), (9_000, 30)];
+    let entries = entries.map(|(wall_ms, offset)| Entry { wall_ms, offset }.bytes());
+    std::fs::write(index_of(&error), [&[header(1)], &entries[..]].concat().concat()).unwrap();
+    let from = Some(Position { seq: 1, offset: 8 });
+    let end = |apart| end_of_run(&stage.path, from, apart, 8192, &mut Mask::default());
+    assert_eq!(end(None), "out");
+    assert_eq!(end(Some(3_000)), "out\nerror of this\n");
+    assert_eq!(end(Some(3_900)), "out\nerror of this\n", "told a little later");
+    assert_eq!(end(Some(2_999)), "out\nerror of before\nerror of this\n");
 }
 
 #[test]

@@ -84,8 +84,9 @@ impl Output {
         self.streams.last().map(|stream| stream.end.as_fd())
     }
 
-    /// The number of the log's current file, and how long that is.
-    pub fn position(&self) -> Option<(u64, u64)> {
+    /// Notes that a run begins; tells the number of the log's current file, and how long that is.
+    pub fn begin(&mut self, wall_ms: u64) -> Option<(u64, u64)> {
+        self.streams.iter_mut().for_each(|stream| stream.log.begin(wall_ms));
         self.streams.first().map(|stream| (stream.log.seq, stream.log.length))
     }
 

@@ -81,7 +81,8 @@ impl Body {
         self.record.cause = run.cause;
         self.record.print = run.print;
         self.record.usage = Usage::default();
-        (self.record.log_seq, self.record.log_at) = self.output.as_ref().and_then(Output::position).unzip();
+        let begins = self.output.as_mut().and_then(|output| output.begin(self.record.since_ms));
+        (self.record.log_seq, self.record.log_at) = begins.unzip();
         self.record.exit = None;
         self.record.exit_ms = None;
         self.record.was_stopped = false;

@@ -154,6 +154,14 @@ impl LogFile {
         is_whole
     }
 
+    /// A run begins: the index tells where, by an entry that is no later.
+    pub(super) fn begin(&mut self, wall_ms: u64) {
+        self.look_after();
+        if self.length > self.last.map_or(0, |last| last.offset) {
+            self.note(wall_ms);
+        }
+    }
+
     /// Notes when what is written from now on was taken, as often as the index wants it. Tells how much has come since.
     pub(super) fn mark(&mut self, wall_ms: u64) -> Option<Pace> {
         let is_time = self.last.is_none_or(|last| wall_ms.abs_diff(last.wall_ms) >= ENTRY_EVERY_MS);

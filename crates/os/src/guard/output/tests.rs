@@ -102,13 +102,17 @@ fn a_log_of_before_is_appended_to_and_rotated_as_it_is() {
     let before = vec![b'x'; 2 * SIZE as usize];
     std::fs::write(&log, &before).unwrap();
     let mut output = Output::open(&log, &small()).unwrap();
-    assert_eq!(output.position(), Some((1, before.len() as u64)));
+    assert_eq!(output.begin(0), Some((1, before.len() as u64)));
     let mut writer = File::from(output.end().unwrap().try_clone_to_owned().unwrap());
     writer.write_all(b"the end\nnext\n").unwrap();
+    let noted = Index::read(&index_of(&log)).unwrap().entries;
+    assert_eq!(noted, [Entry { wall_ms: 0, offset: before.len() as u64 }], "where a run begins");
+    assert_eq!(output.begin(5), Some((1, before.len() as u64)));
+    assert_eq!(Index::read(&index_of(&log)).unwrap().entries, noted, "nothing was written since");
     output.drain(Instant::now());
     let contents: Vec<Vec<u8>> = parts(&log).unwrap().iter().map(|part| read(&part.path).unwrap()).collect();
     assert_eq!(contents, [[&before[..], b"the end\n"].concat(), b"next\n".to_vec()]);
-    assert_eq!(output.position(), Some((2, 5)));
+    assert_eq!(output.begin(0), Some((2, 5)));
 }
 
 #[test]
@@ -165,7 +169,7 @@ fn a_log_that_was_taken_away_is_begun_anew_and_not_followed_through_a_link() {
     stage.write(b"first\n");
     std::fs::remove_file(stage.log()).unwrap();
     stage.output = Output::open(&stage.log(), &small()).unwrap();
-    assert_eq!(stage.output.position(), Some((2, 0)), "places in the first one are not mistaken for its own");
+    assert_eq!(stage.output.begin(0), Some((2, 0)), "places in the first one are not mistaken for its own");
     let linked = stage.folder.path().join("linked.log");
     symlink(stage.log(), &linked).unwrap();
     assert!(Output::open(&linked, &small()).is_err());

@@ -282,9 +282,11 @@ impl Project {
         self.touch_base(at);
     }
 
-    /// Whether a port was given to another instance, or is declared by one: nobody may listen on it yet.
+    /// Whether a port was given to another instance, or is declared by one: nobody may listen on it yet. Who stands in has
+    /// those of its instance.
     fn is_of_another(&self, at: usize, port: u16) -> bool {
-        let others = self.members.iter().enumerate().filter(|(other, _)| *other != at);
+        let kin = [Some(at), self.base(at), self.stand_in(at)];
+        let others = self.members.iter().enumerate().filter(|(other, _)| !kin.contains(&Some(*other)));
         { others }.any(|(_, member)| {
             let declared = &member.instance.plan().ports;
             member.instance.ports().contains(&port) || !member.is_removed && declared.contains(&port)

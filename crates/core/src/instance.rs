@@ -433,6 +433,7 @@ impl Instance {
         // Also the run that a lane was to take.
         self.miss(&words, effects);
         self.want(Wanted::Down, effects);
+        self.agenda.has_closed_lanes = true;
         self.tell(What::Refused, |note| (note.reason, note.words) = (Some(reason), Some(words)), effects);
     }
 

@@ -182,7 +182,7 @@ impl Project {
         self.keep(at);
         self.tell(now, at, Event::RunAsked { cause }, orders);
         if self.status(at).wanted == Wanted::Up && !self.members[at].instance.is_up() {
-            self.start_unmet(now, at, IfHeld::StandBy, orders);
+            self.start_unmet(now, at, IfHeld::StandBy, true, orders);
         }
         self.settle(now, orders);
     }
@@ -199,14 +199,17 @@ impl Project {
     ) {
         let names: Vec<&str> = unmet.iter().map(|need| self.name(*need)).collect();
         let needs = names.join(", ");
+        let is_asked = cause != Cause::Takeover;
         self.tell(now, at, Event::StartDeferred { cause, if_held, needs }, orders);
-        self.start_unmet(now, at, if_held, orders);
+        self.start_unmet(now, at, if_held, is_asked, orders);
     }
 
-    fn start_unmet(&mut self, now: Time, at: usize, if_held: IfHeld, orders: &mut Orders) {
+    /// What was given up is tried again only because somebody asks, not because another daemon took over.
+    fn start_unmet(&mut self, now: Time, at: usize, if_held: IfHeld, is_asked: bool, orders: &mut Orders) {
         let cause = Cause::Dependency(self.name(at).to_owned());
         for need in self.unmet(at) {
-            if !self.is_on_its_way(need) {
+            let is_given_up = self.status(need).state == Word::Failed && !is_asked;
+            if !is_given_up && !self.is_on_its_way(need) {
                 self.start(now, need, cause.clone(), if_held, orders);
             }
         }
@@ -282,9 +285,11 @@ impl Project {
         self.touch_base(at);
     }
 
-    /// Whether a port was given to another instance, or is declared by one: nobody may listen on it yet.
+    /// Whether a port was given to another instance, or is declared by one: nobody may listen on it yet. Who stands in has
+    /// those of its instance.
     fn is_of_another(&self, at: usize, port: u16) -> bool {
-        let others = self.members.iter().enumerate().filter(|(other, _)| *other != at);
+        let kin = [Some(at), self.base(at), self.stand_in(at)];
+        let others = self.members.iter().enumerate().filter(|(other, _)| !kin.contains(&Some(*other)));
         { others }.any(|(_, member)| {
             let declared = &member.instance.plan().ports;
             member.instance.ports().contains(&port) || !member.is_removed && declared.contains(&port)

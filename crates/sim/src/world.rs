@@ -216,11 +216,11 @@ impl World {
                 self.machine.check(checks::what_is_wanted_is_written_down(self));
             }
             Happening::ClockTold => {
-                // Whoever begins to follow with the news leaves out what was due by the old clock.
-                for at in 0..self.plans.len() {
-                    self.is_changed[at] |= self.followed[at].is_none();
-                }
+                let is_counted: Vec<bool> = self.followed.iter().map(Option::is_some).collect();
                 self.tell_clock();
+                // Whoever begins to follow with the news leaves out what was due by the old clock.
+                let begun = self.followed.iter_mut().zip(is_counted).filter(|(_, is_counted)| !is_counted);
+                begun.filter_map(|(followed, _)| followed.as_mut()).for_each(|followed| followed.skipped = 0);
             }
             Happening::Revival => self.revive_daemon(),
             Happening::TakeOver(at) => self.take_over_late(at),

@@ -75,7 +75,7 @@ pub(super) struct Agenda {
     pub(super) is_rescheduled: bool,
     /// Runs for other instances: those of `Schedule::lanes`.
     pub(super) lent: Vec<Turn>,
-    /// Those are to be stopped.
+    /// Those are to be stopped: its window has closed, or it was refused.
     pub(super) has_closed_lanes: bool,
 }
 

@@ -144,8 +144,8 @@ impl Instance {
             }
             State::Stopping { why, until, .. } => {
                 *why = Why::Asked;
-                // It may be given a long time to drain.
-                if was_up && *until > now + self.plan.stop_grace + STOP_MARGIN {
+                // It may be given a long time to drain. A sweep has no tree to stop.
+                if was_up && !self.is_sweeping && *until > now + self.plan.stop_grace + STOP_MARGIN {
                     self.note = Some(format!("stopped by {cause}"));
                     self.stop_tree(now, Why::Asked, effects);
                 }

@@ -1,6 +1,6 @@
 //! Lanes: the instances that take the runs that are due while the one with the schedule is at work.
 
-use crate::event::{Cause, Event, IfHeld};
+use crate::event::{Cause, Event, IfHeld, Wanted};
 use crate::project::{Orders, Project};
 use crate::time::Time;
 
@@ -12,7 +12,8 @@ impl Project {
         names.iter().filter_map(|name| self.position(name)).filter(|lane| *lane != at).collect()
     }
 
-    /// Gives the runs for which it has no time to idle lanes, and stops them all when its hours are over.
+    /// Gives the runs for which it has no time to idle lanes, and stops them all when its hours are over, or when it was
+    /// refused.
     pub(super) fn lend(&mut self, now: Time, at: usize, orders: &mut Orders) {
         let (lent, has_closed) = self.members[at].instance.take_lent();
         if lent.is_empty() && !has_closed {
@@ -21,7 +22,11 @@ impl Project {
         let lanes = self.lanes(at);
         for lane in lanes.iter().filter(|_| has_closed) {
             if !self.is_down(*lane) {
-                self.stop(now, *lane, Cause::Schedule, orders);
+                let cause = match self.members[at].instance.status().wanted {
+                    Wanted::Up => Cause::Schedule,
+                    Wanted::Down => Cause::Dependency(self.name(at).to_owned()),
+                };
+                self.stop(now, *lane, cause, orders);
             }
         }
         for due in lent {

@@ -100,12 +100,17 @@ pub(super) fn apart(drafts: &[Draft], listen: &Listen, problems: &mut Problems<'
     let declared: Vec<(u16, &Draft)> =
         drafts.iter().flat_map(|draft| draft.ports.iter().map(move |(port, _)| (*port, draft))).collect();
     for draft in drafts {
-        for (_, (range, span)) in &draft.spares {
+        for (port, (range, span)) in &draft.spares {
             let help = "end the range before it, or give one of the two another port";
             if let Some((port, other)) = declared.iter().find(|(port, _)| range.contains(port)) {
                 let message =
                     format!("port {port} is declared by {} and is in this range", quoted(&other.name));
                 problems.add(span.clone(), message, help).other(other.name_span.clone(), "declared here");
+            }
+            if let Some((_, at)) = draft.sockets.iter().find(|(socket, _)| socket.at.port() == Some(*port)) {
+                let message = format!("port {port} is one that soloist listens on, which does not move");
+                let help = "write it as a number, or leave `listen` out";
+                problems.add(span.clone(), message, help).other(at.clone(), "listened on here");
             }
             if let Some((address, at)) = listen.as_ref().filter(|(at, _)| range.contains(&at.port())) {
                 let message = format!("port {} is declared by [http] and is in this range", address.port());

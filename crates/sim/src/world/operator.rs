@@ -104,17 +104,16 @@ impl World {
         }
     }
 
-    /// A new daemon starts it again, and with it what it needs, wanted or not.
-    pub fn wish_again(&mut self, at: usize) {
+    /// A new daemon starts it again, and with it what it needs, wanted or not; what fell for good only if somebody asked.
+    pub fn wish_again(&mut self, at: usize, is_asked: bool) {
         for need in self.needs(at) {
             match self.wishes[need].wanted {
-                // It may have fallen for good meanwhile: then it is started for this one's sake.
                 Some(Wanted::Up) => {
-                    if self.word(need).is_some_and(is_down) {
+                    if is_asked && self.word(need).is_some_and(is_down) {
                         self.wishes[need].explains_a_start = true;
                         self.wishes[need].forget_restarts();
                     }
-                    self.wish_again(need);
+                    self.wish_again(need, is_asked);
                 }
                 Some(Wanted::Down) | None => self.wish_either(need),
             }
@@ -210,6 +209,7 @@ impl World {
         if is_wanted && (is_old || matches!(status.state, Word::Stopping | Word::Backoff | Word::Failed)) {
             self.machine.count("files changed");
             self.wish_up(at);
+            self.note_trial(at);
         }
         let cause = Cause::File("a file".to_owned());
         self.decide(|project, orders| project.renew(now, at, changed, cause, orders));
@@ -223,7 +223,7 @@ impl World {
         self.machine.say(|| format!("somebody runs {at} now"));
         self.machine.count("runs asked for");
         match self.wishes[at].wanted {
-            Some(Wanted::Up) => self.wish_again(at),
+            Some(Wanted::Up) => self.wish_again(at, true),
             Some(Wanted::Down) | None => self.wish_either(at),
         }
         self.wishes[at].explains_a_start = true;

@@ -178,7 +178,7 @@ impl World {
     fn start_again(&mut self, at: usize) {
         let now = self.machine.now;
         self.wishes[at].forget_restarts();
-        self.wish_again(at);
+        self.wish_again(at, false);
         self.decide(|project, orders| project.start(now, at, Cause::Takeover, IfHeld::StandBy, orders));
     }
 
@@ -203,7 +203,7 @@ impl World {
     pub fn adopt(&mut self, at: usize, id: u32, wanted: Wanted) {
         let Some(guard) = self.machine.guards.get(&id) else { return };
         let Some(run) = guard.run else { return };
-        let (lock, exit, since) = (guard.lock, guard.exit, guard.since);
+        let (lock, exit, since, base) = (guard.lock, guard.exit, guard.since, self.base(at));
         let (was_ready, notice, print) = (guard.was_ready, guard.notice.clone(), guard.print.map(Print));
         let tick = guard.tick;
         let pid = if let Tree::Led(main) = guard.tree { Some(main) } else { None };
@@ -214,6 +214,8 @@ impl World {
         if let Some(held) = self.daemon.as_mut().and_then(|daemon| daemon.held.get_mut(&claim)) {
             held.guard = Some(id);
         }
+        // Its run counts as due when it began, and so does the one that somebody wants in its place.
+        self.asked[base].insert(self.clock_told.wall(since));
         let recent = self.wishes[at].crashes.clone();
         let event = Event::Adopted {
             claim,

@@ -3,6 +3,7 @@
 use soloist_core::event::{Cause, Wanted};
 use soloist_core::id::RunId;
 use soloist_core::schedule::civil::Moment;
+use soloist_core::schedule::window::Override;
 use soloist_core::schedule::{OnClose, Overlap, Schedule};
 use soloist_core::state::Word;
 
@@ -37,9 +38,12 @@ pub fn nothing_starts_outside_its_hours(
     let Some(schedule) = &world.plans[base].schedule else { return Ok(()) };
     let (wall, before) = (world.machine.wall(), Moment(world.machine.wall().0 - 1));
     let is_told = world.clock_told == world.machine.clock && !world.is_overdue;
-    let is_last = schedule.has_final_run
-        && scheduled.is_some_and(|due| due.0 % 1000 == 0 && is_open_at(schedule, Moment(due.0 - 1)));
-    let has_changed = schedule.window.as_ref().is_some_and(|window| !window.overrides.is_empty());
+    let overrides = schedule.window.as_ref().map_or(&[] as &[Override], |window| &window.overrides);
+    let is_closed_by_hand = |due| overrides.iter().any(|o| !o.is_open && o.from <= due && due < o.until);
+    let is_at_close = |due: Moment| due.0 % 1000 == 0 && is_open_at(schedule, Moment(due.0 - 1));
+    let is_last =
+        schedule.has_final_run && scheduled.is_some_and(|due| is_at_close(due) || is_closed_by_hand(due));
+    let has_changed = !overrides.is_empty();
     let was_meant = has_changed || scheduled.is_none_or(|due| is_open_at(schedule, due));
     let is_inside = is_open_at(schedule, wall) || is_open_at(schedule, before);
     let is_left_to_finish = world.rhythm(base).is_some() && schedule.on_close != OnClose::Stop;
@@ -155,7 +159,7 @@ fn what_follows_a_schedule_has_its_next(world: &World, at: usize) -> Found {
 fn what_is_stopped_takes_its_lanes_along(world: &World, at: usize) -> Found {
     let (Some(daemon), Some(base)) = (&world.daemon, world.lane_of[at]) else { return Ok(()) };
     // What a ledger that was not written tells of a lane is not its base's matter.
-    let is_found = daemon.statuses[at].cause == Some(Cause::Takeover);
+    let is_found = matches!(daemon.statuses[at].cause, None | Some(Cause::Takeover));
     let is_down = daemon.statuses[base].state == Word::Stopped && !is_found;
     let lives_on = daemon.project.instance(at).is_up();
     ensure(!(is_down && lives_on), "what_is_stopped_takes_its_lanes_along", || {

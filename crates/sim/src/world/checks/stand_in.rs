@@ -37,7 +37,7 @@ pub fn a_restart_leaves_somebody_serving(world: &World, at: usize) -> Found {
         (told("stopped by") && is_on_its_way && !is_to_stop && world.plans[base].schedule.is_none(), base)
     } else {
         let Some(stand_in) = daemon.project.stand_in(at) else { return Ok(()) };
-        let is_ours = matches!(status.cause, Some(Cause::User(_) | Cause::Declaration(_)));
+        let is_ours = matches!(status.cause, Some(Cause::User(_) | Cause::Declaration(_) | Cause::File(_)));
         // Else it waits for them when it has stopped.
         let needs_met = world
             .conditions(at)

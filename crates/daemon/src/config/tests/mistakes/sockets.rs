@@ -50,6 +50,18 @@ fn where_soloist_is_to_listen() {
                 "only one can listen",
             ),
             (
+                "listen = 'soloist'\nport = { prefer = 1, else = '2-9' }",
+                (4, 29),
+                "port 1 is one that soloist listens on, which does not move",
+                "leave `listen` out",
+            ),
+            (
+                "port = { prefer = 1, else = '2-9' }\nlisten = ['127.0.0.1:1', 'unix:s']",
+                (3, 29),
+                "port 1 is one that soloist listens on, which does not move",
+                "write it as a number",
+            ),
+            (
                 "listen = 'unix:s'\n[services.b]\ncommand = 'b'\nlisten = 'unix:s'",
                 (6, 10),
                 "is declared by `a` and by `b`",

@@ -21,6 +21,8 @@ use crate::leftovers;
 use crate::ports;
 use crate::schedules;
 
+pub use crate::convert::{command_line, short};
+
 /// What the driver knows by itself.
 #[derive(Debug)]
 pub struct Known {
@@ -282,16 +284,6 @@ pub(crate) fn nearest(word: &str, known: &[&str]) -> Option<String> {
         Some((_, nearest)) => Some(format!("did you mean `{nearest}`?")),
         None => (!known.is_empty()).then(|| format!("known are: {}", known.join(", "))),
     }
-}
-
-/// A moment without its fractions of a second.
-pub fn short(at: jiff::Timestamp) -> String {
-    convert::short(at)
-}
-
-/// A command as one could type it.
-pub fn command_line(words: &[String]) -> String {
-    convert::command_line(words)
 }
 
 /// Processes that cannot be ended, in words.

@@ -284,14 +284,18 @@ impl Driver {
             removed: names(&mut changed.iter().filter(|at| !declared.contains(at))),
         };
         wanted.retain(|at| !changed.contains(at));
+        self.bring_up(wanted, &cause, &mut orders, &mut answer);
+        self.perform(orders);
+        Ok(answer)
+    }
+
+    fn bring_up(&mut self, wanted: Vec<usize>, cause: &Cause, orders: &mut Orders, answer: &mut UpAnswer) {
         for at in wanted {
             self.count_duplicate(at);
-            let is_new = self.project.up(now(), at, cause.clone(), &mut orders);
+            let is_new = self.project.up(now(), at, cause.clone(), orders);
             let list = if is_new { &mut answer.started } else { &mut answer.already };
             list.push(self.project.name(at).to_owned());
         }
-        self.perform(orders);
-        Ok(answer)
     }
 
     /// Adds and removes instances of a keyed service. Those that are new are started, those that are gone stopped.
@@ -308,12 +312,7 @@ impl Driver {
         let removed: Vec<usize> = change.remove.iter().filter_map(at).collect();
         let mut answer = UpAnswer::default();
         let mut orders = Orders::new();
-        for at in added {
-            self.count_duplicate(at);
-            let is_new = self.project.up(now(), at, cause.clone(), &mut orders);
-            let list = if is_new { &mut answer.started } else { &mut answer.already };
-            list.push(self.project.name(at).to_owned());
-        }
+        self.bring_up(added, &cause, &mut orders, &mut answer);
         let declared: Vec<usize> =
             config.declared.iter().filter_map(|d| self.project.position(&d.name)).collect();
         let gone = self.project.reconcile(now(), &declared, Some(&removed), &mut orders);
@@ -392,29 +391,30 @@ impl Driver {
         let now = now();
         for waiter in std::mem::take(&mut self.waiters) {
             let is_late = waiter.until <= now;
-            match waiter.goal {
+            let goal = match waiter.goal {
                 Goal::Up { at, verb, reply } => match self.judge_up(at, verb, is_late) {
-                    Some(answer) => drop(reply.send(answer)),
-                    None => {
-                        let goal = Goal::Up { at, verb, reply };
-                        self.waiters.push(Waiter { until: waiter.until, goal });
+                    Some(answer) => {
+                        let _ = reply.send(answer);
+                        continue;
                     }
+                    None => Goal::Up { at, verb, reply },
                 },
                 Goal::Down { at, reply } => match self.judge_down(at, is_late) {
-                    Some(answer) => drop(reply.send(answer)),
-                    None => self.waiters.push(Waiter { until: waiter.until, goal: Goal::Down { at, reply } }),
-                },
-                Goal::AllDown { of, ends, reply } => {
-                    if of.iter().all(|at| self.is_quiet(*at)) || is_late {
-                        let answer = self.tell_down(&of, ends);
-                        self.is_ending |= answer.daemon_ends;
-                        let _ = reply.send(Ok(answer));
-                    } else {
-                        self.waiters
-                            .push(Waiter { until: waiter.until, goal: Goal::AllDown { of, ends, reply } });
+                    Some(answer) => {
+                        let _ = reply.send(answer);
+                        continue;
                     }
+                    None => Goal::Down { at, reply },
+                },
+                Goal::AllDown { of, ends, reply } if is_late || of.iter().all(|at| self.is_quiet(*at)) => {
+                    let answer = self.tell_down(&of, ends);
+                    self.is_ending |= answer.daemon_ends;
+                    let _ = reply.send(Ok(answer));
+                    continue;
                 }
-            }
+                waits @ Goal::AllDown { .. } => waits,
+            };
+            self.waiters.push(Waiter { until: waiter.until, goal });
         }
     }
 
@@ -458,7 +458,9 @@ impl Driver {
         if let Some(refusal) = &status.refusal {
             let hint = match refusal.code {
                 Code::ClaimHeld => format!("`soloist stop {}` ends it", status.name),
-                Code::PortHeld => "`soloist free PORT --force` ends it, or choose another port".to_owned(),
+                Code::PortHeld => {
+                    format!("`soloist takeover {}` ends it, or choose another port", status.name)
+                }
                 _ if status.state == "ready" => format!("`soloist logs {}` shows what it wrote", status.name),
                 _ => format!("`soloist status {}` tells more", status.name),
             };

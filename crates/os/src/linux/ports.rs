@@ -43,7 +43,7 @@ pub fn sockets(port: u16) -> io::Result<Vec<Socket>> {
 pub fn listeners(port: u16) -> io::Result<Vec<Listener>> {
     let mut seen = sockets(port)?;
     let mut looks = 1;
-    let mut owners = loop {
+    let owners = loop {
         let owners = owners_of(&seen)
             .map_err(during(format!("cannot look in /proc for the processes listening on port {port}")))?;
         if looks == LOOKS || seen.iter().all(|socket| owners.contains_key(&socket.inode)) {
@@ -58,11 +58,7 @@ pub fn listeners(port: u16) -> io::Result<Vec<Listener>> {
         seen = now;
         looks += 1;
     };
-    let owned = |socket: Socket| {
-        let owners = owners.remove(&socket.inode).unwrap_or_default();
-        socket.with_owners(owners)
-    };
-    Ok(seen.into_iter().map(owned).collect())
+    Ok(owned(seen, owners))
 }
 
 /// As `listeners`, for a person who waits: each socket with the first process that is found to hold it, and with those
@@ -91,11 +87,7 @@ pub fn first_listeners(port: u16, near: &[u32]) -> io::Result<Vec<Listener>> {
         return listeners(port);
     }
     search.complete()?;
-    let owned = |socket: Socket| {
-        let owners = search.owners.remove(&socket.inode).unwrap_or_default();
-        socket.with_owners(owners)
-    };
-    Ok(seen.into_iter().map(owned).collect())
+    Ok(owned(seen, search.owners))
 }
 
 /// A look for the holders of sockets, process by process.
@@ -148,23 +140,22 @@ impl Search {
             near.extend(parent.map(process::children).unwrap_or_default());
             near.into_iter().try_for_each(|pid| self.look(pid))?;
         }
+        self.sort();
+        Ok(())
+    }
+
+    fn sort(&mut self) {
         for owners in self.owners.values_mut() {
             owners.sort_unstable_by_key(|owner| (owner.start_ticks, owner.pid));
         }
-        Ok(())
     }
 }
 
 /// All listening sockets, each with the processes that hold it, as they are at one look.
 pub fn all_listeners() -> io::Result<Vec<Listener>> {
     let seen = sock_diag::listening(0).map_err(during("cannot ask the kernel who listens (sock_diag)"))?;
-    let mut owners =
-        owners_of(&seen).map_err(during("cannot look in /proc for the processes that listen"))?;
-    let owned = |socket: Socket| {
-        let owners = owners.remove(&socket.inode).unwrap_or_default();
-        socket.with_owners(owners)
-    };
-    Ok(seen.into_iter().map(owned).collect())
+    let owners = owners_of(&seen).map_err(during("cannot look in /proc for the processes that listen"))?;
+    Ok(owned(seen, owners))
 }
 
 /// Which of `pids` hold which of the sockets `inodes`: per inode that is held at all, the pids in ascending order.
@@ -196,34 +187,20 @@ fn holders(inodes: &[u64], pids: &[u32]) -> io::Result<HashMap<u64, Vec<u32>>> {
 
 /// The owners of each socket that has any, the eldest first.
 fn owners_of(sockets: &[Socket]) -> io::Result<HashMap<u64, Vec<Owner>>> {
-    let mut owners: HashMap<u64, Vec<Owner>> = HashMap::new();
-    let inodes: Vec<u64> = sockets.iter().map(|socket| socket.inode).collect();
-    let wanted = Wanted::new(&inodes);
-    if wanted.is_empty() {
-        return Ok(owners);
+    let mut search = Search::new(sockets)?;
+    if !search.wanted.0.is_empty() {
+        process::pids()?.into_iter().try_for_each(|pid| search.look(pid))?;
     }
-    let boot = boot_ms();
-    let mut buffer = [MaybeUninit::uninit(); 8192];
-    let proc = open_proc()?;
-    let mut entries = RawDir::new(&proc, &mut buffer);
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().ok().and_then(|name| name.parse().ok()) else { continue };
-        let Some(process) = Process::open(&proc, name, pid)? else { continue };
-        let held = process.held(&wanted)?;
-        if held.is_empty() {
-            continue;
-        }
-        let Some(owner) = process.owner(boot)? else { continue };
-        for inode in held {
-            owners.entry(inode).or_default().push(owner.clone());
-        }
-    }
-    for owners in owners.values_mut() {
-        owners.sort_unstable_by_key(|owner| (owner.start_ticks, owner.pid));
-    }
-    Ok(owners)
+    search.sort();
+    Ok(search.owners)
+}
+
+fn owned(sockets: Vec<Socket>, mut owners: HashMap<u64, Vec<Owner>>) -> Vec<Listener> {
+    let owned = |socket: Socket| {
+        let owners = owners.remove(&socket.inode).unwrap_or_default();
+        socket.with_owners(owners)
+    };
+    sockets.into_iter().map(owned).collect()
 }
 
 /// Inodes to look for, sorted.
@@ -236,10 +213,6 @@ impl Wanted {
         inodes.sort_unstable();
         inodes.dedup();
         Self(inodes)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// The inode, if `link` is `socket:[inode]` of a wanted one.

@@ -32,7 +32,7 @@ pub fn run(project: &Project, asked: Run) -> Result<i32, Problem> {
     };
     let printer = crate::printer::Printer::new();
     let say = |text: &str| printer.remark(text);
-    let agree = |plan: &Plan| agree(&printer, plan, asked.yes, "run");
+    let agree = |plan: &Plan| agree(&printer, plan, asked.yes);
     match run_in_foreground(&project.layout, &wish, &say, &agree)? {
         Ended::With(exit) => Ok(exit.shell_code()),
         Ended::NotStarted(code, why) => {

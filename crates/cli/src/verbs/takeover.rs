@@ -48,17 +48,17 @@ pub fn clear(
     if plan.is_empty() {
         return Ok(String::new());
     }
-    agree(printer, &plan, force.yes, verb)?;
+    agree(printer, &plan, force.yes)?;
     let ended = take(&project.layout, &wish, plan, &|words| printer.remark(words))?;
     Ok(format!(", with force, which ended {}", ended.join("; ")))
 }
 
 /// Whether it may be done: asked on a terminal, said with `--yes` elsewhere; else the refusal, with the plan.
-pub fn agree(printer: &Printer, plan: &Plan, is_yes: bool, verb: &str) -> Result<(), Problem> {
+pub fn agree(printer: &Printer, plan: &Plan, is_yes: bool) -> Result<(), Problem> {
     if is_yes && plan.refused.is_empty() || !is_yes && is_agreed(printer, plan) == Some(true) {
         return Ok(());
     }
-    Err(plan.problem(&format!("`soloist {verb} … --force --yes` does it")))
+    Err(plan.problem("the same with `--yes` does it"))
 }
 
 /// Whether somebody was asked, and does not want it.

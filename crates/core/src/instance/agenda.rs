@@ -209,7 +209,8 @@ impl Instance {
                 if agenda.next.is_none_or(|(next, _)| next.at > due::line(now)) {
                     agenda.mark.advance(now, clock);
                 }
-                (agenda.why, agenda.is_rescheduled) = (SLEPT, true);
+                // What closed during a pause has closed by itself.
+                (agenda.why, agenda.is_rescheduled) = (SLEPT, !before.is_paused);
                 let last = agenda.mark.beat;
                 match (before.interval(), after.interval()) {
                     (None, Some(_)) => agenda.mark.beat = due::line(now),

@@ -28,7 +28,7 @@ const LITTLE: Sizes = Sizes { read: 16 << 10, pipe: 64 << 10 };
 /// pipe-user-pages-soft).
 const MUCH: Sizes = Sizes { read: 256 << 10, pipe: 1 << 20 };
 /// Once a busy stream was taken to its end, it is left alone for so long: else the writer wakes us for each line.
-const REST: Duration = Duration::from_micros(250);
+const REST: Duration = Duration::from_millis(1);
 /// A full disk is tried again so often.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 /// And told so often.

@@ -149,7 +149,7 @@ fn has(supervisor: &Supervisor, program: &Path) -> bool {
 /// The bytes of all files there but those that tell of others.
 fn captured(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let is_log = |name: &str| !name.ends_with(".idx") && !["lock", "state"].contains(&name);
+    let is_log = |name: &str| !name.ends_with(".idx") && !["lock", "state", "config"].contains(&name);
     let logs = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_log));
     logs.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
 }
@@ -176,7 +176,11 @@ impl Contender {
         let line = child.join(" ");
         let supervised = |supervisor| Running { child: None, reader: None, supervisor: Some(supervisor) };
         match self {
-            Contender::Reader(_, program, words) => {
+            Contender::Reader(name, program, words) => {
+                if *name == "svlogd" {
+                    // As for s6-log: large files, and all of them kept (svlogd(8)).
+                    std::fs::write(kept.join("config"), "s100000000\nn0\n")?;
+                }
                 let (end, start) = std::io::pipe()?;
                 let to = File::create(folder.join(if words.is_empty() { "kept/file" } else { "said" }))?;
                 let reader =

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use e2e::puppet::voice;
-use e2e::{Project, daemon, in_namespace, log, puppet, quoted, wait_until};
+use e2e::{Project, Random, daemon, in_namespace, log, puppet, quoted, wait_until};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -84,19 +84,6 @@ fn only_as_many_files_are_kept_as_are_wanted() {
     let wanted: String = (first..LINES).map(voice::line).collect();
     assert!(kept == wanted.as_bytes(), "the last lines, without a gap");
     assert_eq!(std::fs::read(project.folder().join(".soloist/logs/flood~err.log")).unwrap(), b"");
-}
-
-/// splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (word ^ (word >> 31)) % bound
-    }
 }
 
 fn seeded() -> Random {

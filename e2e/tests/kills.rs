@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use e2e::puppet::voice;
 use e2e::{
-    Entry, Identity, Journal, Project, Status, daemon, free_port, puppet, quoted, skip_loudly, wait_until,
+    Entry, Identity, Journal, Project, Random, Status, daemon, free_port, puppet, quoted, skip_loudly,
+    wait_until,
 };
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -18,19 +19,6 @@ const SERVICES: usize = 10;
 const FRAIL: [(&str, &str, i64); 3] = [("quick", "2300", 21), ("slow", "5100", 22), ("late", "7900", 23)];
 /// Another one is another test: `E2E_SEED` sets it.
 const SEED: u64 = 0x5010_1575;
-
-/// splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (word ^ (word >> 31)) % bound
-    }
-}
 
 /// `s0` to `s9` write and echo; the frail ones write, fall and are restarted.
 struct Stage {

@@ -3,22 +3,26 @@
 
 import { must, play } from './stage.mjs';
 
-/** On a machine that does much else beside; by itself it is a tenth of that. */
-const LONGEST_MS = 500;
+/** Of processor time: what else the machine does is not the page's fault. It takes about an eighth of that. */
+const LONGEST_MS = 200;
+
+/** The longest task of the page's thread, from a trace of the browser. */
+function longestTask(trace) {
+  const events = JSON.parse(trace).traceEvents;
+  const main = events.find((one) => one.name === 'thread_name' && one.args.name === 'CrRendererMain');
+  const tasks = events.filter((one) => one.pid === main.pid && one.tid === main.tid && one.name.endsWith('RunTask') && one.tdur >= 0);
+  must(tasks.length > 100, `only ${tasks.length} tasks in the trace`);
+  return Math.max(...tasks.map((one) => one.tdur)) / 1000;
+}
 
 await play(async ({ page }) => {
-  await page.addInitScript(() => {
-    globalThis.longest = 0;
-    new PerformanceObserver((list) => {
-      for (const one of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, one.duration);
-    }).observe({ type: 'longtask', buffered: true });
-  });
+  const browser = page.context().browser();
+  await browser.startTracing(page, { categories: ['toplevel', 'disabled-by-default-devtools.timeline'] });
   await page.reload();
   await page.getByText('s000', { exact: true }).or(page.getByText('j00', { exact: true })).first().waitFor();
   const painted = await page.evaluate(() => ({
     first: performance.getEntriesByName('first-contentful-paint')[0].startTime,
     rows: performance.now(),
-    loading: globalThis.longest,
   }));
   must((await page.locator('.table').getAttribute('aria-rowcount')) === '1001', 'the count of rows');
 
@@ -44,7 +48,7 @@ await play(async ({ page }) => {
   await page.waitForFunction(() => document.querySelectorAll('.rows .row').length > 10);
   const rows = await page.locator('.rows .row').count();
   must(rows < 100, `${rows} rows in the document`);
-  const longest = await page.evaluate(() => globalThis.longest);
-  console.log(JSON.stringify({ first_paint_ms: painted.first, rows_painted_ms: painted.rows, longest_task_loading_ms: painted.loading, longest_task_ms: longest, scroll_frame_ms: frames, rows_in_document: rows }));
+  const longest = longestTask(await browser.stopTracing());
+  console.log(JSON.stringify({ first_paint_ms: painted.first, rows_painted_ms: painted.rows, longest_task_cpu_ms: longest, scroll_frame_ms: frames, rows_in_document: rows }));
   must(longest < LONGEST_MS, `the longest task took ${longest} ms`);
 });

@@ -35,7 +35,7 @@ pub use crowd::Crowd;
 pub use identity::{Identity, alive};
 pub use namespace::in_namespace;
 pub use output::Output;
-pub use port::{free_port, is_free};
+pub use port::{free_port, free_ports, is_free};
 pub use project::{Project, puppet, quoted};
 pub use puppet::beacon::Beacon;
 pub use puppet::journal::{Entry, Journal};

@@ -8,19 +8,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use e2e::caller::Caller;
-use e2e::{Project, daemon, free_port, is_free, program, puppet, quoted, skip_loudly, wait_until};
+use e2e::{
+    Project, daemon, free_port, free_ports, is_free, program, puppet, quoted, skip_loudly, wait_until,
+};
 
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// Ports in a row of which each is free.
-fn row(count: u16) -> u16 {
-    loop {
-        let first = free_port();
-        if (first..first + count).all(is_free) {
-            return first;
-        }
-    }
-}
 
 /// A service that listens where it is told, and may move to the ports after the first of a row.
 fn mover(name: &str, prefer: u16, spares: (u16, u16), more: &str) -> String {
@@ -54,7 +46,7 @@ fn port(project: &Project, name: &str) -> u16 {
 
 #[test]
 fn it_moves_is_found_where_it_is_and_goes_back() {
-    let first = row(4);
+    let first = free_ports(4);
     let before = stranger(first);
     // The probe names the port that it prefers, and asks where that is now.
     let api = mover("api", first, (first + 1, first + 3), &format!("readiness = {{ tcp = {first} }}"));
@@ -115,7 +107,7 @@ fn it_moves_is_found_where_it_is_and_goes_back() {
 
 #[test]
 fn two_that_move_at_one_time_do_not_meet_and_a_third_is_refused() {
-    let first = row(5);
+    let first = free_ports(5);
     let (_one, _two, _three) = (stranger(first), stranger(first + 1), stranger(first + 2));
     let spares = (first + 3, first + 4);
     let services: String = (0..3).map(|nth| mover(&format!("s{nth}"), first + nth, spares, "")).collect();
@@ -225,7 +217,7 @@ impl Drop for Asker {
 
 /// One process that asks before and after the service has moved, and once it is down.
 fn follows(command: &mut Command, files: &[&str]) {
-    let first = row(3);
+    let first = free_ports(3);
     let script = "import os, http.server as h\n\
                   class H(h.BaseHTTPRequestHandler):\n \
                   def do_POST(self):\n  \

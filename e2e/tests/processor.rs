@@ -53,19 +53,20 @@ fn history(project: &Project, what: &str) -> Vec<Value> {
 /// The Sunday of the budget, on which the exchange is open.
 #[test]
 fn it_runs_every_6_seconds_from_the_opening_on_and_its_interval_is_changed_while_it_runs() {
-    let project = project("2026-02-01T09:14:57+05:30");
+    // Early enough that also a slow machine has asked before it opens.
+    let project = project("2026-02-01T09:14:50+05:30");
     project.soloist(&["up", "-d"]).expect(0);
     project.soloist(&["status"]).expect(0).says("NSE is closed until Sun 2026-02-01 09:15 IST");
     assert_eq!(schedule(&project)["next"], "2026-02-01T03:45:00Z");
     let runs = wait_for_runs(&project, 2);
-    assert_eq!(runs, ["2026-02-01T03:45:00.000Z", "2026-02-01T03:45:06.000Z"]);
+    assert_eq!(runs[..2], ["2026-02-01T03:45:00.000Z", "2026-02-01T03:45:06.000Z"]);
     rests(&project);
     project.soloist(&["status"]).expect(0).says("NSE is open until Sun 2026-02-01 15:30 IST");
     project
         .soloist(&["status", "processor"])
         .says("every 6s")
         .says("last exit  exit 0")
-        .says("next  Sun 2026-02-01 09:15:1");
+        .says("next  Sun 2026-02-01 09:15:");
 
     // At once, though the next one was due in 6 s.
     project.soloist(&["schedule", "set", "processor", "--every", "200ms"]).expect(0).says("every 6s → 200ms");

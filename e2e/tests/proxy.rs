@@ -62,13 +62,7 @@ fn a_service_is_found_by_its_name_wherever_it_is() {
     if program("python3").is_none() {
         return skip_loudly("no python3");
     }
-    let (proxy, first) = (free_port(), free_port());
-    let spare = loop {
-        let spare = free_port();
-        if is_free(spare) && spare != first && spare != proxy {
-            break spare;
-        }
-    };
+    let (proxy, first, spare) = (free_port(), free_port(), free_port());
     let project = Project::new(&format!(
         "[project]\nproxy = {proxy}\n[services.api]\ncommand = [\"python3\", \"api.py\"]\n\
          port = {{ prefer = {first}, else = {spare} }}\n[services.deaf]\ncommand = \"sleep 1000\"\n"

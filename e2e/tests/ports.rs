@@ -44,28 +44,34 @@ fn sockets() -> Vec<Vec<String>> {
     fields.filter(|fields| fields.len() > 9).collect()
 }
 
-/// Asks twice, for people and for scripts; both must name just these.
+/// Asks twice, for people and for scripts; both must name just these. What this process listens on, each child that
+/// another test starts has as well, until it is another program: so it may take another look.
 #[track_caller]
 fn who_names(project: &Project, port: u16, expected: &[u32]) -> Output {
     let text = port.to_string();
+    let expected: BTreeSet<u64> = expected.iter().map(|pid| u64::from(*pid)).collect();
+    wait_until("just those are named", LIMIT, || {
+        let json = project.soloist(&["who", &text, "--json"]).expect(0);
+        let mut pids = BTreeSet::new();
+        collect_pids(&json.json(), &mut pids);
+        if pids == expected { Ok(()) } else { Err(format!("{expected:?} are not {json}")) }
+    });
     let said = project.soloist(&["who", &text]).expect(0);
     for pid in expected {
-        assert!(said.names_number(u64::from(*pid)), "pid {pid} is not named by {said}");
+        assert!(said.names_number(pid), "pid {pid} is not named by {said}");
     }
-    let json = project.soloist(&["who", &text, "--json"]).expect(0);
-    let mut pids = BTreeSet::new();
-    collect_pids(&json.json(), &mut pids);
-    let expected: BTreeSet<u64> = expected.iter().map(|pid| u64::from(*pid)).collect();
-    assert_eq!(pids, expected, "named by {json}");
     said
 }
 
 #[track_caller]
 fn who_names_nobody(project: &Project, port: u16) {
     let text = port.to_string();
+    wait_until("nobody is named", LIMIT, || match project.soloist(&["who", &text, "--json"]) {
+        said if said.code() == 3 => Ok(()),
+        said => Err(said),
+    });
     let said = project.soloist(&["who", &text]).expect(3);
     assert!(!said.all().contains("pid"), "{said}");
-    project.soloist(&["who", &text, "--json"]).expect(3);
 }
 
 fn collect_pids(value: &serde_json::Value, pids: &mut BTreeSet<u64>) {

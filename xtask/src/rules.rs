@@ -2,6 +2,7 @@
 //! and a line in the list.
 
 mod arms;
+mod evidence;
 mod length;
 mod links;
 mod names;
@@ -18,7 +19,7 @@ use crate::finding::Finding;
 use crate::tree::Tree;
 
 /// All of them.
-const ALL: [fn(&Tree) -> Vec<Finding>; 12] = [
+const ALL: [fn(&Tree) -> Vec<Finding>; 13] = [
     rooms::check,
     purity::check,
     opening::check,
@@ -31,6 +32,7 @@ const ALL: [fn(&Tree) -> Vec<Finding>; 12] = [
     waits::check,
     places::check,
     links::check,
+    evidence::check,
 ];
 
 /// Everything that is not tidy, in the order of files and lines.

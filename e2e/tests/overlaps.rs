@@ -40,7 +40,9 @@ impl Busy {
     fn new(overlap: &str) -> Busy {
         let project = Project::empty().with_test_clock();
         let lifeline = project.path("lifeline");
-        let command = quoted(&puppet(&["--lifeline", &lifeline, "--exit-after", "350"]));
+        // One that is to be replaced outlives its turn by far: on a loaded machine the next one comes late.
+        let life = if overlap == "replace" { "3000" } else { "350" };
+        let command = quoted(&puppet(&["--lifeline", &lifeline, "--exit-after", life]));
         project.write(
             "soloist.toml",
             &format!(

@@ -121,7 +121,8 @@ fn it_is_started_and_stopped_beside_its_server_and_what_it_did_is_in_the_history
     });
     assert!(ended.iter().all(|entry| entry["duration_ms"].is_u64()), "{ended:#?}");
     let with = |code: i64| ended.iter().filter(|entry| entry["exit"]["code"] == code).count();
-    assert!(with(1) >= 3 && with(0) >= 5 && with(0) + with(1) == count, "{ended:#?}");
+    // It may have been mended within the third of those that failed.
+    assert!(with(1) >= 2 && with(0) >= 5 && with(0) + with(1) == count, "{ended:#?}");
     assert!(started.iter().filter(|entry| entry["cause"] == "schedule").count() >= count - 2, "{started:#?}");
     let said = project.soloist(&["logs", "processor", "-n", "1000"]).expect(0).stdout;
     assert_eq!(said.matches("106/204 stocks updated").count(), count);

@@ -162,9 +162,10 @@ fn a_service_that_falls_while_the_daemon_is_dead_is_restarted_without_any_comman
 fn a_crash_loop_does_not_become_faster_when_the_daemon_is_killed() {
     let project = Project::new(
         "[services.frail]\ncommand = [\"/bin/sh\", \"-c\", \"exit 3\"]\n\
-         backoff = { first = \"100ms\", max = \"1h\", reset-after = \"1h\" }\n",
+         backoff = { first = \"100ms\", max = \"1h\", reset-after = \"1h\" }\n\
+         [services.steady]\ncommand = [\"sleep\", \"1000\"]\n",
     );
-    // It waits for what does not come.
+    // It waits for what does not come; the guard of the steady one brings the daemon back.
     let mut up = project.spawn(&["up", "-d"]);
     let delays = || {
         let told = project.soloist(&["history", "frail", "--json", "-n", "1000"]).expect(0).json();

@@ -272,6 +272,8 @@ fn a_daemon_that_is_killed_again_and_again_loses_no_answer() {
         let dead = daemon::kill(&shop.project);
         daemon::wait_for_another(&shop.project, dead, LIMIT);
     }
+    shop.wait_for_ticks(count + 10);
+    shop.project.soloist(&["schedule", "pause", "w"]).expect(0);
     let ticks = shop.wait_for_ticks(count + 10);
     for one in &ticks {
         shop.wait_for_told("answered", &format!("did {}", one.tick), 1);

@@ -152,7 +152,7 @@ fn take_over(layout: &Layout, place: &Place, wish: &Wish) -> Result<(), Problem>
 /// In words, who holds a claim that could not be taken. The winner inscribes itself right after it has locked: a
 /// moment may pass until it can be read.
 pub fn who_holds(place: &Place) -> String {
-    let end = Instant::now() + Duration::from_secs(1);
+    let end = Instant::now() + Duration::from_secs(5);
     loop {
         if let Some(held) = held_by(place) {
             return convert::holder_to_text(&held);

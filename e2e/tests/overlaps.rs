@@ -165,7 +165,11 @@ fn queues(is_killed: bool) {
     assert!(has_ended(&lives) + 1 >= lives.len(), "{lives:#?}");
     // What waits is not forgotten with a daemon; what was due while there was none is missed.
     assert!(account.skipped < 10 && account.queued > 2 * lives.len() as u64, "{account:?}");
-    assert!(is_killed || account.skipped == 0, "{account:?}");
+    // A machine that stands still for a moment has slept.
+    assert!(
+        is_killed || account.whys.iter().all(|why| why == "missed while the machine slept"),
+        "{account:?}"
+    );
 }
 
 fn replaces(is_killed: bool) {

@@ -1,5 +1,5 @@
 //! `sim COUNT`, `sim --from A --count N`, `sim --seed N`: lives many seeds and tells what happened, or one step by step.
-//! `sim --planted` does so with each planted bug.
+//! `sim --planted` does so with each planted bug; `sim --check` searches small worlds exhaustively.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,13 +7,15 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use sim::campaign::{self, Report};
+use sim::check::WORLDS;
 use sim::plants;
 
 const USAGE: &str = "\
 usage: sim COUNT [--from SEED]            lives so many seeds on all cores
        sim --seed SEED                    lives one, step by step
        sim COUNT [--from SEED] --until CHECK   until one breaks this promise
-       sim --planted [NAME]               plants each bug (or this one) and looks whether it is caught";
+       sim --planted [NAME]               plants each bug (or this one) and looks whether it is caught
+       sim --check [WORLD [STATES]]       searches each small world (or this one, up to so many states) exhaustively";
 /// The fresh seeds: the same everywhere, so that a failure is one number.
 const FROM: u64 = 1_000_000;
 
@@ -21,6 +23,7 @@ const FROM: u64 = 1_000_000;
 enum Task {
     One(u64),
     Planted(Option<String>),
+    Check { world: Option<String>, most: Option<usize> },
     Many { from: u64, count: u64, until: Option<String> },
 }
 
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     let (text, is_good) = match task {
         Task::One(seed) => tell(seed),
         Task::Planted(name) => plant(name.as_deref()).unwrap_or_else(|e| (format!("sim: {e}"), false)),
+        Task::Check { world, most } => check(world.as_deref(), most),
         Task::Many { from, count, until } => live(from, count, until.as_deref()),
     };
     let _ = writeln!(io::stdout().lock(), "{text}");
@@ -44,6 +48,14 @@ fn main() -> ExitCode {
 fn read(words: &[&str]) -> Option<Task> {
     if let ["--planted", rest @ ..] = words {
         return (rest.len() < 2).then(|| Task::Planted(rest.first().map(|name| (*name).to_owned())));
+    }
+    match words {
+        ["--check"] => return Some(Task::Check { world: None, most: None }),
+        ["--check", world] => return Some(Task::Check { world: Some((*world).to_owned()), most: None }),
+        ["--check", world, most] => {
+            return Some(Task::Check { world: Some((*world).to_owned()), most: Some(most.parse().ok()?) });
+        }
+        _ => {}
     }
     let (mut from, mut count, mut seed, mut until) = (FROM, None, None, None);
     let mut words = words.iter();
@@ -84,6 +96,17 @@ fn live(from: u64, count: u64, until: Option<&str>) -> (String, bool) {
         Some((seed, _)) => (format!("{}\n\n{text}", campaign::tail(*seed)), false),
         None => (text, true),
     }
+}
+
+fn check(name: Option<&str>, most: Option<usize>) -> (String, bool) {
+    let (mut lines, mut is_good) = (Vec::new(), false);
+    for world in WORLDS.iter().filter(|world| name.is_none_or(|name| world.name == name)) {
+        let begun = Instant::now();
+        let found = world.search(None, most);
+        lines.push(format!("{}: {found}, {:.1} s", world.name, begun.elapsed().as_secs_f64()));
+        is_good = (lines.len() == 1 || is_good) && found.broken.is_none();
+    }
+    (lines.join("\n"), is_good)
 }
 
 fn plant(name: Option<&str>) -> io::Result<(String, bool)> {

@@ -137,7 +137,7 @@ impl World {
         self.machine.count("clocks set");
         self.machine
             .say(|| format!("the clock is set {} by {step} ns", if is_back { "back" } else { "forward" }));
-        (0..self.plans.len()).for_each(|at| self.disturb(at));
+        (0..self.plans.len()).for_each(|at| self.recount(at));
         let after = self.machine.random.span(0, 50);
         self.machine.plan(after, Happening::ClockTold);
     }

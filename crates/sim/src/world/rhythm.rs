@@ -126,6 +126,15 @@ impl Followed {
         self.count_interval(schedule, |next| next + Duration::from_millis(1) <= now);
     }
 
+    /// The clock was set back: hours that were over may come again, and with them the moments of an interval.
+    fn rewind(&mut self, schedule: &Schedule, now: Time, wall: Moment) {
+        let second = wall.0.div_euclid(1000);
+        if second < self.counted {
+            (self.counted, self.is_open) = (second, is_open(schedule, second));
+            self.next = schedule.interval().filter(|_| self.is_open).map(|every| now + every);
+        }
+    }
+
     fn count_interval(&mut self, schedule: &Schedule, is_past: impl Fn(Time) -> bool) {
         let Some(every) = schedule.interval() else { return };
         while let Some(next) = self.next.filter(|next| is_past(*next)) {
@@ -163,6 +172,15 @@ impl World {
         if let Some(followed) = &mut self.followed[at] {
             followed.is_disturbed = true;
             followed.carried += 10;
+        }
+    }
+
+    /// The wall clock was set.
+    pub fn recount(&mut self, at: usize) {
+        self.disturb(at);
+        let (now, wall) = (self.machine.now, self.machine.wall());
+        if let (Some(followed), Some(schedule)) = (&mut self.followed[at], &self.plans[at].schedule) {
+            followed.rewind(schedule, now, wall);
         }
     }
 

@@ -169,8 +169,8 @@ impl World {
                 self.note_excuse(at, &event);
                 self.tell(at, event);
             }
-            // A stand-in that is gone stands in no more.
-            _ if wanted == Wanted::Up && !self.is_stand_in(at) => self.start_again(at),
+            // A stand-in that is gone stands in no more, and a lane runs only what its instance has no time for.
+            _ if wanted == Wanted::Up && self.lane_of[at].is_none() => self.start_again(at),
             Some(_) | None => {}
         }
     }
@@ -203,6 +203,10 @@ impl World {
     pub fn adopt(&mut self, at: usize, id: u32, wanted: Wanted) {
         let Some(guard) = self.machine.guards.get(&id) else { return };
         let Some(run) = guard.run else { return };
+        // It was asked for its claim in this very takeover, by a lane that another instance wants.
+        if self.daemon.as_ref().is_some_and(|daemon| daemon.held.values().any(|held| held.at == at)) {
+            return;
+        }
         let (lock, exit, since, base) = (guard.lock, guard.exit, guard.since, self.base(at));
         let (was_ready, notice, print) = (guard.was_ready, guard.notice.clone(), guard.print.map(Print));
         let tick = guard.tick;

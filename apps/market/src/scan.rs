@@ -21,9 +21,9 @@ pub mod hours;
 mod limiter;
 mod line;
 mod provider;
-mod quote;
+pub mod quote;
 pub mod stored;
-mod yahoo;
+pub mod yahoo;
 
 use cache::Cache;
 use haul::{Haul, Wish};

@@ -24,7 +24,7 @@ pub use crate::instance::agenda::Legacy;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::restart::Restarts;
-use crate::state::{Life, Refusal, Rest, State, Status, Why};
+use crate::state::{Life, Refusal, Rest, State, Status, Why, Word};
 use crate::time::Time;
 
 /// How long an answer of the driver may take before the question is asked again or given up.
@@ -156,6 +156,16 @@ impl Instance {
     /// The claim it holds.
     pub fn claim(&self) -> Option<ClaimId> {
         self.claim
+    }
+
+    /// How it is, in a word.
+    pub(crate) fn word(&self) -> Word {
+        self.state.word()
+    }
+
+    /// What was asked for.
+    pub(crate) fn wanted(&self) -> Wanted {
+        self.wanted
     }
 
     /// What is told of it.

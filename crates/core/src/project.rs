@@ -3,6 +3,7 @@
 //! declaration changes, who takes the runs for which it has no time, and who stands in during a restart, is in `project/`.
 
 mod follow;
+mod index;
 mod lanes;
 mod stand_in;
 
@@ -10,6 +11,7 @@ use crate::event::{Cause, Effect, Ended, Event, IfHeld, Wanted};
 use crate::id::Print;
 use crate::instance::{Instance, Legacy};
 use crate::plan::{Condition, Kind, Plan, Strategy};
+use crate::project::index::Index;
 use crate::project::stand_in::Trial;
 use crate::schedule::civil::Clock;
 use crate::state::{Status, Word};
@@ -22,6 +24,7 @@ pub type Orders = Vec<(usize, Effect)>;
 #[derive(Clone, Debug, Default)]
 pub struct Project {
     members: Vec<Member>,
+    index: Index,
     strategy: Strategy,
     /// How the wall clock stands, once that was told.
     clock: Option<Clock>,
@@ -60,6 +63,7 @@ impl Project {
         if let Some(clock) = self.clock {
             instance.set_clock(clock);
         }
+        self.index.add(name, instance.plan());
         self.members.push(Member {
             name: name.to_owned(),
             instance,
@@ -68,8 +72,9 @@ impl Project {
             is_elsewhere: false,
             is_removed: false,
         });
-        self.touched.push(self.members.len() - 1);
-        self.members.len() - 1
+        let at = self.members.len() - 1;
+        self.note(at);
+        at
     }
 
     /// The wall clock was set, or is told for the first time. Who is added later knows it too.
@@ -84,11 +89,12 @@ impl Project {
     /// An earlier daemon has followed the schedule of an instance. Told of what is wanted, before its start or adoption.
     pub fn remember(&mut self, at: usize, legacy: Legacy) {
         self.members[at].instance.remember(legacy);
+        self.note(at);
     }
 
     /// The position of an instance.
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.members.iter().position(|m| m.name == name)
+        self.index.position(name)
     }
 
     /// The name at a position.
@@ -111,9 +117,11 @@ impl Project {
 
     /// A declaration, new or changed: it counts from the next decision on, and what runs is left alone.
     pub fn replan(&mut self, now: Time, at: usize, plan: Plan, print: Print) {
-        self.touched.push(at);
         self.members[at].is_removed = false;
+        self.index.unplan(at, self.members[at].instance.plan());
+        self.index.plan(at, &plan);
         self.members[at].instance.replan(now, plan, print);
+        self.note(at);
     }
 
     /// So many instances.
@@ -133,7 +141,9 @@ impl Project {
 
     /// The earliest deadline of all.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.members.iter().filter_map(|m| m.instance.next_deadline()).min()
+        let next = self.index.next_deadline();
+        debug_assert_eq!(next, self.members.iter().filter_map(|m| m.instance.next_deadline()).min());
+        next
     }
 
     /// Something happened to an instance.
@@ -144,7 +154,7 @@ impl Project {
 
     /// Tells every instance whose deadline has come.
     pub fn expire(&mut self, now: Time, orders: &mut Orders) {
-        for at in 0..self.members.len() {
+        for at in self.index.due_by(now) {
             if self.members[at].instance.next_deadline().is_some_and(|deadline| deadline <= now) {
                 self.tell(now, at, Event::DeadlinePassed, orders);
             }
@@ -167,6 +177,12 @@ impl Project {
 
     /// Starts an instance, and what it needs before it.
     pub fn start(&mut self, now: Time, at: usize, cause: Cause, if_held: IfHeld, orders: &mut Orders) {
+        self.send_up(now, at, cause, if_held, orders);
+        self.settle(now, orders);
+    }
+
+    /// Nobody is judged in between: of what an instance needs, the second is not on its way when the first one starts.
+    fn send_up(&mut self, now: Time, at: usize, cause: Cause, if_held: IfHeld, orders: &mut Orders) {
         self.keep(at);
         let unmet = self.unmet(at);
         if unmet.is_empty() {
@@ -174,14 +190,13 @@ impl Project {
         } else {
             self.defer(now, at, cause, if_held, unmet, orders);
         }
-        self.settle(now, orders);
     }
 
     /// Has one run of an instance begin, whatever its schedule says, and starts what it needs before it.
     pub fn run(&mut self, now: Time, at: usize, cause: Cause, orders: &mut Orders) {
         self.keep(at);
         self.tell(now, at, Event::RunAsked { cause }, orders);
-        if self.status(at).wanted == Wanted::Up && !self.members[at].instance.is_up() {
+        if self.members[at].instance.wanted() == Wanted::Up && !self.members[at].instance.is_up() {
             self.start_unmet(now, at, IfHeld::StandBy, true, orders);
         }
         self.settle(now, orders);
@@ -208,9 +223,9 @@ impl Project {
     fn start_unmet(&mut self, now: Time, at: usize, if_held: IfHeld, is_asked: bool, orders: &mut Orders) {
         let cause = Cause::Dependency(self.name(at).to_owned());
         for need in self.unmet(at) {
-            let is_given_up = self.status(need).state == Word::Failed && !is_asked;
+            let is_given_up = self.members[need].instance.word() == Word::Failed && !is_asked;
             if !is_given_up && !self.is_on_its_way(need) {
-                self.start(now, need, cause.clone(), if_held, orders);
+                self.send_up(now, need, cause.clone(), if_held, orders);
             }
         }
     }
@@ -227,8 +242,7 @@ impl Project {
 
     /// Stops an instance, and what needs it before it.
     pub fn stop(&mut self, now: Time, at: usize, cause: Cause, orders: &mut Orders) {
-        let dependents: Vec<usize> =
-            (0..self.members.len()).filter(|other| self.needs(*other).contains(&at)).collect();
+        let dependents: Vec<usize> = self.index.dependents(self.name(at)).collect();
         let because = Cause::Dependency(self.name(at).to_owned());
         self.members[at].trial = None;
         for other in dependents.into_iter().chain(self.lanes(at)).chain(self.stand_in(at)) {
@@ -237,14 +251,16 @@ impl Project {
             }
         }
         self.members[at].stop_after = Some(cause);
+        self.note(at);
         self.settle(now, orders);
     }
 
     /// Gives a running instance a new run, or starts it. If two may overlap, the new one is tried beside the old one.
     pub fn restart(&mut self, now: Time, at: usize, cause: Cause, orders: &mut Orders) {
-        let is_wanted = self.status(at).wanted == Wanted::Up;
+        let is_wanted = self.members[at].instance.wanted() == Wanted::Up;
         if !is_wanted || self.is_down(at) || self.members[at].instance.is_waiting() {
-            return self.start(now, at, cause, IfHeld::Refuse, orders);
+            let if_held = self.members[at].instance.if_held_again();
+            return self.start(now, at, cause, if_held, orders);
         }
         self.keep(at);
         let unmet = self.unmet(at);
@@ -266,11 +282,10 @@ impl Project {
 
     /// Whether nothing of it lives, holds a claim or will start by itself.
     pub fn is_down(&self, at: usize) -> bool {
-        matches!(self.status(at).state, Word::Stopped | Word::Failed | Word::Completed)
+        matches!(self.members[at].instance.word(), Word::Stopped | Word::Failed | Word::Completed)
     }
 
     fn tell(&mut self, now: Time, at: usize, mut event: Event, orders: &mut Orders) {
-        self.touched.push(at);
         if let Event::PortsSeen { free, .. } = &mut event {
             free.retain(|port| !self.is_of_another(at, *port));
         }
@@ -278,11 +293,22 @@ impl Project {
         let mut effects = Vec::new();
         self.members[at].instance.handle(now, event, &mut effects);
         orders.extend(effects.into_iter().map(|effect| (at, effect)));
+        self.note(at);
         if self.members[at].instance.falls() != falls {
             self.spread(now, at, orders);
         }
         self.lend(now, at, orders);
         self.touch_base(at);
+    }
+
+    /// Something happened to an instance: what is known of it without a look may be another now.
+    fn note(&mut self, at: usize) {
+        let member = &self.members[at];
+        self.touched.push(at);
+        self.index.set_due(at, member.instance.next_deadline());
+        if member.instance.is_waiting() || member.stop_after.is_some() {
+            self.index.waiting.insert(at);
+        }
     }
 
     /// Whether a port was given to another instance, or is declared by one: nobody may listen on it yet. Who stands in has
@@ -300,9 +326,14 @@ impl Project {
     /// one instance out of waiting, so it ends.
     fn settle(&mut self, now: Time, orders: &mut Orders) {
         loop {
-            let next = (0..self.members.len()).find_map(|at| Some((at, self.step(at)?)));
+            let members = &self.members;
+            self.index
+                .waiting
+                .retain(|at| members[*at].instance.is_waiting() || members[*at].stop_after.is_some());
+            let next = self.index.waiting.iter().find_map(|at| Some((*at, self.step(*at)?)));
             let Some((at, event)) = next else {
-                if (0..self.members.len()).any(|at| self.follow_stand_in(now, at, orders)) {
+                let paired: Vec<usize> = self.index.paired.iter().copied().collect();
+                if paired.into_iter().any(|at| self.follow_stand_in(now, at, orders)) {
                     continue;
                 }
                 return;
@@ -336,7 +367,7 @@ impl Project {
 
     /// Whether anything that needs it is not down.
     fn is_needed(&self, at: usize) -> bool {
-        (0..self.members.len()).any(|other| self.needs(other).contains(&at) && !self.is_down(other))
+        self.index.dependents(self.name(at)).any(|other| !self.is_down(other))
     }
 
     fn needs(&self, at: usize) -> Vec<usize> {
@@ -370,7 +401,6 @@ impl Project {
     }
 
     fn is_on_its_way(&self, at: usize) -> bool {
-        let status = self.status(at);
-        status.wanted == Wanted::Up && !matches!(status.state, Word::Failed | Word::Stopped | Word::Completed)
+        self.members[at].instance.wanted() == Wanted::Up && !self.is_down(at)
     }
 }

@@ -129,6 +129,7 @@ fn longest(backoff: &Backoff, in_a_row: u32) -> Duration {
 mod tests {
     use super::*;
     use crate::event::Exit;
+    use crate::plan::RestartLimit;
 
     const CRASH: Ended = Ended::Exited(Exit::Code(1));
 
@@ -187,6 +188,48 @@ mod tests {
         assert!(is_about(next(&[1, 3, 7, 15], 16), 16.0));
         // It ran for an hour between: that series was over.
         assert!(is_about(next(&[1, 3, 7, 3600], 3602), 2.0));
+    }
+
+    /// Two thousand services that fall at random moments, each with numbers of its own.
+    #[test]
+    fn delays_and_the_limit_of_restarts_keep_their_bounds() {
+        for seed in 0..2000 {
+            let mut dice = Random::new(seed);
+            let mut below = |bound: u64| dice.next() % bound;
+            let ms = Duration::from_millis;
+            let (first, max) = (1 + below(5000), 1 + below(100_000));
+            let (count, period) = (1 + below(8) as usize, ms(1 + below(600_000)));
+            let plan = Plan {
+                restart: Restart::Always,
+                backoff: Backoff { first: ms(first), max: ms(max), reset_after: ms(30_000) },
+                limit: RestartLimit { count: count as u32, period },
+                ..Plan::default()
+            };
+            let (mut restarts, mut random) = (Restarts::default(), Random::new(seed));
+            let (mut now, mut made, mut in_a_row) = (0, Vec::new(), 0);
+            for _ in 0..30 {
+                now += below(200_000);
+                let ready_for = (below(2) == 0).then(|| ms(below(60_000)));
+                let fall = Fall { ended: &CRASH, ready_for, hopeless: None };
+                let recent = made.iter().filter(|at| ms(now - **at) < period).count();
+                let verdict = restarts.judge(&plan, fall, Time(ms(now)), &mut random);
+                let Verdict::Again(delay) = verdict else {
+                    assert_eq!((verdict, recent), (Verdict::Exhausted, count), "seed {seed}");
+                    break;
+                };
+                assert!(recent < count, "seed {seed}: one too many");
+                made.push(now);
+                in_a_row = if ready_for.is_some_and(|span| span >= ms(30_000)) { 1 } else { in_a_row + 1 };
+                let plain = (first as f64 * 2_f64.powi(in_a_row - 1)).min(max as f64) / 1000.0;
+                match (in_a_row, ready_for) {
+                    (1, Some(_)) => assert_eq!(delay, Duration::ZERO, "seed {seed}"),
+                    _ => assert!(
+                        (plain * 0.799..=plain * 1.201).contains(&delay.as_secs_f64()),
+                        "seed {seed}: {delay:?} for {plain} s"
+                    ),
+                }
+            }
+        }
     }
 
     #[test]

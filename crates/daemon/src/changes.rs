@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use soloist_api::error::{Code, Problem};
 use soloist_os::layout::Layout;
+use soloist_os::own_file;
 use soloist_os::record::replace;
 
 use crate::config::{Changes, Config, ConfigError};
@@ -57,7 +58,7 @@ pub(crate) fn bad(error: &ConfigError) -> Problem {
 }
 
 fn of<T: DeserializeOwned + Default>(path: &Path) -> Result<T, ConfigError> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match own_file::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(T::default()),
         Err(e) => return Err(ConfigError::unreadable(path, &e)),

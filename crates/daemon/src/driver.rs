@@ -18,8 +18,8 @@ mod schedules;
 mod signal;
 mod successor;
 
-use std::collections::{HashMap, VecDeque};
-use std::path::Path;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ use soloist_os::clock::{Alarm, since_boot};
 use soloist_os::guard::Revival;
 use soloist_os::handover::Listening;
 use soloist_os::layout::{Layout, Place};
-use soloist_os::log_files::next_seq;
+use soloist_os::log_files::{logs_in, next_seq};
 use soloist_os::record::Record;
 use soloist_os::watched::Watched;
 use tokio::sync::{broadcast, mpsc};
@@ -100,8 +100,8 @@ impl Service {
     }
 
     /// A new run is ordered: nothing of the last one counts.
-    fn begin(&mut self, log_at: u64, log_seq: Option<u64>) {
-        (self.log_at, self.log_seq) = (Some(log_at), log_seq);
+    fn begin(&mut self, log_at: u64) {
+        (self.log_at, self.log_seq) = (Some(log_at), None);
         self.tries = Tries::default();
         self.tail.clear();
     }
@@ -140,14 +140,22 @@ pub struct Driver {
     /// Answers that were there at once, given to the core before anything else.
     at_once: VecDeque<(usize, Event)>,
     ledger: Ledger,
+    /// Why it could not be written, as it was said.
+    ledger_trouble: Option<String>,
     published: Published,
     waiters: Vec<Waiter>,
+    /// Those whose runs may wait for each other.
+    queueing: Vec<usize>,
     events: broadcast::Sender<ApiEvent>,
     history: History,
     archive: Archive,
+    /// The logs that are there; `None` if their folder could not be read.
+    logs: Option<HashSet<PathBuf>>,
     tally: Tally,
     moves: Moves,
     is_ending: bool,
+    /// Not a person, but a guard or the zygote started this daemon, and nobody has wanted anything of it yet.
+    is_brought_back: bool,
     clocks: Clocks,
     /// Whose files are watched, and
     watches: Watches,
@@ -192,14 +200,18 @@ impl Driver {
             asked: VecDeque::new(),
             at_once: VecDeque::new(),
             ledger,
+            ledger_trouble: None,
             published: Published::new(&layout),
             waiters: Vec::new(),
+            queueing: Vec::new(),
             events,
             history,
             archive: Archive::start(layout.logs(), log.clone()),
+            logs: logs_in(&layout.logs()).ok().map(|logs| logs.into_iter().collect()),
             tally: Tally::new(),
             moves: Moves::default(),
             is_ending: false,
+            is_brought_back: false,
             clocks,
             watches: Watches::default(),
             ages: Ages::default(),
@@ -240,6 +252,7 @@ impl Driver {
     pub async fn run(&mut self) -> Result<End, Problem> {
         let alarm = Watched::new(Alarm::new()?)?;
         let mut has_answered = false;
+        self.end_if_needless();
         while !self.is_over() && !self.succession.is_open() {
             if has_answered {
                 // Who reports from a guard gets a turn before the next client, also when there is always a next one: the
@@ -278,6 +291,7 @@ impl Driver {
                 }
             }
             self.publish();
+            self.end_if_needless();
         }
         if self.succession.is_open() {
             self.leave_followed();
@@ -292,9 +306,23 @@ impl Driver {
 
     fn sort(&mut self, input: Input) {
         match input.sort() {
-            Sort::Wish | Sort::Question => self.asked.push_back(input),
+            Sort::Wish => {
+                self.is_brought_back = false;
+                self.asked.push_back(input);
+            }
+            Sort::Question => self.asked.push_back(input),
             Sort::News => self.take(input),
         }
+    }
+
+    /// One that was brought back to end what its predecessor had been told to end, as the last deed of a `soloist down`
+    /// whose client may be gone, ends with it.
+    fn end_if_needless(&mut self) {
+        self.is_ending |= self.is_brought_back
+            && self.asked.is_empty()
+            && self.waiters.is_empty()
+            && self.ledger.wished().next().is_none()
+            && (0..self.services.len()).all(|at| self.is_quiet(at));
     }
 
     fn is_over(&self) -> bool {
@@ -313,7 +341,7 @@ impl Driver {
         match input {
             Input::Guard { claim, report } => self.take_report(claim, report),
             Input::GuardEnded { claim } => self.take_guard_end(claim),
-            Input::ZygoteEnded => self.take_zygote_end(),
+            Input::ZygoteEnded { pid } => self.take_zygote_end(pid),
             Input::ClockSet => self.look_at_clock(),
             Input::ZonesChanged => self.take_zones(),
             Input::FilesChanged { names, what, at_ms } => self.take_change(&names, &what, at_ms),
@@ -332,7 +360,7 @@ impl Driver {
             Input::Schedules { reply } => drop(reply.send(self.schedules())),
             Input::Schedule { name, reply } => drop(reply.send(self.schedule(&name))),
             Input::Reschedule { name, edit, reply } => drop(reply.send(self.reschedule(&name, &edit))),
-            Input::RunNow { name, change, reply } => drop(reply.send(self.run_now(&name, change))),
+            Input::RunNow { name, change, reply } => self.run_now(&name, change, reply),
             Input::Override { hours, reply } => drop(reply.send(self.override_hours(&hours))),
             Input::ClearOverrides { clear, reply } => drop(reply.send(self.clear_overrides(&clear))),
             Input::Down { down, reply } => self.down(down, reply),
@@ -371,18 +399,22 @@ impl Driver {
     /// Before anybody hears of it: who then looks finds it.
     fn publish_ports(&mut self, touched: &[usize]) {
         let has_port = |at: &usize| !self.project.instance(*at).ports().is_empty();
-        if self.published.is_told() && !touched.iter().any(has_port) {
+        let is_told = |at: &usize| self.published.says(self.project.name(*at), self.served(*at).as_ref());
+        if self.published.is_told() && touched.iter().filter(|at| has_port(at)).all(is_told) {
             return;
         }
-        let up = (0..self.services.len()).filter(has_port).filter(|at| self.project.instance(*at).is_up());
-        let served = up.filter_map(|at| {
-            let (instance, status) = (self.project.instance(at), self.project.status(at));
-            let served = Served::new(instance.ports(), status.run?, status.pid?, status.state == Word::Ready);
-            Some((self.project.name(at).to_owned(), served?))
-        });
+        let served = (0..self.services.len()).filter(has_port);
+        let served = served.filter_map(|at| Some((self.project.name(at).to_owned(), self.served(at)?)));
         if let Err(e) = self.published.tell(served.collect()) {
             self.log.say(&format!("where services are found is not written down: {e}"));
         }
+    }
+
+    /// Where one is found, if it is up.
+    fn served(&self, at: usize) -> Option<Served> {
+        let instance = Some(self.project.instance(at)).filter(|instance| instance.is_up())?;
+        let status = self.project.status(at);
+        Served::new(instance.ports(), status.run?, status.pid?, status.state == Word::Ready)
     }
 
     /// Adds an instance; what it was asked to be is not known yet.

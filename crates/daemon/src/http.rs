@@ -43,6 +43,15 @@ use crate::http::past::Past;
 use crate::inbox::{Inbox, Input, Reply};
 use crate::serve::Log;
 
+/// Readers of requests, for the fuzz targets alone.
+#[doc(hidden)]
+pub mod inner {
+    pub use super::bounds::is_plain;
+    pub use super::logs::wish;
+    pub use super::proxy::{forwarded, label, named};
+    pub use super::read;
+}
+
 /// Answers on the listening sockets until the driver has ended.
 pub async fn serve(
     unix: UnixListener,
@@ -200,7 +209,7 @@ fn misunderstood(rejection: &QueryRejection) -> Problem {
 }
 
 /// No body, or `null`, is the default of everything.
-fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Problem> {
+pub fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Problem> {
     if body.is_empty() {
         return Ok(T::default());
     }
@@ -234,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_body_is_an_object_or_nothing() {
-        let told = |body: &'static str| read::<Change>(&Bytes::from_static(body.as_bytes()));
+        let told = |body: &'static str| read::<Change>(body.as_bytes());
         assert_eq!(told(""), Ok(Change::default()));
         assert_eq!(told("null"), Ok(Change::default()));
         assert_eq!(told(r#"{"timeout_ms": 7}"#), Ok(Change { timeout_ms: Some(7), ..Change::default() }));

@@ -38,8 +38,11 @@ pub enum Input {
         /// The claim it guarded.
         claim: ClaimId,
     },
-    /// The zygote ended.
-    ZygoteEnded,
+    /// A zygote ended.
+    ZygoteEnded {
+        /// Which: it may have been replaced by now.
+        pid: u32,
+    },
     /// Somebody may have set the wall clock.
     ClockSet,
     /// Zone rules have changed.
@@ -211,7 +214,7 @@ impl Input {
         match self {
             Input::Guard { .. }
             | Input::GuardEnded { .. }
-            | Input::ZygoteEnded
+            | Input::ZygoteEnded { .. }
             | Input::ClockSet
             | Input::ZonesChanged
             | Input::FilesChanged { .. }

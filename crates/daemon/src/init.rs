@@ -77,6 +77,16 @@ pub fn propose(root: &Path) -> Result<Proposal, Problem> {
     // Before anybody names another as a need.
     set_apart(&mut found);
     declared::compose(&tree, &mut found);
+    // A line of nothing but a comment names no program, and a NUL can be said to none.
+    found.retain(|one| {
+        one.command.first().is_some_and(|program| !program.trim().is_empty())
+            && !one.command.concat().contains('\0')
+    });
+    for one in &mut found {
+        // Port 0 is whichever the kernel gives; and a path alone is asked for nowhere.
+        one.port.take_if(|(port, _)| *port == 0);
+        one.health.take_if(|_| one.port.is_none());
+    }
     set_apart(&mut found);
     node::connect(&tree, &mut found);
     let replaced = replaced(&tree);

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use soloist_os::own_file;
 use soloist_os::record::replace;
 
 /// The file as it is.
@@ -127,6 +129,11 @@ impl Ledger {
         self.page.up.contains_key(name)
     }
 
+    /// All that are.
+    pub fn wished(&self) -> impl Iterator<Item = &str> {
+        self.page.up.keys().map(String::as_str)
+    }
+
     /// Its schedule begins to be followed, or to be followed anew; says whether it is wanted at all.
     pub fn follow(&mut self, name: &str) -> bool {
         let Some(entry) = self.page.up.get_mut(name) else { return false };
@@ -172,15 +179,32 @@ impl Ledger {
         self.is_behind = true;
         self.page.boot = boot;
         let bytes = serde_json::to_vec_pretty(&self.page).map_err(io::Error::other)?;
-        replace(&self.path, &bytes)?;
+        replace(&self.path, &bytes).or_else(|e| overwrite(&self.path, bytes).map_err(|_| e))?;
         self.is_behind = false;
         Ok(())
     }
+
+    /// Whether the last write failed: what it says is to be tried again.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+}
+
+/// On a full disk there is no room beside the file, but there is in it: whoever is stopped makes the page shorter, and must
+/// not be started by the next daemon. The rest is blanks, which JSON allows at its end.
+fn overwrite(path: &Path, mut bytes: Vec<u8>) -> io::Result<()> {
+    let file = own_file::write(path)?;
+    let room = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    if bytes.len() > room {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    bytes.resize(room, b' ');
+    file.write_all_at(&bytes, 0)
 }
 
 /// The page at a path; `None` if there is none.
 fn read(path: &Path) -> io::Result<Option<Page>> {
-    match std::fs::read(path) {
+    match own_file::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
@@ -218,6 +242,18 @@ mod tests {
             std::fs::read_to_string(&path).unwrap().replace(&soloist_os::boot_id().unwrap(), "another");
         std::fs::write(&path, text).unwrap();
         assert!(!Ledger::is_abandoned(&path) && Ledger::wants(&path, "api"));
+    }
+
+    #[test]
+    fn a_page_that_got_shorter_needs_no_room_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.json");
+        let (mut ledger, _) = Ledger::open(&path);
+        ledger.note("api", true);
+        ledger.write().unwrap();
+        overwrite(&path, serde_json::to_vec(&Page::default()).unwrap()).unwrap();
+        assert!(!Ledger::wants(&path, "api") && !Ledger::is_abandoned(&path));
+        assert!(overwrite(&path, vec![b' '; 1000]).is_err());
     }
 
     #[test]

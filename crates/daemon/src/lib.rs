@@ -39,3 +39,10 @@ pub mod zones;
 pub use soloist_os::identity::my_uid;
 pub use soloist_os::layout::Layout;
 pub use soloist_os::log_files;
+
+/// Readers of what others write, for the fuzz targets alone.
+#[doc(hidden)]
+pub mod inner {
+    pub use crate::http::inner::*;
+    pub use crate::ledger::Ledger;
+}

@@ -51,13 +51,18 @@ impl Zygote {
         }
         let child = command.spawn()?;
         let link = Arc::new(Watched::new(ours)?);
-        let watched = Arc::clone(&link);
+        let (watched, pid) = (Arc::clone(&link), child.id());
         tokio::spawn(async move {
             // A zygote never speaks: readable means that it ended.
             let _ = watched.readable().await;
-            let _ = inbox.send(Input::ZygoteEnded);
+            let _ = inbox.send(Input::ZygoteEnded { pid });
         });
         Ok(Zygote { link, child, since: Instant::now() })
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Has a guard forked for a claim.

@@ -15,7 +15,7 @@ use std::path::Path;
 use soloist_api::watch::LogEvent;
 use soloist_os::log_files::error_log_of;
 
-use content::{Content, before_end, distance, last_lines};
+use content::{Content, Last, before_end, distance, last_lines};
 use mask::Mask;
 use reader::{Piece, Reader};
 
@@ -164,7 +164,7 @@ impl Tail {
         if self.reader.left_at_least()? <= BEHIND_MAX {
             return Ok(None);
         }
-        let (mut to, _) = before_end(&log, GO_ON_BEFORE_END)?;
+        let mut to = before_end(&log, GO_ON_BEFORE_END)?.begin;
         if let Some(mut content) = Content::open(&log, to.seq)? {
             to.offset = content.line_after(to.offset)?;
         }
@@ -221,8 +221,8 @@ pub fn end_of_run(
 /// A log that is shorter than that was begun anew.
 fn end_of(log: &Path, from: Option<Position>, most: u64, mask: &mut Mask) -> String {
     let read = || {
-        let (mut begin, mut is_cut) = before_end(log, most).map(|(at, is_all)| (at, !is_all))?;
-        let end = content::end(log)?;
+        let Last { mut begin, is_all, end } = before_end(log, most)?;
+        let mut is_cut = !is_all;
         if let Some(from) = from.filter(|from| (begin..=end).contains(from)) {
             (begin, is_cut) = (from, false);
         }

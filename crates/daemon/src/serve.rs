@@ -1,11 +1,10 @@
 //! The life of a daemon: one per project, kept by its lock; it tells whoever started it when it is there, takes over
 //! what an earlier one left, and serves until everything is asked to stop. Also how a client finds one or starts it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,7 +19,8 @@ use soloist_os::claim::Claim;
 use soloist_os::guard::DAEMON_READY as READY;
 use soloist_os::identity::Identity;
 use soloist_os::layout::Layout;
-use soloist_os::record::{Holder, all};
+use soloist_os::own_file;
+use soloist_os::record::{Holder, Record, all};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -37,6 +37,8 @@ use crate::{changes, convert, http, zones};
 
 /// The argument by which the binary knows that it is to be a daemon.
 pub const DAEMON_ARGUMENT: &str = "__daemon";
+/// After the project's folder: a guard or the zygote starts it, because one before it died.
+pub const BROUGHT_BACK: &str = "brought-back";
 /// How long a daemon that ends may keep its lock.
 const PREDECESSOR_LIMIT: Duration = Duration::from_secs(10);
 /// How often a daemon that waits for a predecessor looks whether that one goes on after all.
@@ -58,10 +60,13 @@ impl Log {
         if std::fs::metadata(path).is_ok_and(|found| found.len() > LOG_MAX) {
             let _ = std::fs::rename(path, path.with_extension("log.1"));
         }
-        let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o600);
+        let file = own_file::append(path).or_else(|_| {
+            // A link or a pipe that somebody put there gives way.
+            std::fs::rename(path, path.with_extension("log.1"))?;
+            own_file::append(path)
+        });
         // Without a log the services still run.
-        Log(Arc::new(Mutex::new(options.open(path).ok())))
+        Log(Arc::new(Mutex::new(file.ok())))
     }
 
     /// Notes an incident.
@@ -76,7 +81,7 @@ impl Log {
 }
 
 /// The daemon of the project at `root`: returns when everything was asked to stop, and has. `words` is what a
-/// predecessor said that it leaves behind; to be called first of all in the process.
+/// predecessor said that it leaves behind, or why this one is started; to be called first of all in the process.
 ///
 /// # Errors
 /// If another daemon serves the project, or its state folder cannot be used. The starter is told the same.
@@ -84,7 +89,10 @@ pub fn daemon(root: &Path, words: &[String]) -> Result<(), Problem> {
     // Away from the terminal and the session of whoever started us: their end is not ours.
     soloist_os::leave_session();
     soloist_os::name_process("soloist-daemon");
-    match Left::read(words).map_err(Problem::from).and_then(|left| serve(root, left)) {
+    match Left::read(words).map_err(Problem::from).and_then(|left| {
+        let is_brought_back = words.first().is_some_and(|word| word == BROUGHT_BACK);
+        serve(root, left, is_brought_back)
+    }) {
         Ok(()) => Ok(()),
         Err(problem) => {
             tell_starter(&problem.to_string());
@@ -93,7 +101,7 @@ pub fn daemon(root: &Path, words: &[String]) -> Result<(), Problem> {
     }
 }
 
-fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
+fn serve(root: &Path, left: Option<Left>, is_brought_back: bool) -> Result<(), Problem> {
     let layout = Layout::new(root)?;
     layout.make()?;
     let log = Log::open(&layout.daemon_log());
@@ -103,6 +111,7 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
         }
         None => (lock(&layout)?, None, None, Vec::new()),
     };
+    soloist_os::fail_point!("daemon.lock-taken");
     // A claim and a link for each service; they themselves get the limit we were given.
     let given = soloist_os::raise_descriptor_limit();
     let (ledger, said) = Ledger::open(&layout.ledger());
@@ -137,7 +146,8 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
         let mut driver = Driver::new(layout.clone(), daemon, ledger, log.clone(), given);
         log.say(&format!("daemon {} for {}", std::process::id(), layout.root.display()));
         driver.watch_the_time();
-        driver.take_over(&config);
+        driver.take_over(&config, is_brought_back);
+        soloist_os::fail_point!("daemon.taken-over");
         // Only now: until here a predecessor's links told the guards that their daemon is there.
         drop(links);
         let listener = listener.map_or_else(|| listen(&layout), Ok)?;
@@ -162,6 +172,7 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
         } else {
             tell_starter(READY);
         }
+        soloist_os::fail_point!("daemon.word-given");
         loop {
             match driver.run().await {
                 Ok(End::Succeeded(binary)) => {
@@ -192,6 +203,7 @@ fn serve(root: &Path, left: Option<Left>) -> Result<(), Problem> {
             }
         }
     });
+    soloist_os::fail_point!("daemon.ending");
     // Nobody shall find a socket that nobody answers.
     let _ = std::fs::remove_file(layout.daemon_socket());
     log.say("everything is stopped; the daemon ends");
@@ -345,6 +357,7 @@ pub async fn ensure(layout: &Layout) -> Result<(Client, Option<String>), Problem
     layout.make()?;
     // One client at a time looks and starts: two at once would start two, of which one would fail.
     let _starting = Claim::wait(&layout.start_lock())?;
+    soloist_os::fail_point!("client.start-lock-taken");
     let client = Client::new(&layout.daemon_socket());
     if client.is_answered().await {
         return Ok((client, None));
@@ -379,9 +392,13 @@ pub async fn is_missed(layout: &Layout) -> bool {
 
 /// Whether a daemon of this project left services running, or wanted.
 fn has_something_to_do(layout: &Layout) -> bool {
-    let guards = all(&layout.state());
-    guards.iter().any(|record| record.holder == Holder::Daemon && record.is_guarded())
-        || Ledger::is_abandoned(&layout.ledger())
+    // A guard whose tree is empty is about to go: what is wanted all the same is in the ledger. What a killed guard left of
+    // this boot is still to be ended, whoever stopped it.
+    let boot = soloist_os::boot_id().ok();
+    let is_left = |record: &Record| {
+        record.holder == Holder::Daemon && !record.ended && Some(&record.guard.boot) == boot.as_ref()
+    };
+    all(&layout.state()).iter().any(is_left) || Ledger::is_abandoned(&layout.ledger())
 }
 
 /// Starts a daemon and waits for its word.
@@ -394,10 +411,12 @@ fn start(layout: &Layout) -> Result<Option<String>, Problem> {
         command.env_remove(name);
     }
     let mut child = command.spawn()?;
+    soloist_os::fail_point!("client.daemon-started");
     let mut said = String::new();
     if let Some(mut out) = child.stdout.take() {
         out.read_to_string(&mut said)?;
     }
+    soloist_os::fail_point!("client.word-heard");
     match said.trim_end().strip_suffix(READY) {
         Some("") => Ok(None),
         Some(warning) => Ok(Some(warning.trim_end().to_owned())),
@@ -437,4 +456,28 @@ pub fn project_folder(given: Option<&Path>) -> io::Result<PathBuf> {
     let here = std::env::current_dir()?;
     let nearest = here.ancestors().find(|folder| folder.join(crate::config::FILE_NAME).is_file());
     Ok(nearest.unwrap_or(&here).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use soloist_os::identity::Identity;
+    use soloist_os::record::Record;
+
+    use super::*;
+
+    #[test]
+    fn a_guard_that_is_about_to_go_needs_no_daemon() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path()).unwrap();
+        layout.make().unwrap();
+        for ended in [false, true] {
+            let record = serde_json::json!({
+                "version": 1, "instance": "api", "project": folder.path(), "holder": "daemon", "run_id": "1",
+                "guard": Identity::mine().unwrap(), "command": ["api"], "since_ms": 1, "ended": ended,
+            });
+            let record: Record = serde_json::from_value(record).unwrap();
+            record.write(&layout.place("api")).unwrap();
+            assert_eq!(has_something_to_do(&layout), !ended);
+        }
+    }
 }

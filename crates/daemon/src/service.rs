@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use soloist_api::watch::url;
@@ -111,6 +112,7 @@ pub fn run_order(
         revival: None,
         log_rules: program.log.rules.clone(),
         sockets: program.sockets.iter().map(|socket| socket.name.clone()).collect(),
+        is_log_new: false,
         is_ticked: plan.schedule.as_ref().is_some_and(|schedule| schedule.is_ticked),
     }
 }
@@ -125,6 +127,15 @@ fn rfc3339(at: Moment) -> String {
     Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| format!("{at:.3}"))
 }
 
+/// What this process was given, without what names a run: nobody changes it.
+static OURS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| !RUN_VARIABLES.contains(&name.as_str()) && name != TEST_CLOCK)
+        .filter(|(name, _)| !PORT_VARIABLES.iter().any(|prefix| name.starts_with(prefix)))
+        .collect()
+});
+
 /// Ours, then the declared variables, then what names the run: that one cannot be declared away.
 fn environment(
     name: &str,
@@ -133,11 +144,7 @@ fn environment(
     program: &Program,
     place: &Place,
 ) -> Vec<(String, String)> {
-    let mut env: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| !RUN_VARIABLES.contains(&name.as_str()) && name != TEST_CLOCK)
-        .filter(|(name, _)| !PORT_VARIABLES.iter().any(|prefix| name.starts_with(prefix)))
-        .collect();
+    let mut env = OURS.clone();
     // Python keeps lines back when its output is no terminal; a log that lags is no log.
     env.entry("PYTHONUNBUFFERED".to_owned()).or_insert_with(|| "1".to_owned());
     let own = occasion.ports.first().map(|port| (name, *port));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use soloist_os::layout::Layout;
+use soloist_os::own_file;
 use soloist_os::record::replace;
 
 use crate::http::access::{Access, url};
@@ -70,7 +71,7 @@ impl Tcp {
 
 /// Where the last daemon listened, if it did.
 pub(crate) fn last(layout: &Layout) -> Option<SocketAddr> {
-    let bytes = std::fs::read(layout.http()).ok()?;
+    let bytes = own_file::read(&layout.http()).ok()?;
     serde_json::from_slice::<Published>(&bytes).ok().map(|published| published.address)
 }
 

@@ -15,7 +15,7 @@ use soloist_os::guard::Revival;
 use soloist_os::layout::Layout;
 use soloist_os::link::{inherited, is_tcp, keep_over_exec};
 
-use crate::serve::DAEMON_ARGUMENT;
+use crate::serve::{BROUGHT_BACK, DAEMON_ARGUMENT};
 use crate::service::RUN_VARIABLES;
 
 /// Before the numbers of what a daemon leaves to its successor: its lock, its socket, its links.
@@ -32,7 +32,11 @@ pub fn program() -> Option<PathBuf> {
 pub fn revival(layout: &Layout) -> Option<Revival> {
     Some(Revival {
         program: program()?,
-        arguments: vec![DAEMON_ARGUMENT.to_owned(), layout.root.to_str()?.to_owned()],
+        arguments: vec![
+            DAEMON_ARGUMENT.to_owned(),
+            layout.root.to_str()?.to_owned(),
+            BROUGHT_BACK.to_owned(),
+        ],
         lock: layout.start_lock(),
     })
 }
@@ -65,6 +69,7 @@ impl Left {
         for number in numbers.split(',') {
             left.push(inherited(number.parse().map_err(|_| missing())?)?);
         }
+        soloist_os::fail_point!("daemon.replaced");
         let mut left = left.into_iter();
         let (Some(lock), Some(listener)) = (left.next(), left.next()) else { return Err(missing()) };
         // Among the links: a binary that knows no TCP lets go of it with them.
@@ -138,6 +143,7 @@ pub fn become_daemon(binary: &Path, root: &Path, legacy: &Legacy<'_>) -> io::Err
     soloist_os::set_descriptor_limit(legacy.descriptor_limit);
     let mut command = Command::new(binary);
     command.arg(DAEMON_ARGUMENT).arg(root).arg(LEFT_ARGUMENT).arg(numbers.join(","));
+    soloist_os::fail_point!("daemon.replacing");
     let error = command.exec();
     soloist_os::raise_descriptor_limit();
     for fd in &all {

@@ -1,10 +1,10 @@
 //! The claim: the exclusive right to run an instance on this machine, kept by the kernel as a lock on an open file
 //! description. Daemon and guard share that description, so the lock lives as long as either of them does.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::identity::Identity;
 use crate::layout::{Place, named};
 use crate::machine::network_name;
+use crate::own_file;
 use crate::record::{Holder, Record};
 
 /// The member of a lock file's content that counts runs.
@@ -161,7 +162,7 @@ pub fn held_by(place: &Place) -> Option<HeldBy> {
             project: record.project,
         });
     }
-    let found: Inscription = serde_json::from_slice(&std::fs::read(place.claim()).ok()?).ok()?;
+    let found: Inscription = serde_json::from_slice(&own_file::read(&place.claim()).ok()?).ok()?;
     found.claimant.is_alive().then_some(HeldBy {
         pid: found.claimant.pid,
         guard: found.claimant,
@@ -179,16 +180,7 @@ impl AsFd for Claim {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    // NONBLOCK: a planted FIFO must not hang us; NOFOLLOW: a planted link must not make us lock another file.
-    options.custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK);
-    let file = options.open(path).map_err(|e| named(e, "cannot open the claim", path))?;
-    let found = file.metadata()?;
-    if !found.is_file() {
-        let what = format!("the claim {} is not a regular file; move it away", path.display());
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-    }
+    let file = own_file::write(path).map_err(|e| named(e, "cannot open the claim", path))?;
     refuse_network(&file, path)?;
     Ok(file)
 }
@@ -273,13 +265,17 @@ mod tests {
     }
 
     #[test]
-    fn a_link_or_a_fifo_in_place_of_the_claim_is_refused() {
+    fn a_link_of_either_kind_or_a_fifo_in_place_of_the_claim_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("precious");
         std::fs::write(&target, "x").unwrap();
         let link = folder.path().join("api.lock");
         std::os::unix::fs::symlink(&target, &link).unwrap();
-        assert!(Claim::take(&link).is_err());
+        assert!(Claim::take(&link).unwrap_err().to_string().contains("it is a link"));
+        let hard = folder.path().join("hard.lock");
+        std::fs::hard_link(&target, &hard).unwrap();
+        assert!(Claim::take(&hard).unwrap_err().to_string().contains("another name"));
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "x");
         let fifo = folder.path().join("fifo.lock");
         rustix::fs::mknodat(
             rustix::fs::CWD,

@@ -6,8 +6,10 @@
 
 pub mod body;
 mod keeper;
+mod looker;
 pub(crate) mod notify;
-mod output;
+#[doc(hidden)]
+pub mod output;
 mod revival;
 pub mod zygote;
 
@@ -24,6 +26,10 @@ use crate::program::{Program, SpawnError};
 use crate::record::Holder;
 use crate::survivor::Stuck;
 
+#[doc(hidden)]
+pub use body::take_run;
+#[doc(hidden)]
+pub use notify::notice_of;
 pub use revival::Charge;
 
 /// The version of what is said here. A guard outlives the daemon that made it, so readers take what older ones say.
@@ -93,6 +99,9 @@ pub struct RunOrder {
     /// How its log is kept.
     #[serde(default)]
     pub log_rules: LogRules,
+    /// Nothing of this log is there, nor any rotated file of it: the guard need not look through the folder of all logs.
+    #[serde(default)]
+    pub is_log_new: bool,
     /// Its standard input is a pipe that takes the lines of `Tick`, not `/dev/null`.
     #[serde(default)]
     pub is_ticked: bool,

@@ -2,9 +2,11 @@
 //! It makes the folders (0700, never through a link); it reads and writes no file of theirs.
 
 use std::fs::{DirBuilder, Metadata};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+use crate::own_file;
 
 /// The state folder of one project.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +33,9 @@ impl Layout {
             make_private(&self.state().join(folder))?;
         }
         let ignore = self.state().join(".gitignore");
-        if !ignore.exists() {
-            std::fs::write(ignore, "*\n")?;
+        // Whatever has the name already, also a link that leads nowhere, is left as it is.
+        if std::fs::symlink_metadata(&ignore).is_err() {
+            own_file::anew(&ignore)?.write_all(b"*\n")?;
         }
         Ok(())
     }
@@ -181,7 +184,8 @@ pub fn machine_state() -> io::Result<PathBuf> {
         })
 }
 
-/// Makes a folder only its user may enter, or checks that an existing one is a folder of ours and no link.
+/// Makes a folder only its user may enter, or checks that an existing one is a folder of ours, no link, and that nobody
+/// else writes in it.
 pub fn make_private(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty() && !p.exists()) {
         std::fs::create_dir_all(parent).map_err(|e| named(e, "cannot make", parent))?;
@@ -200,6 +204,13 @@ pub fn make_private(path: &Path) -> io::Result<()> {
             path,
             "belongs to another user; soloist keeps its claims only in folders of its own user",
         ));
+    }
+    if found.mode() & 0o022 != 0 {
+        let why = format!(
+            "can be written by others (mode {:o}): whoever does commands what runs here; look what is in it, then `chmod 700` it",
+            found.mode() & 0o777
+        );
+        return Err(refuse(path, &why));
     }
     Ok(())
 }
@@ -228,6 +239,26 @@ mod tests {
         std::os::unix::fs::symlink(elsewhere.path(), folder.path().join(".soloist")).unwrap();
         let error = Layout::new(folder.path()).unwrap().make().unwrap_err().to_string();
         assert!(error.contains("is not a folder"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_others_write_in_is_refused_and_a_link_for_the_gitignore_leads_nowhere() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path()).unwrap();
+        layout.make().unwrap();
+        let claims = layout.state().join("claims");
+        for mode in [0o777, 0o770, 0o702] {
+            std::fs::set_permissions(&claims, std::fs::Permissions::from_mode(mode)).unwrap();
+            let error = layout.make().unwrap_err().to_string();
+            assert!(error.contains("written by others") && error.contains("chmod 700"), "{error}");
+        }
+        std::fs::set_permissions(&claims, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let ignore = layout.state().join(".gitignore");
+        std::fs::remove_file(&ignore).unwrap();
+        symlink(folder.path().join("made"), &ignore).unwrap();
+        layout.make().unwrap();
+        assert!(!folder.path().join("made").exists());
     }
 
     #[test]

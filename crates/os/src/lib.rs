@@ -4,6 +4,7 @@
 pub mod bounds;
 pub mod claim;
 pub mod clock;
+pub mod failpoint;
 pub mod guard;
 pub mod handover;
 pub mod identity;
@@ -11,6 +12,7 @@ pub mod layout;
 pub mod link;
 pub mod log_files;
 pub mod machine;
+pub mod own_file;
 pub mod ports;
 mod program;
 pub mod record;

@@ -166,8 +166,7 @@ impl Listener {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(named(e, "cannot remove", path)),
             _ => {}
         }
-        with_short(path, |address| rustix::net::bind(&fd, address).map_err(io::Error::from))
-            .map_err(|e| named(e, "cannot listen at", path))?;
+        bind_private(&fd, path)?;
         rustix::net::listen(&fd, 64)?;
         Ok(Listener(fd))
     }
@@ -212,11 +211,17 @@ pub fn with_short<T>(path: &Path, act: impl FnOnce(&SocketAddrUnix) -> io::Resul
     act(&SocketAddrUnix::new(&short)?)
 }
 
-/// A listening stream socket at a path of any length, for the daemon's API (0600 by the folder it lies in).
+/// Binds at `path`, 0600: the mode of an unbound socket is the one its file gets.
+fn bind_private(fd: &OwnedFd, path: &Path) -> io::Result<()> {
+    rustix::fs::fchmod(fd, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)?;
+    with_short(path, |address| rustix::net::bind(fd, address).map_err(io::Error::from))
+        .map_err(|e| named(e, "cannot listen at", path))
+}
+
+/// A listening stream socket (0600) at a path of any length, for the daemon's API.
 pub fn listen_stream(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
     let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    with_short(path, |address| rustix::net::bind(&fd, address).map_err(io::Error::from))
-        .map_err(|e| named(e, "cannot listen at", path))?;
+    bind_private(&fd, path)?;
     rustix::net::listen(&fd, 1024)?;
     Ok(fd.into())
 }

@@ -3,12 +3,15 @@
 //! nowhere else; the guard writes them, whoever shows or keeps logs finds them by this file.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use crate::own_file;
+
 /// What an index begins with; the number of its log follows (little endian, as all of it).
 const MAGIC: [u8; 8] = *b"soloidx1";
+/// The number of the first file.
+pub(crate) const FIRST: u64 = 1;
 /// The length of the header and of each entry after it.
 const RECORD: usize = 16;
 
@@ -35,7 +38,7 @@ pub fn parts(log: &Path) -> io::Result<Vec<Part>> {
     // While we read the folder, the current file may become a rotated one: what was found would have a gap.
     let mut current = current_seq(log);
     loop {
-        let mut found = rotated_parts(log)?;
+        let mut found = rotated_parts(log, current)?;
         let again = current_seq(log);
         if current != again {
             current = again;
@@ -54,23 +57,29 @@ pub fn parts(log: &Path) -> io::Result<Vec<Part>> {
 /// # Errors
 /// If the folder cannot be read.
 pub fn next_seq(log: &Path) -> io::Result<u64> {
-    Ok(seq_after(&rotated_parts(log)?, current_seq(log)))
+    let current = current_seq(log);
+    Ok(seq_after(&rotated_parts(log, current)?, current))
 }
 
 /// What the index of the current file says, unless a rotation was broken off and it is the index of a rotated one.
 fn seq_after(rotated: &[Part], current: Option<u64>) -> u64 {
-    let least = rotated.last().map_or(1, |part| part.seq.saturating_add(1));
+    let least = rotated.last().map_or(FIRST, |part| part.seq.saturating_add(1));
     current.map_or(least, |seq| seq.max(least))
 }
 
 fn current_seq(log: &Path) -> Option<u64> {
     let mut header = [0; RECORD];
-    File::open(index_of(log)).ok()?.read_exact(&mut header).ok()?;
+    own_file::open(&index_of(log)).ok()?.read_exact(&mut header).ok()?;
     seq_of(&header)
 }
 
-/// The rotated files of a log, oldest first.
-fn rotated_parts(log: &Path) -> io::Result<Vec<Part>> {
+/// The rotated files of a log, oldest first. The folder has those of all logs: a log whose current file is its first one
+/// is not looked for there, for it has none, unless its rotation was broken off.
+fn rotated_parts(log: &Path, current: Option<u64>) -> io::Result<Vec<Part>> {
+    let first = rotated(log, FIRST);
+    if current == Some(FIRST) && !first.try_exists()? && !compressed(&first).try_exists()? {
+        return Ok(Vec::new());
+    }
     let entries = match log.parent().map(std::fs::read_dir) {
         Some(Ok(entries)) => entries,
         Some(Err(e)) if e.kind() != ErrorKind::NotFound => return Err(e),
@@ -177,15 +186,15 @@ impl Index {
     /// # Errors
     /// If it cannot be read.
     pub fn read(path: &Path) -> io::Result<Index> {
-        match std::fs::read(path) {
+        match own_file::read(path) {
             Ok(bytes) => Ok(Index::parse(&bytes)),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(Index::default()),
             Err(e) => Err(e),
         }
     }
 
-    /// What is torn at the end is ignored.
-    fn parse(bytes: &[u8]) -> Index {
+    /// From its bytes. What is torn at the end is ignored.
+    pub fn parse(bytes: &[u8]) -> Index {
         let (records, _) = bytes.as_chunks::<RECORD>();
         let Some((seq, entries)) =
             records.split_first().and_then(|(first, rest)| Some((seq_of(first)?, rest)))

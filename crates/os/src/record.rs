@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::guard::{Past, Usage};
 use crate::identity::{Exit, Identity};
 use crate::layout::{Place, named};
+use crate::own_file;
 
 /// One JSON file, replaced whole. Not synced: after a power loss the boot id tells that it is history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +107,7 @@ impl Record {
 fn read_settled(path: &Path) -> Option<Vec<u8>> {
     use std::io::Read;
     use std::os::unix::fs::MetadataExt;
-    let Ok(mut file) = std::fs::File::open(path) else { return Some(Vec::new()) };
+    let Ok(mut file) = own_file::open(path) else { return Some(Vec::new()) };
     let mark = |found: &std::fs::Metadata| (found.ino(), found.mtime(), found.mtime_nsec(), found.len());
     let before = mark(&file.metadata().ok()?);
     let mut bytes = Vec::new();
@@ -117,13 +118,12 @@ fn read_settled(path: &Path) -> Option<Vec<u8>> {
 /// Writes a second file that is kept for it and exchanges the two names (renameat2(2), RENAME_EXCHANGE). A rename over a
 /// file makes ext4 write its data out at once, which costs a restart half a millisecond; an exchange does not.
 fn exchange(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::{FileExt, OpenOptionsExt};
+    use std::io::Write;
     let next = path.with_extension("json.next");
     let write = || {
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        let file = options.open(&next)?;
-        file.write_all_at(bytes, 0)?;
+        // What is not the one that is kept gives way.
+        let mut file = own_file::write(&next).or_else(|_| own_file::anew(&next))?;
+        file.write_all(bytes)?;
         file.set_len(bytes.len() as u64)?;
         let here = rustix::fs::CWD;
         match rustix::fs::renameat_with(here, &next, here, path, rustix::fs::RenameFlags::EXCHANGE) {
@@ -135,23 +135,9 @@ fn exchange(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write().map_err(|e| named(e, "cannot write", path))
 }
 
-/// Writes a file beside and renames it over `path`: 0600, through no link, readers see the old or the new bytes.
+/// Replaces a file whole, 0600.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let beside = path.with_file_name(name);
-    let write = || {
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        options.open(&beside)?.write_all(bytes)?;
-        std::fs::rename(&beside, path)
-    };
-    write().map_err(|e| {
-        let _ = std::fs::remove_file(&beside);
-        named(e, "cannot write", path)
-    })
+    own_file::replace(path, bytes, 0o600).map_err(|e| named(e, "cannot write", path))
 }
 
 /// All records below a state folder, by name; files that are no records are left out.

@@ -1,13 +1,13 @@
 //! Secrets: made of the kernel's random bytes, kept in files that only their user can read, compared without telling
 //! how much of a guess was right.
 
-use std::fs::OpenOptions;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::identity::my_uid;
 use crate::layout::named;
+use crate::own_file;
 use crate::record::replace;
 
 /// Random bytes of one secret; in text twice as many digits.
@@ -41,11 +41,9 @@ pub fn kept(path: &Path) -> io::Result<String> {
 }
 
 fn read(path: &Path) -> io::Result<Option<String>> {
-    // Never waits for a pipe, never follows a link.
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = own_file::open(path)?;
     let found = file.metadata()?;
-    if !found.is_file() || found.uid() != my_uid() || found.mode() & 0o077 != 0 {
+    if found.uid() != my_uid() || found.mode() & 0o077 != 0 {
         return Ok(None);
     }
     let mut text = String::new();

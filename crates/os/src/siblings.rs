@@ -106,7 +106,8 @@ macro_rules! has_the_shape {
         let _: fn(&Traces, i32, Duration) -> Swept = sweep::end;
         let _: fn(u32) -> Stuck = sweep::stuck;
         let _: fn() -> std::collections::HashSet<std::path::PathBuf> = sweep::marked_claims;
-        let _: fn(&[u32]) -> io::Result<Vec<u32>> = sweep::orphans;
+        let _: fn() = sweep::give_back_memory;
+        let _: fn(u32, &[u32]) -> io::Result<Vec<u32>> = sweep::orphans;
 
         let _: fn() -> io::Result<()> = tree::become_subreaper;
         let _: fn(&mut Vec<Reaped>) -> bool = tree::reap;
@@ -180,7 +181,7 @@ macro_rules! refuses {
             cgroup::Leaf::make_for("leaf", &Limits::default()).err(),
             machine::is_clock_kept().err(),
             signals::Signals::catch(&[libc::SIGCHLD]).err(),
-            sweep::orphans(&[]).err(),
+            sweep::orphans(1, &[]).err(),
             tree::become_subreaper().err(),
             tree::hear_parent_end(libc::SIGTERM).err(),
             ports::sockets(1).err(),

@@ -355,8 +355,11 @@ macro_rules! unbuilt {
                 HashSet::new()
             }
 
-            /// Children of this process that are not in `known`.
-            pub fn orphans(_known: &[u32]) -> io::Result<Vec<u32>> {
+            /// Gives memory back: nothing was needed.
+            pub fn give_back_memory() {}
+
+            /// Children of a process that are not in `known`.
+            pub fn orphans(_of: u32, _known: &[u32]) -> io::Result<Vec<u32>> {
                 Err(super::lacking($tree))
             }
         }

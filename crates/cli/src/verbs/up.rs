@@ -1,7 +1,7 @@
 //! `soloist up`: brings the project up and says how that goes. In the foreground it then shows what the services
 //! write, and Ctrl+C stops what it has started, verified.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use soloist_api::client::{Client, Events};
@@ -108,7 +108,7 @@ impl Watch<'_> {
     /// Tells each change, until all that was asked for is up or known not to get up.
     async fn until_settled(&mut self) -> Result<Vec<ServiceStatus>, Problem> {
         let UpAnswer { started, already, restarted, removed } = &self.answer;
-        let names: Vec<String> = [started, already, restarted].into_iter().flatten().cloned().collect();
+        let names: BTreeSet<String> = [started, already, restarted].into_iter().flatten().cloned().collect();
         for name in removed {
             self.printer.line(&format!("{name} is stopped: it is declared no more"));
         }
@@ -117,7 +117,8 @@ impl Watch<'_> {
         }
         let mut latest: BTreeMap<String, ServiceStatus> = BTreeMap::new();
         self.look(&names, &mut latest).await?;
-        while !is_done(&latest) {
+        let mut open = still_open(&latest);
+        while !is_done(&latest, &mut open) {
             match self.events.next().await {
                 Some(Event::Service(status)) => {
                     // What happened before we looked is no news.
@@ -125,16 +126,20 @@ impl Watch<'_> {
                         latest.get(&status.name).is_none_or(|known| known.revision < status.revision);
                     if is_news && names.contains(&status.name) {
                         self.tell(&status, latest.get(&status.name));
+                        open.insert(status.name.clone());
                         latest.insert(status.name.clone(), *status);
                     }
+                    continue;
                 }
-                Some(Event::History(_) | Event::Samples(_) | Event::Removed { .. }) => {}
-                Some(Event::Resync) => self.look(&names, &mut latest).await?,
-                None if self.find_daemon_again().await? => self.look(&names, &mut latest).await?,
+                Some(Event::History(_) | Event::Samples(_) | Event::Removed { .. }) => continue,
+                Some(Event::Resync) => {}
+                None if self.find_daemon_again().await? => {}
                 None => {
                     return Err(Problem::new(Code::Ending, "the daemon ended while services were starting"));
                 }
             }
+            self.look(&names, &mut latest).await?;
+            open = still_open(&latest);
         }
         Ok(latest.into_values().collect())
     }
@@ -142,7 +147,7 @@ impl Watch<'_> {
     /// Looks at all that was asked for anew.
     async fn look(
         &self,
-        names: &[String],
+        names: &BTreeSet<String>,
         latest: &mut BTreeMap<String, ServiceStatus>,
     ) -> Result<(), Problem> {
         let all = self.client.status().await?.services;
@@ -269,10 +274,28 @@ impl Watch<'_> {
     }
 }
 
-/// Nothing more is to be waited for: each has come to where it goes, has fallen, or waits for one that has.
-fn is_done(latest: &BTreeMap<String, ServiceStatus>) -> bool {
-    let has_fallen = |s: &ServiceStatus| s.state == "backoff";
-    let waits_for_it = |s: &ServiceStatus| s.state == "starting" && s.run_id.is_none();
-    let is_any_fallen = latest.values().any(has_fallen);
-    latest.values().all(|s| s.is_settled() || has_fallen(s) || is_any_fallen && waits_for_it(s))
+/// Nothing more is to be waited for: each has come to where it goes, has fallen, or waits for one that has. Only those that
+/// are `open` are looked at: of a thousand services one changes at a time.
+fn is_done(latest: &BTreeMap<String, ServiceStatus>, open: &mut BTreeSet<String>) -> bool {
+    while let Some(first) = open.first()
+        && latest.get(first).is_none_or(is_over)
+    {
+        open.pop_first();
+    }
+    let waits = |name: &String| {
+        latest.get(name).is_none_or(|s| is_over(s) || s.state == "starting" && s.run_id.is_none())
+    };
+    open.iter().all(waits) && (open.is_empty() || latest.values().any(has_fallen))
+}
+
+fn still_open(latest: &BTreeMap<String, ServiceStatus>) -> BTreeSet<String> {
+    latest.values().filter(|status| !is_over(status)).map(|status| status.name.clone()).collect()
+}
+
+fn is_over(status: &ServiceStatus) -> bool {
+    status.is_settled() || has_fallen(status)
+}
+
+fn has_fallen(status: &ServiceStatus) -> bool {
+    status.state == "backoff"
 }

@@ -231,7 +231,7 @@ impl Instance {
     }
 
     /// What is wanted already keeps its patience: a restart must not make a standing wish a passing one.
-    fn if_held_again(&self) -> IfHeld {
+    pub(crate) fn if_held_again(&self) -> IfHeld {
         match self.wanted {
             Wanted::Up => self.if_held,
             Wanted::Down => IfHeld::Refuse,

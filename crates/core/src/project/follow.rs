@@ -36,8 +36,8 @@ impl Project {
         let mut found = vec![at];
         let mut looked_at = 0;
         while let Some(need) = found.get(looked_at).copied() {
-            let more = (0..self.members.len()).filter(|other| self.needs(*other).contains(&need));
-            let more: Vec<usize> = more.filter(|other| !found.contains(other)).collect();
+            let more = self.index.dependents(self.name(need)).filter(|other| !found.contains(other));
+            let more: Vec<usize> = more.collect();
             found.extend(more);
             looked_at += 1;
         }

@@ -25,8 +25,7 @@ impl Project {
 
     /// For whom it stands in.
     pub fn base(&self, at: usize) -> Option<usize> {
-        let name = &self.members[at].name;
-        self.members.iter().position(|m| m.instance.plan().stand_in.as_ref() == Some(name))
+        self.index.base(self.name(at))
     }
 
     /// Whether a new run is tried beside its own: how its restart goes is not known yet.
@@ -105,7 +104,7 @@ impl Project {
                 let mut effects = Vec::new();
                 self.members[at].instance.stay(format!("the new run did not get ready: {why}"), &mut effects);
                 orders.extend(effects.into_iter().map(|effect| (at, effect)));
-                self.touched.push(at);
+                self.note(at);
             }
         }
         true
@@ -115,7 +114,7 @@ impl Project {
     pub(super) fn touch_base(&mut self, at: usize) {
         if let Some(base) = self.base(at) {
             self.members[base].instance.touch();
-            self.touched.push(base);
+            self.note(base);
         }
     }
 

@@ -10,7 +10,7 @@ use soloist_os::layout::Layout;
 use soloist_os::record::all;
 
 use super::{Finding, instances, section};
-use crate::config::{Config, Declared};
+use crate::config::{Config, Declared, FILE_NAME};
 use crate::schedules;
 use crate::watch::{nested, warnings};
 
@@ -18,7 +18,8 @@ use crate::watch::{nested, warnings};
 const SERVES_ITSELF: [&str; 6] = ["vite", "next", "nuxt", "astro", "ng", "webpack"];
 
 pub fn examine(layout: &Layout, config: &Config, status: Option<&Status>) -> Vec<Finding> {
-    let mut found: Vec<Finding> = privacy(layout).into_iter().chain(status.and_then(version)).collect();
+    let mut found: Vec<Finding> =
+        [privacy(layout), authors(layout), status.and_then(version)].into_iter().flatten().collect();
     found.extend(instances(config).filter_map(missing));
     found.extend(instances(config).filter_map(reloads));
     found.extend(instances(config).flat_map(|one| unwatched(layout, one)));
@@ -46,6 +47,15 @@ fn privacy(layout: &Layout) -> Option<Finding> {
         );
     }
     let mode = seen.mode() & 0o777;
+    if mode & 0o022 != 0 {
+        let what = format!("others may write into the state folder (mode {mode:o})");
+        let finding = Finding::error("state-open", place(), what);
+        return Some(
+            finding
+                .because("soloist refuses to keep claims in it: whoever writes there commands what runs here")
+                .do_this(format!("look what is in it, then chmod 700 {}", place())),
+        );
+    }
     (mode & 0o077 != 0).then(|| {
         Finding::warning(
             "state-open",
@@ -55,6 +65,20 @@ fn privacy(layout: &Layout) -> Option<Finding> {
         .because("it has the logs, and the token that lets programs in")
         .do_this(format!("chmod 700 {}", place()))
     })
+}
+
+/// Whoever writes `soloist.toml` has his commands run by whoever says `up`.
+fn authors(layout: &Layout) -> Option<Finding> {
+    let path = layout.root.join(FILE_NAME);
+    let seen = fs::metadata(&path).ok()?;
+    let who = match seen.uid() {
+        _ if seen.mode() & 0o002 != 0 => "everybody".to_owned(),
+        uid if uid != my_uid() && uid != 0 => format!("another user (uid {uid})"),
+        _ => return None,
+    };
+    let finding = Finding::warning("config-open", FILE_NAME, format!("{who} may write {FILE_NAME}"));
+    let finding = finding.because("what it says is run as this user");
+    Some(finding.do_this(format!("read it, then `chown` and `chmod go-w` {}", path.display())))
 }
 
 fn version(status: &Status) -> Option<Finding> {

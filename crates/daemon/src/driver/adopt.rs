@@ -33,7 +33,8 @@ const SEEK_PAUSE: Duration = Duration::from_secs(1);
 
 impl Driver {
     /// Takes over the declared instances, and every other one that a daemon of this project left running.
-    pub fn take_over(&mut self, config: &Config) {
+    pub fn take_over(&mut self, config: &Config, is_brought_back: bool) {
+        self.is_brought_back = is_brought_back;
         self.declare(config);
         for (base, record) in self.left_by_a_daemon() {
             self.history.learn_record(&record);
@@ -60,6 +61,7 @@ impl Driver {
 
     /// Brings the declared programs in. A changed declaration counts from the next start on.
     pub(super) fn declare(&mut self, config: &Config) {
+        soloist_os::fail_point!("daemon.declaring");
         self.project.set_strategy(config.strategy);
         self.archive.obey(config, |name| self.layout.log(name));
         let mut is_followed = false;
@@ -81,10 +83,12 @@ impl Driver {
                 },
             }
         }
+        self.find_queueing();
         if is_followed {
             self.write_ledger();
         }
         self.follow_files();
+        soloist_os::fail_point!("daemon.declared");
     }
 
     fn left_by_a_daemon(&self) -> Vec<(PathBuf, Record)> {
@@ -146,8 +150,9 @@ impl Driver {
                 let ended_at = record.exit_ms.map(|ms| self.since_boot(ms));
                 self.tell(at, Event::EndedUnseen { exit, ended_at, is_tree_left, wanted, recent });
             }
-            // A stand-in that is gone stands in no more.
-            None if wanted == Wanted::Up && self.project.base(at).is_none() => {
+            // A stand-in that is gone stands in no more, and a lane runs only what its instance has no time for: what is
+            // due is for its schedule to say.
+            None if wanted == Wanted::Up && self.services[at].declared.lane_of.is_none() => {
                 let mut orders = Orders::new();
                 self.project.start(now(), at, Cause::Takeover, IfHeld::StandBy, &mut orders);
                 self.perform(orders);
@@ -235,6 +240,11 @@ impl Driver {
     }
 
     fn adopt(&mut self, at: usize, found: Found, wanted: Wanted) -> Option<Event> {
+        // One adopted before it brought it in already, or its search was overtaken. A second claim would be let go by the
+        // core, and the guard take that for its release.
+        if self.held.values().any(|held| held.at == at) {
+            return None;
+        }
         let Report::Status {
             version,
             guard,
@@ -253,6 +263,7 @@ impl Driver {
             return None;
         };
         let run = run_id.and_then(|id| RunId::parse(&id))?;
+        soloist_os::fail_point!("daemon.guard-found");
         let record = Record::read(&self.services[at].place.record());
         self.daemon.taken_over += u64::from(main.is_some());
         self.learn_of_adopted(
@@ -283,8 +294,13 @@ impl Driver {
                     held.is_reviver = is_reviver;
                 }
             }
-            Err(e) => self.log.say(&format!("the link to guard {} broke: {e}", guard.pid)),
+            Err(e) => {
+                self.log.say(&format!("the link to guard {} broke: {e}", guard.pid));
+                // Nobody reads it, who would tell its end; this one comes after we have adopted it.
+                let _ = self.inbox.send(Input::GuardEnded { claim });
+            }
         }
+        soloist_os::fail_point!("daemon.guard-linked");
         Some(Event::Adopted {
             claim,
             run,

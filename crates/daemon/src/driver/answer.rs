@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use soloist_api::error::{Code, Problem};
 use soloist_api::request::{Change, Down, DownAnswer, Instances, Up, UpAnswer};
+use soloist_api::schedule::Done;
 use soloist_api::status::{HolderStatus, ServiceStatus, Status};
 use soloist_core::event::{Cause, Event, IfHeld, Wanted};
 use soloist_core::id::ClaimId;
@@ -24,6 +25,8 @@ use crate::{changes, keys, leftovers, runs, schedules};
 
 /// How long a client waits if it does not say.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What the end of one run and the beginning of the next may take before the second is told without a name.
+const NAMED: Duration = Duration::from_secs(2);
 
 /// A client that waits for something to become so.
 pub(super) struct Waiter {
@@ -37,11 +40,19 @@ enum Goal {
     Up { at: usize, verb: Verb, reply: Reply<ServiceStatus> },
     /// An instance is verified stopped.
     Down { at: usize, reply: Reply<ServiceStatus> },
+    /// A run that was asked for in the last moment of the one before has begun, or will not.
+    Named { at: usize, done: Box<Done>, reply: Reply<Done> },
     /// All of these are verified stopped.
     AllDown { of: Vec<usize>, ends: bool, reply: Reply<DownAnswer> },
 }
 
 impl Driver {
+    /// Answers who asked for a run, once it has its name.
+    pub(super) fn name_run(&mut self, at: usize, done: Done, reply: Reply<Done>) {
+        let goal = Goal::Named { at, done: Box::new(done), reply };
+        self.waiters.push(Waiter { until: now() + NAMED, goal });
+    }
+
     // ---- what is
 
     /// All, without a look at any file of what is held here: many ask, and services wait meanwhile.
@@ -187,6 +198,10 @@ impl Driver {
             (None, Some(place)) if verb == Verb::Stop => return Ok(Begun::Elsewhere(place.clone())),
             (None, _) => match left {
                 Some(place) if verb == Verb::Stop => return Ok(Begun::Elsewhere(place)),
+                // A run that is over is stopped already.
+                None if verb == Verb::Stop && self.layout.place(name).record().exists() => {
+                    return runs::stopped(&self.layout.place(name)).map(|status| Begun::Is(Box::new(status)));
+                }
                 _ => return self.status_by_name(name).map(|status| Begun::Is(Box::new(status))),
             },
         };
@@ -210,9 +225,18 @@ impl Driver {
             };
             return Err(Problem::new(Code::Usage, what).hint(hint));
         }
+        let cause = Cause::User(change.who.clone().unwrap_or_else(|| "a client".to_owned()));
         if let Some(place) = run.filter(|_| !self.is_held(at)) {
             match verb {
-                Verb::Stop => return Ok(Begun::Elsewhere(place)),
+                Verb::Stop => {
+                    // What stands by for it would else begin when it is over.
+                    if self.project.status(at).wanted == Wanted::Up {
+                        let mut orders = Orders::new();
+                        self.project.stop(now(), at, cause, &mut orders);
+                        self.perform(orders);
+                    }
+                    return Ok(Begun::Elsewhere(place));
+                }
                 // Exactly one runs, and that was all that was asked for.
                 Verb::Ensure => return self.status_by_name(name).map(|status| Begun::Is(Box::new(status))),
                 Verb::Start | Verb::Restart | Verb::Reload => {}
@@ -224,7 +248,6 @@ impl Driver {
         if matches!(verb, Verb::Start | Verb::Ensure) {
             self.count_duplicate(at);
         }
-        let cause = Cause::User(change.who.clone().unwrap_or_else(|| "a client".to_owned()));
         let mut orders = Orders::new();
         match verb {
             Verb::Start | Verb::Ensure => self.project.start(now(), at, cause, IfHeld::Refuse, &mut orders),
@@ -378,7 +401,7 @@ impl Driver {
     }
 
     /// Nothing lives, nothing is held, nothing will start by itself.
-    fn is_quiet(&self, at: usize) -> bool {
+    pub(super) fn is_quiet(&self, at: usize) -> bool {
         self.project.is_down(at) && !self.is_held(at)
     }
 
@@ -406,6 +429,16 @@ impl Driver {
                     }
                     None => Goal::Down { at, reply },
                 },
+                Goal::Named { at, mut done, reply } => {
+                    let status = self.project.status(at);
+                    let is_coming = matches!(status.state, Word::Stopping | Word::Claiming | Word::Starting);
+                    if status.run.is_some() || is_late || !is_coming {
+                        done.run_id = status.run.map(|run| run.to_string());
+                        let _ = reply.send(Ok(*done));
+                        continue;
+                    }
+                    Goal::Named { at, done, reply }
+                }
                 Goal::AllDown { of, ends, reply } if is_late || of.iter().all(|at| self.is_quiet(*at)) => {
                     let answer = self.tell_down(&of, ends);
                     self.is_ending |= answer.daemon_ends;
@@ -423,6 +456,7 @@ impl Driver {
         for waiter in std::mem::take(&mut self.waiters) {
             match waiter.goal {
                 Goal::Up { reply, .. } | Goal::Down { reply, .. } => drop(reply.send(Err(ending()))),
+                Goal::Named { done, reply, .. } => drop(reply.send(Ok(*done))),
                 Goal::AllDown { reply, .. } => drop(reply.send(Err(ending()))),
             }
         }
@@ -478,6 +512,10 @@ impl Driver {
             Word::Stopped if status.exit.is_some_and(|e| e.code == Some(0)) => Some(Ok(status)),
             Word::Stopped => problem(Code::NotRunning, format!("was stopped: {}", note())),
             Word::Backoff => problem(Code::Unhealthy, format!("does not stay up: {}", note())),
+            // It is wanted as before, but there is nothing here to restart.
+            Word::Standby if verb == Verb::Restart => {
+                problem(Code::ClaimHeld, format!("stands by: {}", note()))
+            }
             Word::Standby
             | Word::Conflict
             | Word::Claiming

@@ -26,11 +26,9 @@ impl Driver {
 
     /// Whether something waits here for its time, or for another, that ends with this daemon: and all guards with us.
     fn is_alone(&self) -> bool {
-        let has_reviver = self.held.values().any(|held| held.is_reviver && !held.is_releasing);
-        !has_reviver
-            && (0..self.services.len()).any(|at| {
-                self.ledger.wishes(self.project.name(at)) && self.outlives(at) && !self.project.is_down(at)
-            })
+        let has_reviver = || self.held.values().any(|held| held.is_reviver && !held.is_releasing);
+        let mut wished = self.ledger.wished().filter_map(|name| self.project.position(name));
+        wished.any(|at| self.outlives(at) && !self.project.is_down(at)) && !has_reviver()
     }
 
     /// Whether it goes on when its daemon dies.
@@ -46,8 +44,8 @@ impl Driver {
         Ok(self.zygote.as_ref())
     }
 
-    pub(super) fn take_zygote_end(&mut self) {
-        let Some(zygote) = self.zygote.take() else { return };
+    pub(super) fn take_zygote_end(&mut self, pid: u32) {
+        let Some(zygote) = self.zygote.take_if(|zygote| zygote.pid() == pid) else { return };
         self.log.say("the zygote ended; the next guard gets a new one");
         self.short_lived = if zygote.is_young() { self.short_lived + 1 } else { 0 };
         // Another one is charged anew; but not for ever, where none can live.

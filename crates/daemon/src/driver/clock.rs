@@ -155,15 +155,20 @@ impl Driver {
     /// Notes what waits for its turn; says whether that is news.
     pub(super) fn keep_queues(&mut self) -> bool {
         let mut is_news = false;
-        for (at, service) in self.services.iter().enumerate() {
-            let schedule = service.declared.plan.schedule.as_ref();
-            // Nothing waits elsewhere but for a moment.
-            if schedule.is_some_and(|s| s.overlap == Overlap::Queue || s.misfire == Misfire::RunAll) {
-                let queue = self.project.instance(at).queue().map(|due| due.0);
-                is_news |= self.ledger.queue(self.project.name(at), queue);
-            }
+        for at in &self.queueing {
+            let queue = self.project.instance(*at).queue().map(|due| due.0);
+            is_news |= self.ledger.queue(self.project.name(*at), queue);
         }
         is_news
+    }
+
+    /// Finds whose runs may wait: with others nothing waits but for a moment.
+    pub(super) fn find_queueing(&mut self) {
+        let may_queue = |at: &usize| {
+            let schedule = self.services[*at].declared.plan.schedule.as_ref();
+            schedule.is_some_and(|s| s.overlap == Overlap::Queue || s.misfire == Misfire::RunAll)
+        };
+        self.queueing = (0..self.services.len()).filter(may_queue).collect();
     }
 }
 

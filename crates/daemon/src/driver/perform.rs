@@ -12,11 +12,13 @@ use soloist_os::claim::{Claim, Inscription};
 use soloist_os::guard::Order;
 use soloist_os::handover::Listening;
 use soloist_os::identity::Identity;
+use soloist_os::log_files::error_log_of;
 use soloist_os::record::Holder;
 
 use super::{Driver, Held, Service};
 use crate::convert::milliseconds;
 use crate::inbox::Input;
+use crate::links::Zygote;
 use crate::service::{self, Occasion};
 use crate::sockets::{self, Unbound};
 use crate::{foreground, ports};
@@ -51,15 +53,23 @@ impl Driver {
         for (at, wanted) in records {
             self.ledger.note(self.project.name(*at), *wanted == Wanted::Up);
         }
-        if self.keep_queues() || !records.is_empty() {
+        if self.keep_queues() || !records.is_empty() || self.ledger.is_behind() {
+            soloist_os::fail_point!("daemon.ledger-due");
             self.write_ledger();
+            soloist_os::fail_point!("daemon.ledger-written");
         }
     }
 
     pub(super) fn write_ledger(&mut self) {
-        if let Err(e) = self.ledger.write() {
-            self.log.say(&format!("the ledger is behind: {e}"));
+        let said = match self.ledger.write() {
+            Ok(()) => None,
+            Err(e) => Some(format!("the ledger is behind: {e}")),
+        };
+        // It is tried again with everything that happens, and said once.
+        if let Some(said) = said.as_ref().filter(|said| self.ledger_trouble.as_ref() != Some(said)) {
+            self.log.say(said);
         }
+        self.ledger_trouble = said;
     }
 
     fn perform_one(&mut self, at: usize, effect: Effect) {
@@ -96,11 +106,14 @@ impl Driver {
                 {
                     // For the next daemon: a run that was ready needs no second way through its gates.
                     self.order(claim, &Order::Remember);
+                    soloist_os::fail_point!("daemon.ready-told");
                 }
                 self.add_to_history(at, note);
             }
             Effect::StopTree { claim, grace, run: _ } => {
+                soloist_os::fail_point!("daemon.stop-due");
                 self.order(claim, &Order::Stop { grace_ms: Some(milliseconds(grace)) });
+                soloist_os::fail_point!("daemon.stop-ordered");
             }
             Effect::KillTree { claim, run: _ } => self.order(claim, &Order::Kill),
             Effect::Sweep { claim, run, grace } => {
@@ -125,6 +138,7 @@ impl Driver {
         let place = self.services[at].place.clone();
         match Claim::take(&place.claim()) {
             Ok(Some(claim)) => {
+                soloist_os::fail_point!("daemon.claim-taken");
                 let inscribed = Identity::mine().and_then(|claimant| {
                     claim.inscribe(&Inscription {
                         claimant,
@@ -166,11 +180,15 @@ impl Driver {
     fn release(&mut self, claim: ClaimId) {
         let Some(held) = self.held.get_mut(&claim) else { return };
         held.is_releasing = true;
+        soloist_os::fail_point!("daemon.release-due");
         self.charge_zygote();
         let Some(held) = self.held.get(&claim) else { return };
         match &held.guard {
             // It ends when its tree is empty; the end of its link says so.
-            Some(guard) => drop(guard.order(&Order::Release)),
+            Some(guard) => {
+                let _ = guard.order(&Order::Release);
+                soloist_os::fail_point!("daemon.release-ordered");
+            }
             None => self.let_go(claim),
         }
     }
@@ -180,19 +198,29 @@ impl Driver {
             // The lock ends here, before the core hears that it has; what it covers first.
             drop(held.sockets);
             drop(held.claim);
+            soloist_os::fail_point!("daemon.claim-let-go");
             self.at_once.push_back((held.at, Event::Released { claim }));
         }
     }
 
     // ---- the guard
 
-    /// Makes sure that a claim has a guard.
+    /// Makes sure that a claim has a guard. A zygote that ended, and of whose end we have not heard yet, is replaced.
     fn guard(&mut self, id: ClaimId) -> std::io::Result<()> {
+        let Err(_) = self.ask_for_guard(id) else { return Ok(()) };
+        if let Some(pid) = self.zygote.as_ref().map(Zygote::pid) {
+            self.take_zygote_end(pid);
+        }
+        self.ask_for_guard(id)
+    }
+
+    fn ask_for_guard(&mut self, id: ClaimId) -> std::io::Result<()> {
         self.zygote(true)?;
         let (Some(zygote), Some(held)) = (&self.zygote, self.held.get_mut(&id)) else { return Ok(()) };
         if held.guard.is_none() {
             let assignment = service::assignment(&self.layout, &self.services[held.at].place, Holder::Daemon);
             held.guard = Some(zygote.guard(&assignment, &held.claim, id, &self.inbox)?);
+            soloist_os::fail_point!("daemon.guard-asked");
         }
         Ok(())
     }
@@ -253,8 +281,7 @@ impl Driver {
         self.guard(claim)?;
         let log = self.layout.log(&self.services[at].declared.name);
         // The guard tells it, unless it is an older one.
-        let log_at = std::fs::metadata(&log).map_or(0, |log| log.len());
-        self.services[at].begin(log_at, soloist_os::log_files::next_seq(&log).ok());
+        self.services[at].begin(std::fs::metadata(&log).map_or(0, |log| log.len()));
         let gone = || std::io::Error::other("the claim is not held any more");
         let token = self.held.get(&claim).ok_or_else(gone)?.claim.next_token();
         let (ports, needs) = (self.project.instance(at).ports().to_vec(), self.needs_served(at));
@@ -263,11 +290,19 @@ impl Driver {
         let (plan, program, socket) = (&declared.plan, &declared.program, self.layout.daemon_socket());
         let mut order =
             service::run_order(&declared.name, occasion, plan, program, place, Some(log), &socket);
+        order.is_log_new = self.logs.as_mut().is_some_and(|logs| {
+            order
+                .log
+                .as_ref()
+                .is_some_and(|log| !logs.contains(&error_log_of(log)) && logs.insert(log.clone()))
+        });
         order.cause = cause.to_string();
         order.revival.clone_from(&self.revival);
         let outlives = self.outlives(at);
         let held = self.held.get_mut(&claim).ok_or_else(gone)?;
+        soloist_os::fail_point!("daemon.run-due");
         held.guard.as_ref().ok_or_else(gone)?.spawn(&order, &held.sockets)?;
+        soloist_os::fail_point!("daemon.run-ordered");
         held.is_reviver = outlives && order.revival.is_some();
         Ok(())
     }

@@ -40,6 +40,7 @@ impl Driver {
                 None
             }
             Report::Spawned { run_id, main, log_at, log_seq } => run_of(&run_id).map(|run| {
+                soloist_os::fail_point!("daemon.spawn-heard");
                 let service = &mut self.services[at];
                 service.log_at = log_at.or(service.log_at);
                 service.log_seq = log_seq.or(service.log_seq);
@@ -54,10 +55,12 @@ impl Driver {
                 Event::SpawnFailed { run, why: error.to_string(), is_final }
             }),
             Report::MainExited { run_id, exit, left } => {
+                soloist_os::fail_point!("daemon.exit-heard");
                 run_of(&run_id).map(|run| self.main_exited(at, run, exit, left > 0))
             }
             Report::ExecEnded { id, outcome } => return self.command_ended(claim, id, outcome),
             Report::Emptied { run_id, usage, killed } => run_of(&run_id).map(|run| {
+                soloist_os::fail_point!("daemon.end-heard");
                 self.services[at].traces.end(run, usage, killed);
                 Event::TreeEmptied { run }
             }),
@@ -122,6 +125,7 @@ impl Driver {
 
     pub(super) fn take_guard_end(&mut self, claim: ClaimId) {
         let Some(held) = self.held.get_mut(&claim) else { return };
+        soloist_os::fail_point!("daemon.guard-end-heard");
         held.guard = None;
         self.services[held.at].log_trouble = LogTrouble::default();
         let (at, is_releasing) = (held.at, held.is_releasing);

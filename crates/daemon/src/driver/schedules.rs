@@ -4,12 +4,14 @@
 use soloist_api::error::{Code, Problem};
 use soloist_api::request::Change;
 use soloist_api::schedule::{Clear, Done, Edit, Named, Overridden, Override, Schedules};
-use soloist_core::event::{Cause, Note, What};
+use soloist_core::event::{Cause, Note, Wanted, What};
 use soloist_core::project::Orders;
+use soloist_core::state::Word;
 
 use super::answer::ending;
 use super::{Driver, now};
 use crate::changes;
+use crate::inbox::Reply;
 use crate::schedules::edit::{self, who};
 use crate::schedules::{self, Asked};
 
@@ -52,7 +54,16 @@ impl Driver {
     }
 
     /// One run now of an instance, or of all instances of a keyed service.
-    pub(super) fn run_now(&mut self, name: &str, change: Change) -> Result<Done, Problem> {
+    pub(super) fn run_now(&mut self, name: &str, change: Change, reply: Reply<Done>) {
+        match self.begin_now(name, change) {
+            Ok((done, Some(at))) => self.name_run(at, done, reply),
+            Ok((done, None)) => drop(reply.send(Ok(done))),
+            Err(problem) => drop(reply.send(Err(problem))),
+        }
+    }
+
+    /// What was done; and of which instance the run begins as soon as the one before has let go.
+    fn begin_now(&mut self, name: &str, change: Change) -> Result<(Done, Option<usize>), Problem> {
         self.stay()?;
         let config = self.reload()?;
         if let Some(one) = edit::instances(&config, name)?.iter().find(|d| d.plan.schedule.is_none()) {
@@ -60,7 +71,7 @@ impl Driver {
             return Err(Problem::new(Code::Usage, what).hint(format!("`soloist start {name}` starts it")));
         }
         let cause = Cause::User(who(change.who.as_ref()));
-        let (mut said, mut run_id) = (Vec::new(), None);
+        let (mut said, mut run_id, mut coming) = (Vec::new(), None, None);
         for at in self.positions(name) {
             let before = self.project.status(at);
             let mut orders = Orders::new();
@@ -69,6 +80,9 @@ impl Driver {
             self.perform(orders);
             let after = self.project.status(at);
             run_id = run_id.or(after.run);
+            let is_coming =
+                before.state == Word::Stopping && after.run.is_none() && after.wanted == Wanted::Up;
+            coming = coming.or(is_coming.then_some(at));
             said.push(schedules::asked(&Asked {
                 name: self.project.name(at),
                 plan: &self.services[at].declared.plan,
@@ -79,7 +93,8 @@ impl Driver {
             }));
         }
         let run_id = run_id.map(|run| run.to_string());
-        Ok(Done { text: said.join("\n"), schedule: self.first_schedule(name), run_id })
+        let coming = coming.filter(|_| run_id.is_none());
+        Ok((Done { text: said.join("\n"), schedule: self.first_schedule(name), run_id }, coming))
     }
 
     /// A daemon that ends changes nothing any more.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, named_params};
 use soloist_api::error::{Code, Problem};
 use soloist_api::history::{Entry, History, HistoryQuery};
 
-use super::store::{KEPT_ROWS, columns, read_row};
+use super::store::{KEPT_ROWS, columns, read_row, refuse_links};
 
 /// Lines that are told if nobody says how many.
 pub const LINES: u32 = 100;
@@ -31,15 +31,17 @@ pub(super) fn found<T>(
     if std::fs::symlink_metadata(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
         return Ok(Vec::new());
     }
+    let cannot = |why: &dyn std::fmt::Display| {
+        let said = format!("the history {} cannot be read: {why}", path.display());
+        Problem::new(Code::Error, said)
+            .hint("a daemon moves a corrupt one aside and begins a new one: `soloist up` starts one")
+    };
+    refuse_links(path).map_err(|why| cannot(&why))?;
     match open(path).and_then(|connection| look(&connection)) {
         Ok(found) => Ok(found),
         // The file was made and not filled yet.
         Err(e) if e.to_string().contains("no such table") => Ok(Vec::new()),
-        Err(e) => {
-            let said = format!("the history {} cannot be read: {e}", path.display());
-            Err(Problem::new(Code::Error, said)
-                .hint("a daemon moves a corrupt one aside and begins a new one: `soloist up` starts one"))
-        }
+        Err(e) => Err(cannot(&e)),
     }
 }
 
@@ -50,7 +52,7 @@ pub struct Turns(Option<Connection>);
 impl Turns {
     /// Opens the history at a path once for many questions.
     pub fn open(path: &Path) -> Turns {
-        Turns(open(path).ok())
+        Turns(refuse_links(path).ok().and_then(|()| open(path).ok()))
     }
 
     /// The last one of an instance, in milliseconds since 1970 UTC, if it was not before `since_ms`.

@@ -20,6 +20,8 @@ pub const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const KEPT_ROWS: i64 = 100_000;
 /// How long another process may hold the file: nobody but a curious person does.
 const BUSY_LIMIT: Duration = Duration::from_secs(1);
+/// The file and what SQLite keeps beside it.
+const COMPANIONS: [&str; 3] = ["", "-wal", "-shm"];
 /// Of this shape, at first; what came later is added.
 const SHAPE: &str = "
     CREATE TABLE IF NOT EXISTS entries (
@@ -227,12 +229,23 @@ fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// SQLite writes into whatever has one of its names, even to read, and also where a hard link gives it another name.
+pub fn refuse_links(path: &Path) -> Result<(), String> {
+    let all = COMPANIONS.map(|companion| beside(path, companion));
+    let is_planted = |path: &&PathBuf| {
+        std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() || found.nlink() > 1)
+    };
+    all.iter().find(is_planted).map_or(Ok(()), |path| {
+        Err(format!("{} is no plain file, or has another name (a link)", path.display()))
+    })
+}
+
 /// Makes the file for its user alone; SQLite gives its companions the same mode. Whatever else lies there is in the way.
 fn make(path: &Path) -> Result<Metadata, Fault> {
     let passing = |e: std::io::Error| Fault::Passing(e.to_string());
+    refuse_links(path).map_err(Fault::Broken)?;
     match std::fs::symlink_metadata(path) {
-        Ok(found) if found.is_file() => Ok(found),
-        Ok(_) => Err(Fault::Broken("it is no plain file".to_owned())),
+        Ok(found) => Ok(found),
         Err(e) if e.kind() == ErrorKind::NotFound => {
             let mut options = OpenOptions::new();
             options.write(true).create_new(true).mode(0o600);
@@ -246,8 +259,7 @@ fn make(path: &Path) -> Result<Metadata, Fault> {
 /// taken for its own. Returns the new path.
 pub fn move_aside(path: &Path, now_ms: u64) -> std::io::Result<PathBuf> {
     let aside = beside(path, &format!(".corrupt-{now_ms}"));
-    std::fs::rename(path, &aside)?;
-    for companion in ["-wal", "-shm"] {
+    for companion in COMPANIONS {
         match std::fs::rename(beside(path, companion), beside(&aside, companion)) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
             _ => {}

@@ -22,6 +22,8 @@ use crate::serve::Log;
 const KEPT_WAITING: usize = 10_000;
 /// So many lines are written in one transaction.
 const TOGETHER: usize = 1_000;
+/// What comes so soon after the first is written with it: a restart is one transaction, not four.
+const SOON: Duration = Duration::from_millis(5);
 /// After so many lines the old ones are looked for.
 const PRUNE_AFTER: usize = 1_000;
 /// The first and the longest time until a failed write is tried again.
@@ -75,7 +77,7 @@ impl Writer {
         while let Some(first) = self.next(inbox) {
             let mut answers: Vec<oneshot::Sender<()>> = Vec::new();
             let mut is_end = false;
-            let mut message = first;
+            let (mut message, until) = (first, Instant::now() + SOON);
             loop {
                 match message {
                     Some(Message::Lines(lines)) => self.keep(lines),
@@ -89,13 +91,21 @@ impl Writer {
                 if self.waiting.len() >= TOGETHER {
                     break;
                 }
-                match inbox.try_recv() {
+                // Whoever waits for an answer waits no longer.
+                let patience = if answers.is_empty() {
+                    until.saturating_duration_since(Instant::now())
+                } else {
+                    Duration::ZERO
+                };
+                match inbox.recv_timeout(patience) {
                     Ok(next) => message = Some(next),
                     Err(_) => break,
                 }
             }
             if is_end || self.retry.is_none_or(|(at, _)| at <= Instant::now()) {
+                soloist_os::fail_point!("daemon.history-due");
                 self.try_to_write();
+                soloist_os::fail_point!("daemon.history-written");
             } else {
                 self.tell_unwritten();
             }

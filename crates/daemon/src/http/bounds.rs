@@ -53,7 +53,7 @@ async fn collected(headers: &HeaderMap, body: Body) -> Result<Body, Problem> {
 }
 
 /// Whether each part of a path is a part still when it is decoded.
-fn is_plain(path: &str) -> bool {
+pub fn is_plain(path: &str) -> bool {
     path.split('/').all(|part| {
         let part = percent_decode_str(part).decode_utf8();
         part.is_ok_and(|part| part != "." && part != ".." && !part.contains(['/', '\\', '\0']))

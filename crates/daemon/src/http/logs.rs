@@ -126,7 +126,8 @@ async fn log_of(past: &Past, name: &str, is_raw: bool) -> Result<(PathBuf, Mask)
     Ok((past.layout.log(name), mask))
 }
 
-fn wish(query: &LogsQuery) -> Result<Wish, Problem> {
+/// What a query asks for.
+pub fn wish(query: &LogsQuery) -> Result<Wish, Problem> {
     let lines = query.lines.map(|lines| usize::try_from(lines).unwrap_or(usize::MAX));
     if query.follow && query.until.is_some() {
         let what = "what is followed has no end: `until` and `follow` are both given";

@@ -11,7 +11,7 @@ use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, UPGRADE};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, client, server, upgrade};
+use hyper::{HeaderMap, Request, Response, StatusCode, client, server, upgrade};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use soloist_api::status::ServiceStatus;
 use tokio::net::{TcpListener, TcpStream};
@@ -112,19 +112,40 @@ async fn answer(request: Request<Incoming>, glance: &Glance) -> Reply {
 }
 
 /// The service that a host stands for. Hosts have no case.
-fn named<'a>(host: &str, services: &'a [ServiceStatus]) -> Option<&'a ServiceStatus> {
+pub fn named<'a>(host: &str, services: &'a [ServiceStatus]) -> Option<&'a ServiceStatus> {
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase();
     let wanted = host.strip_suffix(SUFFIX)?;
     services.iter().find(|service| label(&service.name) == wanted)
 }
 
 /// `antica.scraper` of `scraper@antica`: a host has no `@`.
-fn label(name: &str) -> String {
+pub fn label(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     name.split_once('@').map_or_else(|| name.clone(), |(service, key)| format!("{key}.{service}"))
 }
 
-/// Passes a request on as it is, but for what is said between two ends of a connection only (RFC 9110, 7.6.1).
+/// The head as it is passed on: without what is said between two ends of a connection only (RFC 9110, 7.6.1). Says whether
+/// it asks for another protocol.
+pub fn forwarded(headers: &mut HeaderMap) -> bool {
+    let is_upgrade = headers.contains_key(UPGRADE);
+    let named =
+        headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let named: Vec<HeaderName> =
+        named.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect();
+    let known = ["keep-alive", "proxy-connection", "te"].map(HeaderName::from_static);
+    let is_kept = |name: &HeaderName| *name == HOST || is_upgrade && *name == UPGRADE;
+    for name in named.iter().chain(&known).filter(|name| !is_kept(name)) {
+        headers.remove(name);
+    }
+    if let Some(host) = headers.get(HOST).cloned() {
+        headers.insert(HeaderName::from_static("x-forwarded-host"), host);
+    }
+    let connection = if is_upgrade { "upgrade" } else { "close" };
+    headers.insert(CONNECTION, HeaderValue::from_static(connection));
+    is_upgrade
+}
+
+/// Passes a request on as it is, but for what concerns this connection alone.
 async fn pass(mut request: Request<Incoming>, port: u16) -> Result<Response<Incoming>, String> {
     let connect = async {
         match TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
@@ -138,16 +159,7 @@ async fn pass(mut request: Request<Incoming>, port: u16) -> Result<Response<Inco
     let (mut sender, connection) =
         client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
     tokio::spawn(connection.with_upgrades());
-    let is_upgrade = request.headers().contains_key(UPGRADE);
-    let headers = request.headers_mut();
-    if let Some(host) = headers.get(HOST).cloned() {
-        headers.insert(HeaderName::from_static("x-forwarded-host"), host);
-    }
-    for name in ["keep-alive", "proxy-connection", "te"] {
-        headers.remove(name);
-    }
-    let connection = if is_upgrade { "upgrade" } else { "close" };
-    headers.insert(CONNECTION, HeaderValue::from_static(connection));
+    let is_upgrade = forwarded(request.headers_mut());
     let caller = is_upgrade.then(|| upgrade::on(&mut request));
     let mut reply = sender.send_request(request).await.map_err(|e| e.to_string())?;
     if let Some(caller) = caller.filter(|_| reply.status() == StatusCode::SWITCHING_PROTOCOLS) {
@@ -174,7 +186,33 @@ fn say(status: StatusCode, text: &str) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use super::label;
+    use hyper::HeaderMap;
+    use hyper::header::{CONNECTION, HOST, HeaderValue};
+
+    use super::{forwarded, label};
+
+    #[test]
+    fn what_the_caller_says_of_its_own_connection_is_not_passed_on() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("host", "api.localhost"),
+            ("connection", "close, X-Own"),
+            ("connection", "host,te"),
+            ("x-own", "1"),
+            ("te", "trailers"),
+            ("x-other", "2"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        assert!(!forwarded(&mut headers));
+        let mut left: Vec<_> = headers.keys().map(|name| name.as_str()).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["connection", "host", "x-forwarded-host", "x-other"]);
+        assert_eq!(
+            (&headers[CONNECTION], &headers[HOST]),
+            (&"close".parse().unwrap(), &"api.localhost".parse().unwrap())
+        );
+    }
 
     #[test]
     fn an_instance_is_found_by_its_key_before_its_service() {

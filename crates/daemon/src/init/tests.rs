@@ -386,7 +386,9 @@ fn what_is_odd_or_hostile_still_loads() {
         ("a\nb\"\\/run.py", LOOP),
         ("package.json", "[1, 2"),
         ("docker-compose.yml", "services:\n\t- x\n  :\n    ports: [\n"),
-        ("Procfile", "bad: 'open\nweb:\n: x\n"),
+        ("Procfile", "bad: 'open\nweb:\n: x\nnote: # x\nnone: '' x\nnul: a\0\nany: x -p 00\n"),
+        ("web/package.json", r#"{"scripts": {"start": "node s.js"}}"#),
+        ("web/s.js", "app.get('/health', f)\n"),
         ("Cargo.toml", "axum = ["),
         ("long.py", &long),
     ]);

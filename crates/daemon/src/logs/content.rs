@@ -8,6 +8,7 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use soloist_os::log_files::{next_seq, parts};
+use soloist_os::own_file;
 
 use super::Position;
 
@@ -39,7 +40,7 @@ impl Content {
         let look = || io::Result::Ok(parts(log)?.into_iter().find(|part| part.seq == seq));
         for _ in 0..TRIES {
             let Some(part) = look()? else { return Ok(None) };
-            let file = match File::open(&part.path) {
+            let file = match own_file::open(&part.path) {
                 Ok(file) => file,
                 Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 Err(e) => return Err(e),
@@ -59,6 +60,10 @@ impl Content {
     /// Fills as much as there is from a place on. In what is compressed, going back is to begin anew.
     pub fn read_at(&mut self, bytes: &mut [u8], from: u64) -> io::Result<usize> {
         let mut length = 0;
+        // No file is so long, and pread(2) would refuse the place; a torn index may name it.
+        if i64::try_from(from.saturating_add(bytes.len() as u64)).is_err() {
+            return Ok(0);
+        }
         if let Some(unpacked) = &mut self.unpacked {
             if unpacked.at > from {
                 *unpacked = unpack(&self.file)?;
@@ -164,22 +169,36 @@ fn unpack(file: &File) -> io::Result<Unpacked> {
 
 /// The end of a log, which may have no file yet.
 pub fn end(log: &Path) -> io::Result<Position> {
-    Ok(before_end(log, 0)?.0)
+    Ok(before_end(log, 0)?.end)
 }
 
-/// So many bytes before the end of a log, or its beginning if it has fewer; and whether that is its beginning.
-pub fn before_end(log: &Path, bytes: u64) -> io::Result<(Position, bool)> {
-    let (mut left, mut at) = (bytes, Position { seq: next_seq(log)?, offset: 0 });
+/// The last bytes of a log.
+pub struct Last {
+    /// So many bytes before the end, or the beginning of a log that has fewer.
+    pub begin: Position,
+    /// It is the beginning.
+    pub is_all: bool,
+    /// The end.
+    pub end: Position,
+}
+
+/// So many bytes before the end of a log.
+pub fn before_end(log: &Path, bytes: u64) -> io::Result<Last> {
+    let (mut left, mut last) = (bytes, None);
     for part in parts(log)?.iter().rev() {
         let Some(mut content) = Content::open(log, part.seq)? else { continue };
-        let length = content.length()?;
-        at = Position { seq: part.seq, offset: length.saturating_sub(left) };
-        if length >= left {
-            return Ok((at, false));
+        let (seq, length) = (part.seq, content.length()?);
+        let begin = Position { seq, offset: length.saturating_sub(left) };
+        let end = last.map_or(Position { seq, offset: length }, |last: Last| last.end);
+        let is_all = length < left;
+        last = Some(Last { begin, is_all, end });
+        if !is_all {
+            break;
         }
         left -= length;
     }
-    Ok((at, true))
+    let none = || io::Result::Ok(Position { seq: next_seq(log)?, offset: 0 });
+    last.map_or_else(|| none().map(|at| Last { begin: at, is_all: true, end: at }), Ok)
 }
 
 /// Where the last so many lines of a log begin, looked for from its end: it may be large.

@@ -2,7 +2,7 @@
 //! else go first, and the oldest are removed. The files that are written are never touched.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{File, OpenOptions, remove_file, rename};
+use std::fs::{OpenOptions, remove_file, rename};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use soloist_os::log_files::{Part, compressed, error_log_of, logs_in, parts};
+use soloist_os::own_file;
 
 use crate::config::{Config, Logging};
 use crate::serve::Log;
@@ -215,9 +216,10 @@ fn compress(path: &Path) -> io::Result<()> {
 }
 
 fn compress_into(path: &Path, beside: &Path) -> io::Result<()> {
-    let mut plain = File::open(path)?;
+    let mut plain = own_file::open(path)?;
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
     let mut encoder = GzEncoder::new(file, Compression::default());
+    soloist_os::fail_point!("daemon.log-compressing");
     let length = io::copy(&mut plain, &mut encoder)?;
     let file = encoder.finish()?;
     let found = plain.metadata()?;
@@ -228,12 +230,15 @@ fn compress_into(path: &Path, beside: &Path) -> io::Result<()> {
     if (now.ino(), now.len()) != (found.ino(), length) {
         return Err(io::Error::other("it is being written"));
     }
+    soloist_os::fail_point!("daemon.log-compressed");
     rename(beside, compressed(path))?;
+    soloist_os::fail_point!("daemon.log-doubled");
     remove_file(path)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Read;
 
     use soloist_os::log_files::{index_of, rotated};

@@ -79,11 +79,20 @@ impl Mask {
                 own = Cow::Owned(masked);
             }
         }
-        let known = self.known(&own);
-        known.or(match own {
-            Cow::Owned(masked) => Some(masked),
-            Cow::Borrowed(_) => None,
-        })
+        let Some(mut shown) = self.known(&own) else {
+            return match own {
+                Cow::Owned(masked) => Some(masked),
+                Cow::Borrowed(_) => None,
+            };
+        };
+        // What is masked may have ended what stands before it: a quote within a password, say. Each look masks more, or is
+        // the last one.
+        let key_lines = std::mem::take(&mut self.key_lines);
+        while let Some(more) = self.known(&shown).filter(|more| *more != shown) {
+            shown = more;
+        }
+        self.key_lines = key_lines;
+        Some(shown)
     }
 
     fn known(&mut self, line: &str) -> Option<String> {
@@ -107,10 +116,10 @@ impl Mask {
             let kept = found.get(1).map_or(0, |kept| kept.end());
             let length = match rule.until {
                 Until::Shape => {
-                    let end =
-                        found.get(0).map_or(kept, |all| all.end() - found.get(2).map_or(0, |end| end.len()));
+                    let end = found.get(0).map_or(kept, |all| all.end());
                     if end < head.len() { end } else { end + token(&rest[end..]) }
                 }
+                Until::Host => kept + password(&rest[kept..]),
                 Until::Value => kept + value(&rest[kept..], found.get(2).map(|quote| quote.as_str()), false),
                 Until::Line => kept + value(&rest[kept..], found.get(2).map(|quote| quote.as_str()), true),
                 Until::KeyEnd => {
@@ -147,6 +156,12 @@ fn token(rest: &str) -> usize {
     rest.find(|c: char| !c.is_ascii_alphanumeric() && !"-._~+/=".contains(c)).unwrap_or(rest.len())
 }
 
+/// How long a password is that stands before a host: up to the last `@` of the authority; without one there is none.
+fn password(rest: &str) -> usize {
+    let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '?' | '#');
+    rest[..rest.find(ends).unwrap_or(rest.len())].rfind('@').unwrap_or(0)
+}
+
 /// How long a value is: up to the quote that opened before it, or to what cannot be within it. A value without quotes
 /// may be a whole header.
 fn value(rest: &str, quote: Option<&str>, is_header: bool) -> usize {
@@ -170,8 +185,10 @@ fn value(rest: &str, quote: Option<&str>, is_header: bool) -> usize {
 /// How far what is masked goes.
 #[derive(Clone, Copy)]
 enum Until {
-    /// To the end of the shape, but for its second group.
+    /// To the end of the shape.
     Shape,
+    /// To the host of a URL.
+    Host,
     /// To the end of the value; the second group is the quote before it.
     Value,
     /// To the end of the line or of the quoted text.
@@ -236,7 +253,7 @@ const RULES: [(&[&str], &str, Until, bool); 13] = [
     (&["authorization", "cookie"], "(?:authorization|cookie)=", Until::Line, false),
     (&["bearer"], r"^(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{16,}", Until::Shape, true),
     // RFC 3986, 3.2.1: what stands between the user's name and the host.
-    (&["://"], r#"^(://[^\s/:@"'?#]*:)[^\s/"'?#]+(@)"#, Until::Shape, false),
+    (&["://"], r#"^(://[^\s/:@"'?#]*:)"#, Until::Host, false),
     (&["akia", "asia"], "^(?:AKIA|ASIA)[A-Z0-9]{16}", Until::Shape, true),
     (
         &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "npm_", "hf_"],
@@ -306,6 +323,8 @@ mod tests {
             ("sent bearer abcdef.0123456789-xyz now", "sent bearer [masked] now"),
             ("postgres://ada:hun@ter2@db:5432/x", "postgres://ada:[masked]@db:5432/x"),
             ("redis://:hunter2@cache", "redis://:[masked]@cache"),
+            (&format!("redis://:a@{}@cache", "b".repeat(600)), "redis://:[masked]@cache"),
+            ("at http://localhost:8000 by ada@home", "at http://localhost:8000 by ada@home"),
             ("id AKIAIOSFODNN7EXAMPLE.", "id [masked]."),
             ("ghp_0123456789abcdefghijABCDEFGHIJ012345 sk-proj-0123456789abcdefghij", "[masked] [masked]"),
             ("xoxb-123456789012-abcdef", "[masked]"),

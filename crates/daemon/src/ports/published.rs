@@ -35,6 +35,11 @@ impl Published {
         self.told.is_some()
     }
 
+    /// Whether they say this of an instance.
+    pub fn says(&self, name: &str, served: Option<&Served>) -> bool {
+        self.told.as_ref().is_some_and(|told| told.get(name) == served)
+    }
+
     /// Writes them, if that is news. Without any service that listens there are none.
     ///
     /// # Errors
@@ -46,8 +51,11 @@ impl Published {
         };
         self.told = None;
         if is_news {
+            soloist_os::fail_point!("daemon.ports-due");
             replace(&self.json, format!("{:#}\n", json(&table)).as_bytes())?;
+            soloist_os::fail_point!("daemon.ports-half-written");
             replace(&self.env, env(&table).as_bytes())?;
+            soloist_os::fail_point!("daemon.ports-written");
         }
         self.told = Some(table);
         Ok(())
@@ -83,6 +91,10 @@ fn env(table: &Table) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -107,6 +119,34 @@ mod tests {
         Published::new(&layout).tell(Table::new()).unwrap();
         assert!(!read(layout.ports()).contains("8003"), "what an earlier daemon left is over");
         assert!(!read(layout.ports_env()).contains("8003"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_shell_reads_the_variables_as_they_were_meant(
+            table in prop::collection::btree_map("[a-zA-Z0-9_][a-zA-Z0-9._-]{0,8}(@[a-z0-9.-]{1,6})?", 1..=u16::MAX, 1..6),
+        ) {
+            let served = |port| Served::new(&[port], "00ab", 7, true).unwrap();
+            let table: Table = table.into_iter().map(|(name, port)| (name, served(port))).collect();
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("ports.env"), env(&table)).unwrap();
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-ec", "set -a; . ./ports.env; exec env"]).env_clear().current_dir(folder.path());
+            let output = shell.output().unwrap();
+            prop_assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+            let text = String::from_utf8(output.stdout).unwrap();
+            let mut found: BTreeMap<String, String> =
+                text.lines().filter_map(|line| line.split_once('=')).map(|(a, b)| (a.into(), b.into())).collect();
+            found.retain(|name, _| name.starts_with("SOLOIST_"));
+            let expected: BTreeMap<String, String> = table
+                .iter()
+                .flat_map(|(name, served)| port_variables(name, served.port))
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect();
+            prop_assert_eq!(found, expected);
+        }
     }
 
     #[test]

@@ -222,6 +222,7 @@ pub fn take(
     mut plan: Plan,
     say: &dyn Fn(&str),
 ) -> Result<Vec<String>, Problem> {
+    soloist_os::fail_point!("client.takeover-planned");
     let mut ended = Vec::new();
     let mut above = Vec::new();
     for _ in 0..ROUNDS {
@@ -233,7 +234,10 @@ pub fn take(
         carry_out(&plan, wish, &mut ended)?;
         ended[told..].iter().for_each(|words| say(&format!("ended {words}")));
         match come_back(layout, wish, &above)? {
-            None => return Ok(ended),
+            None => {
+                soloist_os::fail_point!("client.takeover-done");
+                return Ok(ended);
+            }
             Some(again) => plan = again,
         }
     }
@@ -258,6 +262,7 @@ fn carry_out(plan: &Plan, wish: &Wish<'_>, ended: &mut Vec<String>) -> Result<()
             }
         }
     }
+    soloist_os::fail_point!("client.takeover-signalled");
     let end = Instant::now() + wish.grace;
     let mut stuck = Vec::new();
     for step in &plan.steps {

@@ -1,10 +1,12 @@
 //! The guard itself: one single-threaded loop over signals, links, output and one deadline. It holds the claim, is
 //! parent to the tree, writes the record, and ends when the tree is empty and nobody needs it any more. Starting is
-//! `body/start.rs`, stopping `body/stop.rs`, its limits `body/bounds.rs`, what runs beside it `body/aside.rs`.
+//! `body/start.rs`, stopping `body/stop.rs`, what is noted of an end `body/ended.rs`, its limits `body/bounds.rs`, what runs
+//! beside it `body/aside.rs`.
 
 mod aside;
 mod bounds;
 mod capture;
+mod ended;
 mod notify;
 mod past;
 mod revive;
@@ -12,6 +14,9 @@ pub(super) mod start;
 mod stop;
 mod terminal;
 mod tick;
+
+#[doc(hidden)]
+pub use start::take_run;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -57,15 +62,18 @@ pub enum Outcome {
 /// A guard forked by the zygote: obeys its daemon, never returns.
 pub fn guard(assignment: Assignment, claim: Claim, daemon: Link, zygote: Zygote) -> ! {
     crate::name_process("soloist-guard");
+    crate::fail_point!("guard.born");
     let _ = rustix::process::setsid();
     // The zygote's memory, a standard input of /dev/null and the daemon's log as output: all shared, nothing to undo.
     let code = match Body::new(assignment, claim, Mode::Detached, Some(zygote)) {
         Ok(mut body) => {
             body.links.push(daemon);
             body.live();
+            crate::fail_point!("guard.ending");
             // The claim before the links: who sees its link end may rely on the claim being gone. What it covers first.
             drop(body.sockets);
             drop(body.claim);
+            crate::fail_point!("guard.claim-let-go");
             drop(body.links);
             0
         }
@@ -186,7 +194,8 @@ struct Body {
 
 impl Body {
     fn new(assignment: Assignment, claim: Claim, mode: Mode, zygote: Option<Zygote>) -> io::Result<Body> {
-        let strangers = if mode == Mode::Foreground { sweep::orphans(&[])? } else { Vec::new() };
+        let strangers =
+            if mode == Mode::Foreground { sweep::orphans(std::process::id(), &[])? } else { Vec::new() };
         tree::become_subreaper()?;
         let mut caught = vec![libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
         if mode == Mode::Foreground {
@@ -379,7 +388,8 @@ impl Body {
         self.hear(&reaped);
         if has_children && !self.strangers.is_empty() {
             self.strangers.retain(|pid| !reaped.iter().any(|dead| dead.pid == *pid));
-            has_children = sweep::orphans(&self.strangers).is_ok_and(|children| !children.is_empty());
+            has_children =
+                sweep::orphans(self.me.pid, &self.strangers).is_ok_and(|children| !children.is_empty());
         }
         let exit = match self.tree {
             Tree::Led { main } => {
@@ -397,59 +407,6 @@ impl Body {
         if !has_children && self.tree != Tree::Empty {
             self.note_empty();
         }
-    }
-
-    fn note_exit(&mut self, exit: Exit, has_children: bool) {
-        self.drain_output();
-        self.give_back_terminal();
-        self.record.exit = Some(exit);
-        self.record.exit_ms = Some(clock::wall_ms());
-        self.record.was_stopped = self.was_asked;
-        self.end_probes();
-        self.tell_killed_for_memory();
-        let left = if has_children { self.left() } else { 0 };
-        self.tell_notice();
-        self.report(&Report::MainExited { run_id: self.record.run_id.clone(), exit, left });
-        if self.links.is_empty() || self.stop.is_some() {
-            let _ = self.write_record();
-        } else {
-            self.write_by = Some(Instant::now() + RECORD_DELAY);
-        }
-        if has_children {
-            match self.stop {
-                // Those outside its group have not heard the polite signal yet; they shall have the rest of the grace.
-                Some(Stop::Polite { .. }) if self.asides.is_stop_command_running() => {}
-                Some(Stop::Polite { .. }) => self.signal_outsiders(),
-                Some(Stop::Killing { .. }) => {}
-                None if self.links.is_empty() => self.begin_stop(self.stop_grace),
-                // The daemon decides.
-                None => {}
-            }
-        }
-    }
-
-    fn note_empty(&mut self) {
-        self.tree = Tree::Empty;
-        self.stop = None;
-        self.drain_output();
-        self.remove_pid_file();
-        self.record.ended = true;
-        self.close_accounts();
-        if self.write_by.is_none() {
-            let _ = self.write_record();
-        }
-        let killed = std::mem::take(&mut self.killed);
-        if self.is_spent(killed)
-            && let Some(leaf) = self.leaf.take()
-        {
-            leaf.remove();
-        }
-        self.tell_notice();
-        self.report(&Report::Emptied {
-            run_id: self.record.run_id.clone(),
-            killed,
-            usage: self.record.usage,
-        });
     }
 
     fn receive_orders(&mut self, at: usize) {
@@ -522,8 +479,14 @@ impl Body {
             Order::Kill => {}
             Order::Signal { signal } => self.signal_main_alone(signal),
             Order::Status => self.tell_status(at),
-            Order::Release => self.released = true,
-            Order::Remember => self.was_ready = true,
+            Order::Release => {
+                crate::fail_point!("guard.release-heard");
+                self.released = true;
+            }
+            Order::Remember => {
+                crate::fail_point!("guard.ready-heard");
+                self.was_ready = true;
+            }
             Order::Exec { id, argv, timeout_ms } => self.exec(id, argv, Duration::from_millis(timeout_ms)),
             Order::Tick { tick, line } => self.tick(tick, &line),
             Order::Heard { ticks } => self.forget_answers(&ticks),
@@ -562,14 +525,6 @@ impl Body {
     }
 
     // ---- the end
-
-    fn remove_pid_file(&self) {
-        if let (Some(path), Some(main)) = (&self.record.pid_file, &self.record.main)
-            && std::fs::read_to_string(path).is_ok_and(|text| text.trim() == main.pid.to_string())
-        {
-            let _ = std::fs::remove_file(path);
-        }
-    }
 
     fn finish(&mut self) {
         self.close_output();

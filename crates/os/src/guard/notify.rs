@@ -172,6 +172,16 @@ fn turns_direction(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
 
+/// What a message adds up to, as it is told: for the fuzz targets alone.
+pub fn notice_of(message: &[u8]) -> Notice {
+    let mut notice = Notice::default();
+    words(message).for_each(|word| notice.take(word));
+    if let Some(Ok(answer)) = answer(message) {
+        notice.add_answer(answer);
+    }
+    notice.to_be_told()
+}
+
 impl Notice {
     /// A word more. `MAINPID=` and `FDSTORE=1` are no part of a notice: they are acted on, not told.
     pub(super) fn take(&mut self, word: Word) {

@@ -62,10 +62,11 @@ pub struct Trouble {
 }
 
 impl Output {
-    /// Opens the logs for appending and makes the pipes.
-    pub fn open(log: &Path, rules: &LogRules) -> io::Result<Output> {
+    /// Opens the logs for appending and makes the pipes. `is_new`: nothing of these logs is there.
+    pub fn open(log: &Path, rules: &LogRules, is_new: bool) -> io::Result<Output> {
         let logs = [Some(log.to_owned()), rules.is_split.then(|| error_log_of(log))];
-        let streams = logs.iter().flatten().map(|log| Stream::open(log, rules)).collect::<io::Result<_>>()?;
+        let streams = logs.iter().flatten().map(|log| Stream::open(log, rules, is_new));
+        let streams = streams.collect::<io::Result<_>>()?;
         Ok(Output { rules: rules.clone(), streams, told: Trouble::default(), tell_again: None })
     }
 
@@ -147,7 +148,7 @@ impl Output {
     /// What has become of a full disk, if that is to be told: when it begins, each second while it lasts, when it ends.
     pub fn trouble(&mut self, now: Instant) -> Option<Trouble> {
         let trouble = Trouble {
-            lost: self.streams.iter().map(|stream| stream.lost).sum(),
+            lost: self.lost(),
             is_full: self.streams.iter().any(|stream| stream.full_until.is_some()),
         };
         let is_due = trouble.is_full && self.tell_again.is_none_or(|at| at <= now);
@@ -160,6 +161,16 @@ impl Output {
         self.told = trouble;
         self.tell_again = trouble.is_full.then(|| now + TELL_AGAIN);
         Some(trouble)
+    }
+
+    /// The same at its end, where nothing is told later: also what a disk that is still full took last.
+    pub fn last_trouble(&self) -> Option<Trouble> {
+        let last = Trouble { lost: self.lost(), is_full: false };
+        (last != self.told).then_some(last)
+    }
+
+    fn lost(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.lost).sum()
     }
 }
 
@@ -182,8 +193,8 @@ struct Stream {
 }
 
 impl Stream {
-    fn open(log: &Path, rules: &LogRules) -> io::Result<Stream> {
-        let log = LogFile::open(log, rules)?;
+    fn open(log: &Path, rules: &LogRules, is_new: bool) -> io::Result<Stream> {
+        let log = LogFile::open(log, rules, is_new)?;
         let (pipe, end) = pipe_with(PipeFlags::CLOEXEC)?;
         // Only our end: a service that finds its standard output non-blocking would lose lines.
         rustix::io::ioctl_fionbio(&pipe, true)?;

@@ -2,23 +2,22 @@
 //! and is there in a tenth of a millisecond. As a subreaper it inherits what a killed guard leaves behind. Where no guard
 //! is left to do it, it brings its daemon back when that dies.
 
-use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
+use super::looker::look;
 use super::revival::Orphan;
 use super::{Assignment, Charge, body};
 use crate::claim::Claim;
 use crate::link::Link;
 use crate::platform::signals::Signals;
 use crate::platform::spawn::close_all_but;
-use crate::platform::{sweep, tree};
+use crate::platform::tree;
 
 /// One more guard, please: the claim and the guard's end of its link come along.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +27,13 @@ struct Request {
 
 /// How long a zygote that is busy with many others may take to read: forking a guard takes a tenth of a millisecond.
 const SEND_LIMIT: Duration = Duration::from_secs(2);
+/// Requests that come at intervals below this are of one start.
+const TOGETHER: Duration = Duration::from_millis(1);
+/// So many are begun at once at most: each holds two descriptors, of which there may be 1,024, and the daemon waits
+/// [`SEND_LIMIT`] until the next ones are read.
+const MOST_TOGETHER: usize = 256;
+/// Looks at all processes take one part of so many of the time.
+const LOOK_SHARE: u32 = 8;
 
 /// Asks the zygote for a guard and returns the link to it. Whether there is one shows on the link: it answers, or ends.
 pub fn request(zygote: &Link, assignment: &Assignment, claim: &Claim) -> io::Result<Link> {
@@ -65,6 +71,9 @@ pub fn live(daemon: OwnedFd) -> io::Result<()> {
         tree::reap(&mut reaped);
         guards.retain(|guard| !reaped.iter().any(|dead| dead.pid == *guard));
         let has_ended = loop {
+            if waiting.each.len() >= MOST_TOGETHER {
+                break false;
+            }
             match daemon.receive() {
                 Ok(Some((bytes, fds))) if fds.is_empty() => {
                     charge = serde_json::from_slice(&bytes).unwrap_or(charge)
@@ -75,12 +84,14 @@ pub fn live(daemon: OwnedFd) -> io::Result<()> {
                 Err(e) => return Err(e),
             }
         };
-        // Each guard would look at every process for survivors of its own. Many that start together share one look: it is
-        // taken after their claims were, so whoever it does not see cannot come any more.
-        let has_inherited = || sweep::orphans(&guards).map_or(true, |orphans| !orphans.is_empty());
-        let marked = (waiting.each.len() > 1 && !has_inherited()).then(sweep::marked_claims);
-        for (range, fds) in waiting.each.drain(..) {
-            guards.extend(fork_guard(&waiting.bytes[range], fds, marked.as_ref(), &daemon));
+        if waiting.each.len() > 1 && !has_ended && waiting.is_growing(&daemon) {
+            continue;
+        }
+        if waiting.each.len() > 1 {
+            waiting.find_unmarked(&guards);
+        }
+        for Wanted { bytes, fds, is_unmarked } in waiting.each.drain(..) {
+            guards.extend(fork_guard(&waiting.bytes[bytes], fds, is_unmarked, &daemon));
         }
         waiting.bytes.clear();
         if has_ended {
@@ -97,14 +108,30 @@ pub fn live(daemon: OwnedFd) -> io::Result<()> {
 /// over it, and every guard that puts something into them would copy their pages.
 struct Waiting {
     bytes: Vec<u8>,
-    each: Vec<(Range<usize>, [OwnedFd; 2])>,
+    each: Vec<Wanted>,
+    /// Before then there should be no further look.
+    next_look: Instant,
+}
+
+/// A guard that somebody waits for.
+struct Wanted {
+    /// Its request.
+    bytes: Range<usize>,
+    /// Its claim and its link.
+    fds: [OwnedFd; 2],
+    /// No process says that it belongs to this claim.
+    is_unmarked: bool,
 }
 
 impl Waiting {
-    /// Room for some thousands. What is larger than 128 KiB lies outside the heap (mallopt(3), M_MMAP_THRESHOLD), and
+    /// Room for more than are begun at once. What is larger than 128 KiB lies outside the heap (mallopt(3), M_MMAP_THRESHOLD), and
     /// costs nothing until it is used.
     fn new() -> Waiting {
-        Waiting { bytes: Vec::with_capacity(1 << 20), each: Vec::with_capacity(1 << 13) }
+        Waiting {
+            bytes: Vec::with_capacity(1 << 20),
+            each: Vec::with_capacity(1 << 13),
+            next_look: Instant::now(),
+        }
     }
 
     /// One without its claim and its link cannot be met: dropping what came closes the guard's end of the link.
@@ -112,19 +139,36 @@ impl Waiting {
         let Ok(fds) = fds.try_into() else { return };
         let from = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
-        self.each.push((from..self.bytes.len(), fds));
+        self.each.push(Wanted { bytes: from..self.bytes.len(), fds, is_unmarked: false });
+    }
+
+    /// Where many are started, the looks become longer with each of them: the next one is put off until it serves more. As
+    /// long as requests come one upon the other, and no longer.
+    fn is_growing(&self, daemon: &Link) -> bool {
+        let rest = self.next_look.saturating_duration_since(Instant::now()).min(TOGETHER);
+        if rest.is_zero() || self.each.len() >= MOST_TOGETHER {
+            return false;
+        }
+        let rest = Timespec { tv_sec: 0, tv_nsec: rest.as_nanos() as i64 };
+        poll(&mut [PollFd::new(daemon, PollFlags::IN)], Some(&rest)).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Each guard would look at every process for survivors of its own. Many that start together share one look.
+    fn find_unmarked(&mut self, guards: &[u32]) {
+        let begun = Instant::now();
+        let request = |one: &Wanted| serde_json::from_slice::<Request>(&self.bytes[one.bytes.clone()]).ok();
+        let claims = self.each.iter().map(|one| Some(request(one)?.assignment.place().claim()));
+        let said = look(guards, claims).unwrap_or_default();
+        self.each.iter_mut().zip(said).for_each(|(one, said)| one.is_unmarked = said == 1);
+        self.next_look = Instant::now() + begun.elapsed() * LOOK_SHARE;
     }
 }
 
 /// A request that cannot be met closes the guard's end of the link: the daemon sees it.
-fn fork_guard(
-    bytes: &[u8],
-    [claim, link]: [OwnedFd; 2],
-    marked: Option<&HashSet<PathBuf>>,
-    daemon: &Link,
-) -> Option<u32> {
+fn fork_guard(bytes: &[u8], [claim, link]: [OwnedFd; 2], is_unmarked: bool, daemon: &Link) -> Option<u32> {
     let Request { assignment } = serde_json::from_slice(bytes).ok()?;
     let zygote = std::process::id();
+    crate::fail_point!("zygote.forking");
     // SAFETY: the zygote is single-threaded: it starts no thread and no runtime, so no lock can be held by a thread
     // that is missing in the child.
     #[allow(unsafe_code)]
@@ -132,9 +176,9 @@ fn fork_guard(
     if guard == 0 {
         close_inherited(daemon, &[claim.as_fd().as_raw_fd(), link.as_raw_fd()]);
         let claim = Claim::received(claim, &assignment.place().claim());
-        let is_unmarked = marked.is_some_and(|marked| !marked.contains(&assignment.place().claim()));
         body::guard(assignment, claim, Link::from(link), body::Zygote { pid: zygote, is_unmarked })
     }
+    crate::fail_point!("zygote.forked");
     // In this order: who sees the link end may rely on the claim being gone.
     drop(claim);
     drop(link);

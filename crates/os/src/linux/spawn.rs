@@ -224,7 +224,9 @@ impl PidFile {
         // SAFETY: system calls on zero-terminated paths owned by `self` and on bytes of our own stack; nothing is
         // allocated.
         unsafe {
-            let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+            // What has the name, most likely of a writer that was killed, loses it: nothing is written through it.
+            libc::unlink(self.beside.as_ptr());
+            let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
             let file = libc::open(self.beside.as_ptr(), flags, 0o644);
             file >= 0
                 && libc::write(file, text.as_ptr().cast(), text.len()) == text.len() as isize
@@ -367,8 +369,11 @@ impl Child<'_> {
         unsafe {
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
             if self.detached {
-                // Under nohup(1) a hang-up is to stay ignored; a daemon's child has no terminal to lose.
-                libc::signal(libc::SIGHUP, libc::SIG_DFL);
+                // What the daemon's starter ignored is none of a service's: `sh` ignores SIGINT for what it starts with
+                // `&`. In the foreground that stays as it is, for nohup(1).
+                for signal in 1..=libc::SIGRTMAX() {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
             }
             let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
             libc::sigemptyset(none.as_mut_ptr());

@@ -248,6 +248,7 @@ pub fn run_order(folder: &Path, script: &str) -> RunOrder {
         on_daemon_exit: OnDaemonExit::Keep,
         revival: None,
         log_rules: LogRules::default(),
+        is_log_new: false,
         is_ticked: false,
         sockets: Vec::new(),
     }

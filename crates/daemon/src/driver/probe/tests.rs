@@ -59,13 +59,13 @@ fn write(driver: &Driver, text: &str) {
 async fn a_pattern_is_looked_for_from_where_the_run_began() {
     let (mut driver, _folder) = driver(Check::Log { pattern: "serving".to_owned() });
     write(&driver, "serving\n");
-    driver.services[0].begin(8, None);
+    driver.services[0].begin(8);
     driver.probe(0, AskId(1), READY, PATIENT);
     assert_eq!(answer(&mut driver).await, (AskId(1), Err("not seen yet: /serving/".to_owned())));
     write(&driver, "serving\n");
     driver.probe(0, AskId(2), READY, PATIENT);
     assert_eq!(answer(&mut driver).await, (AskId(2), Ok(())));
-    driver.services[0].begin(16, None);
+    driver.services[0].begin(16);
     driver.probe(0, AskId(3), READY, PATIENT);
     assert!(answer(&mut driver).await.1.is_err(), "the next run has not written it");
 }
@@ -125,7 +125,7 @@ async fn a_new_run_ends_the_tries_of_the_last() {
     let (mut driver, _folder) = driver(check);
     driver.probe(0, AskId(1), READY, PATIENT * 2);
     let (stream, _) = listener.accept().await.unwrap();
-    driver.services[0].begin(0, None);
+    driver.services[0].begin(0);
     is_closed(stream).await;
     assert!(driver.inputs.try_recv().is_err(), "nobody waits for that answer");
 }

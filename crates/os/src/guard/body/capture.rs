@@ -4,7 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use super::Body;
-use crate::guard::output::Output;
+use crate::guard::output::{Output, Trouble};
 use crate::guard::{Report, RunOrder};
 
 impl Body {
@@ -15,7 +15,7 @@ impl Body {
             return Ok(());
         }
         self.close_output();
-        self.output = Some(Output::open(log, &run.log_rules)?);
+        self.output = Some(Output::open(log, &run.log_rules, run.is_log_new)?);
         Ok(())
     }
 
@@ -38,15 +38,22 @@ impl Body {
 
     /// Takes all there is for the last time.
     pub(super) fn close_output(&mut self) {
-        self.output.iter_mut().for_each(Output::close);
-        self.tell_of_output(Instant::now());
-        self.output = None;
+        let Some(mut output) = self.output.take() else { return };
+        output.close();
+        let trouble = output.last_trouble();
+        self.tell(&mut output, trouble);
     }
 
     fn tell_of_output(&mut self, now: Instant) {
-        let Some(output) = &mut self.output else { return };
+        let Some(mut output) = self.output.take() else { return };
+        let trouble = output.trouble(now);
+        self.tell(&mut output, trouble);
+        self.output = Some(output);
+    }
+
+    fn tell(&mut self, output: &mut Output, trouble: Option<Trouble>) {
         let mut reports: Vec<Report> = output.rotated().map(|path| Report::Rotated { path }).collect();
-        reports.extend(output.trouble(now).map(|trouble| Report::LogLost {
+        reports.extend(trouble.map(|trouble| Report::LogLost {
             run_id: self.record.run_id.clone(),
             bytes: trouble.lost,
             is_over: !trouble.is_full,

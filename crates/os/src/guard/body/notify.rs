@@ -3,12 +3,14 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Body, Stop, Tree};
 use crate::guard::notify::{Datagram, Word, answer, cut, plain, words};
 use crate::guard::{Notice, Report, RunOrder};
 use crate::identity::{Exit, Identity, my_uid};
+use crate::own_file;
 use crate::platform::notify::Receiver;
 use crate::platform::{self, Handle, tree};
 use crate::stat::Reaped;
@@ -254,12 +256,10 @@ impl Body {
 
     /// A PID file that still names the main process before names the new one.
     fn rewrite_pid_file(&self, old: Option<Identity>, pid: u32) {
-        use std::os::unix::fs::PermissionsExt;
         if let (Some(path), Some(old)) = (&self.record.pid_file, old)
-            && std::fs::read_to_string(path).is_ok_and(|text| text.trim() == old.pid.to_string())
-            && crate::record::replace(path, format!("{pid}\n").as_bytes()).is_ok()
+            && names(path, old.pid)
         {
-            let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644));
+            let _ = own_file::replace(path, format!("{pid}\n").as_bytes(), 0o644);
         }
     }
 
@@ -308,4 +308,9 @@ fn stranger(pid: u32) -> String {
     }
     let command = plain(&platform::command(pid).join(" "));
     format!("pid {pid} ({}) is not of its tree; what it notifies is ignored", cut(&command, 200))
+}
+
+/// Whether a PID file names this process.
+pub(super) fn names(pid_file: &Path, pid: u32) -> bool {
+    own_file::read(pid_file).is_ok_and(|text| text.trim_ascii() == pid.to_string().as_bytes())
 }

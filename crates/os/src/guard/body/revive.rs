@@ -178,6 +178,7 @@ impl Body {
             Ok(lock) => lock,
             Err(_) => None,
         };
+        crate::fail_point!("guard.start-lock-taken");
         if is_listening(&layout.daemon_socket()) {
             // A daemon that answers has taken over all that it could. It let go of a link that was too slow and makes it
             // anew; or it reads in the record what we could tell.
@@ -196,6 +197,7 @@ impl Body {
             }
             (OnDaemonExit::Keep, Some(lock), Some(revival)) => match Started::start(revival) {
                 Ok(daemon) => {
+                    crate::fail_point!("guard.daemon-started");
                     let until = now + WORD_LIMIT;
                     self.vigil.stage = Stage::Started { _lock: lock, daemon, until };
                 }

@@ -50,6 +50,7 @@ impl Body {
         // Before anything can fail: if the daemon is gone by now, somebody must bring it back.
         self.vigil.order(run.on_daemon_exit, run.revival.take());
         self.sweep(grace)?;
+        crate::fail_point!("guard.swept");
         // Only now: a sweep may take seconds.
         self.check_claim()?;
         if self.mode == Mode::Detached && !self.is_anyone_there() {
@@ -87,11 +88,13 @@ impl Body {
         self.record.exit_ms = None;
         self.record.was_stopped = false;
         self.record.ended = false;
+        crate::fail_point!("guard.record-due");
         // Before the process: if we are killed on the next line, the next start knows where to look. A record that still
         // tells of the run before says the same.
         if self.is_ended_on_disk {
             self.write_record().map_err(other)?;
         }
+        crate::fail_point!("guard.record-written");
         let sockets: Vec<_> =
             run.sockets.iter().map(String::as_str).zip(self.sockets.iter().map(AsFd::as_fd)).collect();
         let around = Surroundings {
@@ -110,6 +113,7 @@ impl Body {
             let _ = self.write_record();
             SpawnFailure::Program(e)
         })?;
+        crate::fail_point!("guard.spawned");
         self.tree = Tree::Led { main };
         self.begin_watch(main);
         self.was_asked = false;
@@ -117,6 +121,7 @@ impl Body {
         // The child is not reaped yet, so this cannot name another, even if it has already ended.
         self.record.main = Identity::of(main).ok();
         let _ = self.write_record();
+        crate::fail_point!("guard.spawn-noted");
         if let Some(identity) = self.record.main.clone() {
             self.report(&Report::Spawned {
                 run_id: self.record.run_id.clone(),
@@ -125,6 +130,7 @@ impl Body {
                 log_seq: self.record.log_seq,
             });
         }
+        crate::fail_point!("guard.spawn-told");
         Ok(())
     }
 
@@ -148,6 +154,7 @@ impl Body {
             return Ok(0);
         }
         let swept = sweep::end(&traces, self.stop_signal, grace);
+        sweep::give_back_memory();
         if !swept.stuck.is_empty() {
             self.swept = false;
             return Err(SpawnFailure::Survivors(swept.stuck));
@@ -187,7 +194,10 @@ pub(in crate::guard) fn traces(assignment: &Assignment, zygote: Option<u32>) -> 
 }
 
 /// The order that came with these descriptors, the memory file that it is in, and its sockets.
-fn take_run(fds: Vec<OwnedFd>) -> io::Result<(RunOrder, File, Vec<OwnedFd>)> {
+///
+/// # Errors
+/// It is not there, or is none; or not all of its sockets came.
+pub fn take_run(fds: Vec<OwnedFd>) -> io::Result<(RunOrder, File, Vec<OwnedFd>)> {
     let mut fds = fds.into_iter();
     let memory = fds.next().ok_or_else(|| io::Error::other("an order to spawn came without a program"))?;
     let memory = File::from(memory);

@@ -25,10 +25,12 @@ impl Body {
             return;
         }
         self.stop = Some(Stop::Polite { kill_at });
+        crate::fail_point!("guard.stop-begun");
         let is_led = matches!(self.tree, Tree::Led { .. });
         if !is_led || !self.has_stop_command_begun() {
             self.signal_politely();
         }
+        crate::fail_point!("guard.stop-signalled");
     }
 
     pub(super) fn signal_politely(&mut self) {
@@ -40,7 +42,10 @@ impl Body {
                 // A stopped process hears nothing but this.
                 self.signal_main(libc::SIGCONT);
             }
-            _ => self.signal_outsiders(),
+            // Who led them ended by himself: none of them has heard anything yet.
+            Tree::Leaderless { .. } | Tree::Empty => {
+                tree::signal_descendants(self.me.pid, &self.strangers, self.stop_signal, None);
+            }
         }
     }
 
@@ -54,6 +59,7 @@ impl Body {
     }
 
     pub(super) fn begin_kill(&mut self) {
+        crate::fail_point!("guard.kill-due");
         let now = Instant::now();
         self.killed = true;
         self.stop = Some(Stop::Killing { since: now, again_at: now, told: false });

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::guard::LogRules;
 use crate::layout::named;
-use crate::log_files::{Entry, Index, header, index_of, next_seq, parts, rotated};
+use crate::log_files::{Entry, FIRST, Index, header, index_of, next_seq, parts, rotated};
+use crate::own_file;
 
 /// A file that is full ends with a line, if that line ends within so much more.
 const LINE_MAX: u64 = 64 * 1024;
@@ -45,19 +46,20 @@ pub(super) enum Pace {
 }
 
 impl LogFile {
-    /// Opens it for appending (0600, through no link), or begins it.
-    pub(super) fn open(path: &Path, rules: &LogRules) -> io::Result<LogFile> {
+    /// Opens it for appending (0600, through no link), or begins it. Of one that is new there are no rotated files, either.
+    pub(super) fn open(path: &Path, rules: &LogRules, is_new: bool) -> io::Result<LogFile> {
         let fail = |e| named(e, "cannot open the log", path);
         let index_path = index_of(path);
         let mut index = Index::read(&index_path).unwrap_or_default();
-        let mut seq = next_seq(path).map_err(fail)?;
+        let is_first = is_new && index.seq.is_none() && !path.try_exists().map_err(fail)?;
+        let mut seq = if is_first { FIRST } else { next_seq(path).map_err(fail)? };
         if let Some(of) = index.seq.filter(|of| *of < seq) {
             // A rotation was broken off: the log has its new name already, its index not yet.
             let index_of_old = parts(path).map_err(fail)?.into_iter().find(|part| part.seq == of);
             let _ = index_of_old.map(|part| rename(&index_path, part.index_path));
             index = Index::default();
         }
-        let file = private().create(true).open(path).map_err(fail)?;
+        let file = own_file::append(path).map_err(fail)?;
         let found = file.metadata().map_err(fail)?;
         let length = found.len();
         if length == 0 && !index.entries.is_empty() {
@@ -186,7 +188,7 @@ impl LogFile {
     /// Somebody may have taken the file away, or cut it.
     fn look_after(&mut self) {
         if !std::fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
-            if let Ok(new) = LogFile::open(&self.path, &self.rules) {
+            if let Ok(new) = LogFile::open(&self.path, &self.rules, false) {
                 *self = LogFile { was_rotated: true, ..new };
             }
         } else if let Ok(found) = self.file.metadata()
@@ -214,12 +216,17 @@ impl LogFile {
     /// Gives the file its number and begins the next one; if that cannot be, all stays as it was.
     fn rotate(&mut self) -> io::Result<()> {
         let (index_here, old) = (index_of(&self.path), rotated(&self.path, self.seq));
+        crate::fail_point!("guard.log-full");
         rename(&self.path, &old)?;
+        crate::fail_point!("guard.log-renamed");
         let _ = rename(&index_here, index_of(&old));
+        crate::fail_point!("guard.index-renamed");
         // First the index: whoever sees the new file is to find its number.
         let index = begin_index(&index_here, self.seq + 1, true).ok();
-        match private().create_new(true).open(&self.path) {
+        crate::fail_point!("guard.index-begun");
+        match private().open(&self.path) {
             Ok(file) => {
+                crate::fail_point!("guard.log-begun");
                 let wall_ms = self.last.map(|last| last.wall_ms);
                 self.inode = file.metadata().map_or(0, |found| found.ino());
                 (self.file, self.index, self.seq, self.length) = (file, index, self.seq + 1, 0);
@@ -239,9 +246,10 @@ impl LogFile {
     }
 }
 
+/// Of a file that is not there yet.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.append(true).read(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    options.append(true).read(true).create_new(true).mode(0o600);
     options
 }
 
@@ -250,14 +258,13 @@ fn open_index(path: &Path, seq: u64, known: &Index) -> io::Result<File> {
     if known.seq != Some(seq) {
         return begin_index(path, seq, false);
     }
-    let file = private().create(true).open(path)?;
+    let file = own_file::append(path)?;
     file.set_len((known.entries.len() as u64 + 1) * header(seq).len() as u64)?;
     Ok(file)
 }
 
 fn begin_index(path: &Path, seq: u64, is_new: bool) -> io::Result<File> {
-    let mut file = private().create(true).create_new(is_new).open(path)?;
-    file.set_len(0)?;
+    let mut file = if is_new { private().open(path)? } else { own_file::anew(path)? };
     file.write_all(&header(seq))?;
     Ok(file)
 }

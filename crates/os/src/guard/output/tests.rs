@@ -18,7 +18,7 @@ struct Stage {
 impl Stage {
     fn with(rules: LogRules) -> Stage {
         let folder = tempfile::tempdir().unwrap();
-        let output = Output::open(&folder.path().join("api.log"), &rules).unwrap();
+        let output = Output::open(&folder.path().join("api.log"), &rules, false).unwrap();
         let writer = File::from(output.end().unwrap().try_clone_to_owned().unwrap());
         Stage { folder, output, writer }
     }
@@ -51,6 +51,16 @@ fn lines(count: usize) -> Vec<u8> {
     (0..count)
         .flat_map(|number| format!("{number:0width$}\n", width = 1 + number % 150).into_bytes())
         .collect()
+}
+
+#[test]
+fn a_log_that_was_called_new_and_is_there_is_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("api.log");
+    std::fs::write(folder.path().join("api.log.4"), "old\n").unwrap();
+    std::fs::write(&log, "newer\n").unwrap();
+    let mut output = Output::open(&log, &small(), true).unwrap();
+    assert_eq!(output.begin(1), Some((5, 6)), "the number after that of the rotated one");
 }
 
 #[test]
@@ -101,7 +111,7 @@ fn a_log_of_before_is_appended_to_and_rotated_as_it_is() {
     let log = folder.path().join("api.log");
     let before = vec![b'x'; 2 * SIZE as usize];
     std::fs::write(&log, &before).unwrap();
-    let mut output = Output::open(&log, &small()).unwrap();
+    let mut output = Output::open(&log, &small(), false).unwrap();
     assert_eq!(output.begin(0), Some((1, before.len() as u64)));
     let mut writer = File::from(output.end().unwrap().try_clone_to_owned().unwrap());
     writer.write_all(b"the end\nnext\n").unwrap();
@@ -138,7 +148,7 @@ fn a_rotation_that_was_broken_off_is_made_good() {
         if steps > 2 {
             std::fs::write(index_of(&log), header(2)).unwrap();
         }
-        stage.output = Output::open(&log, &small()).unwrap();
+        stage.output = Output::open(&log, &small(), false).unwrap();
         stage.writer = File::from(stage.output.end().unwrap().try_clone_to_owned().unwrap());
         stage.write(b"second\n");
         assert_eq!(stage.contents(), [b"first\n".to_vec(), b"second\n".to_vec()]);
@@ -156,10 +166,10 @@ fn a_torn_index_is_cut_and_one_that_knows_too_much_too() {
     let more = Entry { offset: 7, ..entry };
     let torn = [&header(1)[..], &entry.bytes(), &more.bytes(), b"torn"].concat();
     std::fs::write(&index, torn).unwrap();
-    stage.output = Output::open(&log, &small()).unwrap();
+    stage.output = Output::open(&log, &small(), false).unwrap();
     assert_eq!(read(&index).unwrap(), [header(1), entry.bytes()].concat());
     std::fs::write(&index, b"no index").unwrap();
-    stage.output = Output::open(&log, &small()).unwrap();
+    stage.output = Output::open(&log, &small(), false).unwrap();
     assert_eq!(read(&index).unwrap(), header(1));
 }
 
@@ -168,11 +178,11 @@ fn a_log_that_was_taken_away_is_begun_anew_and_not_followed_through_a_link() {
     let mut stage = Stage::with(small());
     stage.write(b"first\n");
     std::fs::remove_file(stage.log()).unwrap();
-    stage.output = Output::open(&stage.log(), &small()).unwrap();
+    stage.output = Output::open(&stage.log(), &small(), false).unwrap();
     assert_eq!(stage.output.begin(0), Some((2, 0)), "places in the first one are not mistaken for its own");
     let linked = stage.folder.path().join("linked.log");
     symlink(stage.log(), &linked).unwrap();
-    assert!(Output::open(&linked, &small()).is_err());
+    assert!(Output::open(&linked, &small(), false).is_err());
 }
 
 #[test]
@@ -202,4 +212,16 @@ fn a_flood_gets_a_large_pipe_and_gives_it_back() {
     stage.write(b"a word\n");
     assert_eq!(size(&stage), LITTLE.pipe);
     assert_eq!(stage.output.deadline(), None);
+}
+
+#[test]
+fn what_a_disk_that_stays_full_did_not_take_last_is_told_at_the_end() {
+    let mut stage = Stage::with(small());
+    let now = Instant::now();
+    assert_eq!(stage.output.last_trouble(), None);
+    (stage.output.streams[0].lost, stage.output.streams[0].full_until) = (64, Some(now));
+    assert_eq!(stage.output.trouble(now), Some(Trouble { lost: 64, is_full: true }));
+    stage.output.streams[0].lost = 2048;
+    assert_eq!(stage.output.trouble(now), None, "that is told once a second");
+    assert_eq!(stage.output.last_trouble(), Some(Trouble { lost: 2048, is_full: false }));
 }

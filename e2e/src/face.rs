@@ -1,7 +1,7 @@
 //! The daemon's API as any client sees it: requests over its Unix socket, and streams of server-sent events that a test
 //! reads at its own pace. HTTP/1.0, so that an answer ends with its connection.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -56,13 +56,19 @@ pub fn post(project: &Project, path: &str, body: &str) -> Answer {
 
 #[track_caller]
 fn ask(project: &Project, method: &str, path: &str, body: &str) -> Answer {
-    let mut stream = send(project, method, path, "", body).unwrap_or_else(|e| panic!("{method} {path}: {e}"));
+    try_ask(project, method, path, body).unwrap_or_else(|e| panic!("{method} {path}: {e}"))
+}
+
+/// Asks a daemon that may be killed meanwhile.
+pub fn try_ask(project: &Project, method: &str, path: &str, body: &str) -> std::io::Result<Answer> {
+    let mut stream = send(project, method, path, "", body)?;
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).unwrap_or_else(|e| panic!("{method} {path}: {e}"));
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or_else(|| panic!("{bytes:?}"));
+    stream.read_to_end(&mut bytes)?;
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or(ErrorKind::UnexpectedEof)?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Answer { status: status.unwrap_or_else(|| panic!("{head}")), head, body: bytes[end + 4..].to_vec() }
+    let status = status.ok_or(ErrorKind::InvalidData)?;
+    Ok(Answer { status, head, body: bytes[end + 4..].to_vec() })
 }
 
 fn send(
@@ -98,7 +104,7 @@ impl Stream {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             if lines.read_line(&mut head)? == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
+                return Err(ErrorKind::UnexpectedEof.into());
             }
         }
         if !head.contains(" 200 ") || !head.contains("text/event-stream") {

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::background::Background;
-use crate::binaries::binaries;
+use crate::binaries::{binaries, with_fail_points};
 use crate::identity::{Identity, with_environment};
 use crate::output::Output;
 use crate::puppet::beacon::Beacon;
@@ -30,6 +31,8 @@ pub struct Project {
     strict: bool,
     /// The file of its test clock.
     clock: Option<PathBuf>,
+    /// The folder of its fail points.
+    points: Option<PathBuf>,
     /// Last: the folder is removed after everything in it was ended.
     _kept: TempDir,
 }
@@ -50,7 +53,15 @@ impl Project {
         let kept = kept.unwrap_or_else(|e| panic!("no folder for a project: {e}"));
         let folder = kept.path().canonicalize().unwrap_or_else(|e| panic!("{e}"));
         let state = folder.join("state");
-        Project { folder, state, commands: AtomicU32::new(0), strict: true, clock: None, _kept: kept }
+        Project {
+            folder,
+            state,
+            commands: AtomicU32::new(0),
+            strict: true,
+            clock: None,
+            points: None,
+            _kept: kept,
+        }
     }
 
     /// The same user's: claims of machine scope are shared with the other project.
@@ -67,6 +78,11 @@ impl Project {
         self
     }
 
+    /// Its folder stays when the value is dropped.
+    pub fn keep(&mut self) {
+        self._kept.disable_cleanup(true);
+    }
+
     /// Its daemon goes by a clock that a test may set.
     #[must_use]
     #[track_caller]
@@ -76,6 +92,49 @@ impl Project {
         self.clock = Some(folder.join("ahead"));
         self.set_test_clock(0);
         self
+    }
+
+    /// Its soloist is one with fail points, and stands still where [`Project::arm`] says.
+    #[must_use]
+    #[track_caller]
+    pub fn with_fail_points(mut self) -> Project {
+        let folder = self.folder.join("points");
+        std::fs::create_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        self.points = Some(folder);
+        self
+    }
+
+    /// Has the process that comes by this fail point next stand still there.
+    #[track_caller]
+    pub fn arm(&self, point: &str) {
+        self.write(&format!("points/{point}"), "");
+    }
+
+    /// Nobody stands still any more.
+    pub fn disarm_all(&self) {
+        let points = std::fs::read_dir(self.folder.join("points")).into_iter().flatten().flatten();
+        for point in points {
+            let _ = std::fs::remove_file(point.path());
+            let name = point.file_name().into_string().unwrap_or_default();
+            let who = name.split_once('@').and_then(|(_, pid)| Identity::of(pid.parse().ok()?));
+            if let Some(who) = who {
+                who.signal(Signal::CONT);
+            }
+        }
+    }
+
+    /// Who stands still at this fail point, if it was come by; told once.
+    #[track_caller]
+    pub fn standing_at(&self, point: &str) -> Option<Identity> {
+        let entries = std::fs::read_dir(self.folder.join("points")).ok()?.flatten();
+        let begin = format!("{point}@");
+        let met = entries.map(|entry| entry.path()).find_map(|path| {
+            let pid = path.file_name()?.to_str()?.strip_prefix(&begin)?.parse().ok()?;
+            Some((path, Identity::of(pid)?))
+        });
+        let (path, who) = met.filter(|(_, who)| who.state() == Some('T'))?;
+        let _ = std::fs::remove_file(path);
+        Some(who)
     }
 
     /// Sets that clock so many milliseconds ahead of the machine's, in one step.
@@ -117,7 +176,8 @@ impl Project {
     /// `soloist` with arguments, in this folder and with this state folder; not started yet.
     #[track_caller]
     pub fn command<S: AsRef<str>>(&self, arguments: &[S]) -> Command {
-        let mut command = Command::new(&binaries().soloist);
+        let soloist = if self.points.is_some() { with_fail_points() } else { &binaries().soloist };
+        let mut command = Command::new(soloist);
         command.args(arguments.iter().map(AsRef::as_ref));
         self.dress(&mut command);
         command
@@ -133,6 +193,9 @@ impl Project {
         }
         if let Some(clock) = &self.clock {
             command.env("SOLOIST_TEST_CLOCK", clock);
+        }
+        if let Some(points) = &self.points {
+            command.env("SOLOIST_FAIL_POINTS", points);
         }
     }
 
@@ -256,6 +319,8 @@ impl Project {
         let claims = std::fs::read_dir(self.folder.join(".soloist/claims"));
         let machine = std::fs::read_dir(self.state.join("soloist/claims"));
         let files = claims.into_iter().chain(machine).flatten().flatten();
+        // A pipe that a test has put there would never be read to its end.
+        let files = files.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
         let texts = files.filter_map(|entry| std::fs::read(entry.path()).ok());
         texts.filter_map(|bytes| serde_json::from_slice(&bytes).ok()).collect()
     }
@@ -322,32 +387,49 @@ pub fn quoted<S: AsRef<str>>(command: &[S]) -> String {
 /// Runs a command to its end, at most a minute, with both outputs read.
 #[track_caller]
 pub fn finish(command: &mut Command, arguments: &str) -> Output {
+    finish_within(LIMIT, command, arguments)
+}
+
+/// As [`finish`], of a program that takes longer than any command of soloist.
+#[track_caller]
+pub fn finish_within(limit: Duration, command: &mut Command, arguments: &str) -> Output {
+    end_within(limit, command, arguments).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// As [`finish`]; `Err` says what went wrong.
+pub fn try_finish(command: &mut Command, arguments: &str) -> Result<Output, String> {
+    end_within(LIMIT, command, arguments)
+}
+
+fn end_within(limit: Duration, command: &mut Command, arguments: &str) -> Result<Output, String> {
     let began = Instant::now();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|e| panic!("soloist {arguments}: {e}"));
+    let mut child = command.spawn().map_err(|e| format!("soloist {arguments}: {e}"))?;
     let stdout = drain(child.stdout.take());
     let stderr = drain(child.stderr.take());
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if began.elapsed() < LIMIT => std::thread::sleep(Duration::from_millis(2)),
+            Ok(None) if began.elapsed() < limit => std::thread::sleep(Duration::from_millis(2)),
             _ => {
                 let _ = child.kill();
                 let _ = child.wait();
                 let said = stdout.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
                 let complained = stderr.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
-                panic!("`soloist {arguments}` did not end within {LIMIT:?}\n{said}\n{complained}");
+                return Err(format!(
+                    "`soloist {arguments}` did not end within {limit:?}\n{said}\n{complained}"
+                ));
             }
         }
     };
     let took = began.elapsed();
     let collect = |output: mpsc::Receiver<String>, which: &str| {
-        output.recv_timeout(Duration::from_secs(5)).unwrap_or_else(|_| {
-            panic!("`soloist {arguments}` ended ({status}), but something it left running still holds its {which}")
+        output.recv_timeout(Duration::from_secs(5)).map_err(|_| {
+            format!("`soloist {arguments}` ended ({status}), but something it left running still holds its {which}")
         })
     };
-    let (stdout, stderr) = (collect(stdout, "stdout"), collect(stderr, "stderr"));
-    Output { arguments: arguments.to_owned(), status, stdout, stderr, took }
+    let (stdout, stderr) = (collect(stdout, "stdout")?, collect(stderr, "stderr")?);
+    Ok(Output { arguments: arguments.to_owned(), status, stdout, stderr, took })
 }
 
 fn drain(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {

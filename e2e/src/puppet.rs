@@ -2,6 +2,7 @@
 //! itself, tells every process of its tree in a beacon, and ends by itself after a bounded life, so nothing leaks.
 //! It uses only std and rustix, and no unsafe code: signals are ignored by way of a shell's `trap ''` before exec.
 
+pub mod account;
 pub mod beacon;
 pub mod children;
 pub mod handed;
@@ -101,7 +102,13 @@ fn perform(orders: &Orders) -> io::Result<ExitCode> {
 /// Lives as ordered; gives the exit code and how many lines were written.
 fn live(orders: &Orders, mut lifeline: Option<&mut lifeline::Lifeline>) -> io::Result<(u8, u64)> {
     let born = Instant::now();
-    let mut voice = Voice::default();
+    let mut times = 0;
+    let account = orders.account.as_deref().map(account::Account::open).transpose()?;
+    let mut voice = Voice::with(account);
+    let mut alive_at = orders.alive.is_some().then_some(Duration::ZERO);
+    if alive_at.is_some() {
+        worker::say("READY=1")?;
+    }
     if let Some(lines) = orders.write
         && voice.shout(lines).is_err()
     {
@@ -129,12 +136,21 @@ fn live(orders: &Orders, mut lifeline: Option<&mut lifeline::Lifeline>) -> io::R
             }
             pause = pause.min(Duration::from_millis(5));
         }
+        if let (Some(every), Some(at)) = (orders.alive, &mut alive_at) {
+            if age >= *at {
+                // One that nobody reads just now is not the last one.
+                let _ = worker::say("WATCHDOG=1");
+                *at = age + every;
+            }
+            pause = pause.min(*at - age);
+        }
         if let Some(every) = orders.write_every {
-            let next = every * u32::try_from(voice.lines() + 1).unwrap_or(u32::MAX);
+            let next = every * (times + 1);
             if age >= next {
-                if voice.say().is_err() {
+                if voice.shout(orders.burst.unwrap_or(1)).is_err() {
                     return Ok((UNHEARD, voice.lines()));
                 }
+                times += 1;
                 continue;
             }
             pause = pause.min(next - age);

@@ -11,16 +11,18 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub fn wait_until<T, E: std::fmt::Display>(
     what: &str,
     limit: Duration,
-    mut condition: impl FnMut() -> Result<T, E>,
+    condition: impl FnMut() -> Result<T, E>,
 ) -> T {
+    within(limit, condition).unwrap_or_else(|seen| panic!("waited {limit:?} until {what}; last seen: {seen}"))
+}
+
+/// The same, for who tells it otherwise: after the limit it gives what was seen last. It looks at least once.
+pub fn within<T, E>(limit: Duration, mut condition: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     let began = Instant::now();
     loop {
         match condition() {
-            Ok(value) => return value,
-            Err(seen) if began.elapsed() >= limit => {
-                panic!("waited {limit:?} until {what}; last seen: {seen}")
-            }
-            Err(_) => std::thread::sleep(PAUSE),
+            Err(_) if began.elapsed() < limit => std::thread::sleep(PAUSE),
+            found => return found,
         }
     }
 }

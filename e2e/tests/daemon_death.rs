@@ -1,11 +1,13 @@
 //! The daemon is killed with SIGKILL: services run on, no byte of their output is lost, nobody dies of a broken pipe;
 //! the next command starts a daemon that has everything back, and later tells true exit codes.
 
+use std::io::Write;
 use std::time::Duration;
 
+use e2e::daemon::{answering, kill, wait_for_another};
 use e2e::puppet::voice;
 use e2e::status::Exit;
-use e2e::{Identity, Project, Status, free_port, puppet, quoted, wait_until};
+use e2e::{Identity, Project, Status, free_port, in_namespace, puppet, quoted, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const SHOUTED: u64 = 200_000;
@@ -171,4 +173,56 @@ fn a_service_that_fell_without_a_daemon_is_restarted_by_the_next_one() {
     assert_eq!(after.restarts, 1, "{after:?}");
     assert_eq!(project.beacon().overlaps(), Vec::<String>::new());
     assert_eq!(project.service("other").pid, before.service("other").pid);
+}
+
+/// The folder of the project on a file system of two megabytes.
+const TINY: &str = "mount -t tmpfs -o size=2m tiny /mnt && TMPDIR=/mnt exec \"$0\" \"$@\"";
+
+#[test]
+fn what_was_stopped_on_a_full_disk_stays_stopped_when_the_daemon_dies() {
+    let test = "what_was_stopped_on_a_full_disk_stays_stopped_when_the_daemon_dies";
+    in_namespace(test, &["--mount"], TINY, || {
+        let steady = quoted(&puppet(&["--life", "1000"]));
+        let both = format!("[services.one]\ncommand = {steady}\n[services.two]\ncommand = {steady}\n");
+        let project = Project::new(&both);
+        project.soloist(&["up", "-d"]).expect(0);
+        let mut ballast = std::fs::File::create(project.folder().join("ballast")).unwrap();
+        for size in [4096, 1] {
+            while ballast.write_all(&vec![0; size]).is_ok() {}
+        }
+        project.soloist(&["stop", "one"]).expect(0);
+        let before = kill(&project);
+        project.soloist(&["status"]).expect(0);
+        wait_for_another(&project, before, LIMIT);
+        assert_eq!(
+            (project.service("one").state.as_str(), project.service("two").state.as_str()),
+            ("stopped", "ready")
+        );
+        project.soloist(&["down"]).expect(0);
+        project.soloist(&["status"]).expect(0);
+        assert_eq!(project.service("two").state, "stopped");
+        assert!(answering(&project).is_none(), "{}", project.diary());
+    });
+}
+
+/// The daemon dies when it has written down that all is to stop, and before it has stopped anything; the guard with it.
+#[test]
+fn down_ends_what_a_killed_guard_and_a_killed_daemon_have_left() {
+    let project = Project::empty().with_fail_points();
+    let (token, beacon) = (project.path("token"), project.beacon().text());
+    let parent = quoted(&puppet(&["--token-file", &token, "--children", "setsid+deaf", "--beacon", &beacon]));
+    project.write("soloist.toml", &format!("[services.parent]\ncommand = {parent}\n"));
+    project.soloist(&["up", "-d"]).expect(0);
+    let guard = project.guard("parent");
+    project.arm("daemon.ledger-written");
+    let mut client = project.spawn(&["down"]);
+    let daemon = wait_until("all is noted as stopped", LIMIT, || {
+        project.standing_at("daemon.ledger-written").ok_or_else(|| project.diary())
+    });
+    assert!(guard.kill() && daemon.kill());
+    wait_until("`down` has ended", LIMIT, || match client.ended() {
+        Some(status) if status.success() => Ok(()),
+        _ => Err(format!("{}\n{}", client.said(), project.diary())),
+    });
+    assert_eq!(project.survivors(), [], "{}", project.diary());
 }

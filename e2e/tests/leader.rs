@@ -55,6 +55,21 @@ const PYTHON_MULTIPROCESSING: Language =
     Language { interpreter: "python3", file: "main.py", script: MULTIPROCESSING };
 const NODE_SPAWN: Language = Language { interpreter: "node", file: "main.js", script: NODE };
 
+/// It is in the group of a main process that ended by itself, and would have all the grace to hear the polite signal.
+#[test]
+fn what_a_main_process_leaves_in_its_group_hears_the_polite_signal() {
+    let child = "trap 'echo heard; exit' TERM; echo waits; while :; do sleep 0.02; done";
+    let script = format!("({child}) & sleep 0.3; exit 3");
+    let command = quoted(&["/bin/sh", "-c", &script]);
+    let project =
+        Project::new(&format!("[services.s]\ncommand = {command}\nrestart = \"no\"\nstop-grace = \"1h\"\n"));
+    project.soloist(&["up", "-d"]);
+    project.wait_for_state("s", "failed", LIMIT);
+    let said = project.log("s");
+    // A shell tells of its child, too, which heard it as well.
+    assert!(said.ends_with(b"heard\n"), "{}", String::from_utf8_lossy(&said));
+}
+
 #[test]
 fn a_service_restarts_only_after_the_last_child_of_python_subprocess() {
     service_restarts_after_the_last_child(&PYTHON_SUBPROCESS);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use e2e::daemon::answering;
 use e2e::{Background, Identity, Project, binaries, puppet, quoted, wait_until};
 
 const ROUNDS: usize = 20;
@@ -61,7 +62,9 @@ fn one_round(project: &Project, round: usize) {
         }
     });
     let runner = winner_of_run(&winner);
-    let names: BTreeSet<u32> = ancestors(winner.pid).into_iter().chain([winner.pid]).collect();
+    // A daemon holds the claim before the guard is there.
+    let daemon = answering(project).map(|daemon| daemon.pid).filter(|_| runner.is_none());
+    let names: BTreeSet<u32> = ancestors(winner.pid).into_iter().chain([winner.pid]).chain(daemon).collect();
     let losers: Vec<usize> = (1..=STARTERS).filter(|n| Some(*n) != runner).collect();
     wait_until("all losers have ended", LIMIT, || {
         let codes = codes(project);

@@ -124,6 +124,28 @@ fn the_stop_of_a_deaf_tree_does_not_reach_the_daemon_that_its_guard_brought_back
 }
 
 #[test]
+fn a_daemon_that_is_brought_back_only_to_finish_a_stop_ends_with_it() {
+    let project = Project::empty();
+    let command = quoted(&puppet(&["--deaf"]));
+    project.write("soloist.toml", &format!("[services.deaf]\ncommand = {command}\nstop-grace = \"2s\"\n"));
+    project.soloist(&["up", "-d"]).expect(0);
+    let mut asking = project.spawn(&["down"]);
+    project.wait_for_state("deaf", "stopping", LIMIT);
+    // Nobody is left who asked: what was wanted is in the ledger.
+    assert!(asking.identity().kill());
+    asking.wait(LIMIT);
+    let dead = daemon::kill(&project);
+    daemon::wait_for_another(&project, dead, LIMIT);
+    wait_until("the tree has ended, and all daemons", LIMIT, || {
+        let left = project.survivors();
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}\n{}", project.diary())) }
+    });
+    assert_eq!(begun(&project), 2);
+    project.soloist(&["up", "-d"]).expect(0);
+    assert_eq!(project.service("deaf").state, "ready");
+}
+
+#[test]
 fn a_service_that_falls_while_the_daemon_is_dead_is_restarted_without_any_command() {
     let project = Project::empty();
     let beacon = project.beacon().text();
@@ -278,7 +300,7 @@ fn an_upgrade_touches_no_service_and_loses_no_byte_and_no_client() {
     let (project, before) = talkers(10);
     let guards: Vec<Identity> = (0..10).map(|n| project.guard(&format!("s{n}"))).collect();
     let copy = project.folder().join("newer");
-    std::fs::copy(&binaries().soloist, &copy).unwrap();
+    binaries().copy_soloist(&copy);
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         // Whoever asks while one daemon becomes another gets its answer.
@@ -303,7 +325,7 @@ fn an_upgrade_touches_no_service_and_loses_no_byte_and_no_client() {
     });
     // Without a path: what lies there now, where the daemon's own binary lay.
     std::fs::rename(&copy, project.folder().join("old")).unwrap();
-    std::fs::copy(&binaries().soloist, &copy).unwrap();
+    binaries().copy_soloist(&copy);
     project.soloist(&["upgrade"]).expect(0).says(&copy.display().to_string());
 
     let after = project.status();

@@ -53,7 +53,7 @@ fn schedule(project: &Project, name: &str) -> Value {
 /// The lines of its history that tell what was changed.
 #[track_caller]
 fn changes(project: &Project, name: &str) -> Vec<String> {
-    let history = project.soloist(&["history", name, "--json"]).expect(0).json();
+    let history = project.soloist(&["history", name, "--json", "--lines", "1000"]).expect(0).json();
     let entries = history["entries"].as_array().expect("entries").clone();
     let told = entries.iter().filter(|entry| entry["what"] == "rescheduled");
     told.map(|entry| entry["detail"].as_str().expect("words").to_owned()).collect()
@@ -99,6 +99,28 @@ fn an_interval_that_is_set_holds_at_once_and_after_the_daemon_was_killed() {
     assert_eq!((&now["triggers"][0], &now["changed"]), (&"every 1h".into(), &Value::Null));
     project.soloist(&["down"]).expect(0);
     assert_eq!(changes(&project, "scan").len(), 2);
+}
+
+/// Its guard stands still in its last moment, so the next run cannot begin before the client has asked for it.
+#[test]
+fn a_run_that_is_asked_for_while_the_one_before_lets_go_is_named() {
+    let project = project().with_fail_points();
+    project.soloist(&["up", "-d"]).expect(0);
+    project.arm("guard.ending");
+    let first = project.soloist(&["schedule", "run", "scan", "--json"]).expect(0).json();
+    let guard = wait_until("its guard stands still", LIMIT, || {
+        project.standing_at("guard.ending").ok_or_else(|| project.diary())
+    });
+    let mut client = project.spawn(&["schedule", "run", "scan", "--json"]);
+    wait_until("the second run is asked for", LIMIT, || {
+        let told = schedule(&project, "scan");
+        if told["queued"] == 1 || client.ended().is_some() { Ok(()) } else { Err(told) }
+    });
+    guard.signal(rustix::process::Signal::CONT);
+    wait_until("the client has its answer", LIMIT, || client.ended().ok_or_else(|| project.diary()));
+    let second: Value =
+        serde_json::from_str(&client.said()).unwrap_or_else(|e| panic!("{e}: {}", client.said()));
+    assert!(second["run_id"].is_string() && second["run_id"] != first["run_id"], "{first} {second}");
 }
 
 #[test]

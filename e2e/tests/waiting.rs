@@ -91,7 +91,7 @@ fn a_zygote_that_was_killed_is_replaced_by_one_that_brings_the_daemon_back() {
 fn a_daemon_that_cannot_start_is_tried_again_until_it_can() {
     let project = waiting("1h", "");
     let copy = project.folder().join("copy");
-    std::fs::copy(&binaries().soloist, &copy).unwrap();
+    binaries().copy_soloist(&copy);
     project.soloist(&["upgrade", "--binary", &copy.display().to_string()]).expect(0);
     wait_until_it_waits(&project);
     // What lies there now says that it was called, and is no daemon.

@@ -51,6 +51,12 @@ pub struct Orders {
     pub write: Option<u64>,
     /// `--write-every MS`: a numbered line every so often.
     pub write_every: Option<Duration>,
+    /// `--burst N`: so many lines each time.
+    pub burst: Option<u64>,
+    /// `--account FOLDER`: its lines say whose they are, and how much of them was written is kept there; see `account.rs`.
+    pub account: Option<PathBuf>,
+    /// `--alive MS`: says `READY=1` at once and `WATCHDOG=1` every so often.
+    pub alive: Option<Duration>,
     /// `--ticks F`: reads ticks from its standard input, notes them in F and answers them; see `worker.rs`.
     pub ticks: Option<PathBuf>,
     /// `--turns TURN,TURN…`: what it does with them, one after the other; the last goes on.
@@ -194,6 +200,9 @@ impl Orders {
             "--sleepers" => self.sleepers = number(value)?,
             "--write" => self.write = Some(number(value)?),
             "--write-every" => self.write_every = Some(Duration::from_millis(number(value)?)),
+            "--burst" => self.burst = Some(number(value)?),
+            "--account" => self.account = Some(value.into()),
+            "--alive" => self.alive = Some(Duration::from_millis(number(value)?)),
             "--ticks" => self.ticks = Some(value.into()),
             "--turns" => self.turns = value.split(',').map(Turn::read).collect::<Result<_, _>>()?,
             "--life" => self.life = Duration::from_secs(number(value)?),

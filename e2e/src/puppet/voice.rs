@@ -3,23 +3,24 @@
 use std::io;
 use std::os::fd::AsFd;
 
+use super::account::{self, Account};
+
 /// Counts the lines it has written.
 #[derive(Debug, Default)]
 pub struct Voice {
     lines: u64,
+    account: Option<Account>,
 }
 
 impl Voice {
+    /// One that keeps an account, or none.
+    pub fn with(account: Option<Account>) -> Voice {
+        Voice { lines: 0, account }
+    }
+
     /// How many lines were written whole.
     pub fn lines(&self) -> u64 {
         self.lines
-    }
-
-    /// Writes the next line.
-    pub fn say(&mut self) -> io::Result<()> {
-        write_all(line(self.lines).as_bytes())?;
-        self.lines += 1;
-        Ok(())
     }
 
     /// Writes so many lines as fast as possible.
@@ -27,8 +28,17 @@ impl Voice {
         let last = self.lines + lines;
         while self.lines < last {
             let next = last.min(self.lines + 100);
-            let block: String = (self.lines..next).map(line).collect();
-            write_all(block.as_bytes())?;
+            match &mut self.account {
+                None => {
+                    let block: String = (self.lines..next).map(line).collect();
+                    write_all(block.as_bytes(), |_| Ok(()))?;
+                }
+                Some(account) => {
+                    let block: String = (self.lines..next).map(|n| account::line(account.who, n)).collect();
+                    account.begin(block.len() as u64)?;
+                    write_all(block.as_bytes(), |written| account.add(written))?;
+                }
+            }
             self.lines = next;
         }
         Ok(())
@@ -54,12 +64,15 @@ pub fn count(bytes: &[u8]) -> Result<u64, String> {
 }
 
 /// Straight to the kernel: nothing stays in a buffer of ours when we are killed.
-fn write_all(mut bytes: &[u8]) -> io::Result<()> {
+fn write_all(mut bytes: &[u8], mut note: impl FnMut(u64) -> io::Result<()>) -> io::Result<()> {
     let stdout = io::stdout();
     while !bytes.is_empty() {
         match rustix::io::write(stdout.as_fd(), bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
+            Ok(written) => {
+                bytes = &bytes[written..];
+                note(written as u64)?;
+            }
             Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }

@@ -138,7 +138,8 @@ fn answer(tick: &str, result: &str) -> io::Result<()> {
     say(&format!("X_SOLOIST_RUN={tick}\nX_SOLOIST_RESULT={result}\nX_SOLOIST_SUMMARY=did {tick}"))
 }
 
-fn say(words: &str) -> io::Result<()> {
+/// Says this over the notify socket.
+pub(super) fn say(words: &str) -> io::Result<()> {
     let address = std::env::var("NOTIFY_SOCKET").map_err(io::Error::other)?;
     UnixDatagram::unbound()?.send_to(words.as_bytes(), address).map(drop)
 }

@@ -1,0 +1,43 @@
+//! The table of a run, as `docs/evidence.md` has it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::matrix::steps::STEPS;
+use crate::matrix::{ACTORS, Actor};
+
+/// How long each kill took to come right: by the step's name, the moment and the actor.
+pub type Times = BTreeMap<(&'static str, &'static str, Actor), Duration>;
+
+/// Where the table begins in the page.
+pub const BEGIN: &str = "<!-- kill-matrix:begin -->\n";
+/// Where it ends.
+pub const END: &str = "<!-- kill-matrix:end -->";
+
+/// The table as Markdown; milliseconds.
+pub fn table(times: &Times) -> String {
+    let mut text = String::from("| step | moment |");
+    ACTORS.iter().for_each(|(_, _, name)| text += &format!(" {name} |"));
+    text += &format!("\n|---|---|{}\n", "---:|".repeat(ACTORS.len()));
+    for step in STEPS {
+        for (moment, _) in step.moments {
+            text += &format!("| {} | `{moment}` |", step.name);
+            for (actor, ..) in ACTORS {
+                let took = times.get(&(step.name, *moment, actor));
+                text += &took.map_or(" – |".to_owned(), |took| format!(" {} |", took.as_millis()));
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// A table without its times, to be compared.
+pub fn shape(table: &str) -> String {
+    table
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect::<String>()
+        .replace("00", "0")
+        .replace("00", "0")
+}

@@ -65,17 +65,29 @@ impl Binaries {
             stamp: beside("stamp")?,
         })
     }
+
+    /// Where they lie.
+    pub fn folder(&self) -> Result<&Path> {
+        self.beacon.parent().context("the programs lie in no folder")
+    }
 }
 
 /// Where peers may lie that are not on the PATH: folders, separated as there.
 const PEERS: &str = "SOLOIST_BENCH_PEERS";
+
+/// Where the bench installs peers: `peers` beside the folder of its profile. Each has a folder with its `bin`.
+pub fn installed() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    Ok(own.ancestors().nth(2).context("the bench lies in no target folder")?.join("peers"))
+}
 
 /// Finds a peer's program. One that is missing is skipped, loudly.
 pub fn peer(program: &str, package: &str) -> Option<PathBuf> {
     let found = find(program);
     if found.is_none() {
         eprintln!(
-            "SKIPPED: {program} is neither on the PATH nor in a folder of {PEERS} (apt-get install {package})"
+            "SKIPPED: {program} of {package} is neither on the PATH nor in a folder of {PEERS} (cargo xtask bench \
+             installs it)"
         );
     }
     found
@@ -88,11 +100,14 @@ pub fn find(program: &str) -> Option<PathBuf> {
 
 /// The program wherever it is, in the order in which it is looked for.
 pub fn all(program: &str) -> impl Iterator<Item = PathBuf> {
-    let folders = [PEERS, "PATH"].into_iter().filter_map(std::env::var_os);
-    folders
-        .flat_map(|paths| std::env::split_paths(&paths).collect::<Vec<PathBuf>>())
-        .map(move |folder| folder.join(program))
-        .filter(|path| path.is_file())
+    let named = |name| {
+        let paths = std::env::var_os(name).unwrap_or_default();
+        std::env::split_paths(&paths).collect::<Vec<PathBuf>>()
+    };
+    let entries = installed().and_then(|folder| Ok(std::fs::read_dir(folder)?)).into_iter().flatten();
+    let own = entries.flatten().map(|entry| entry.path().join("bin"));
+    let folders = named(PEERS).into_iter().chain(own).chain(named("PATH"));
+    folders.map(move |folder| folder.join(program)).filter(|path| path.is_file())
 }
 
 /// What a command prints in its first line; nothing if it cannot be run.

@@ -58,6 +58,11 @@ impl Fifo {
         told.into_iter().max_by_key(|beacon| beacon.began).context("no child was to begin")
     }
 
+    /// Those that were told since, without waiting.
+    pub fn told(&mut self) -> Vec<Beacon> {
+        self.read(Duration::ZERO).unwrap_or_default()
+    }
+
     fn read(&mut self, limit: Duration) -> Result<Vec<Beacon>> {
         let nanoseconds = i64::from(limit.subsec_nanos());
         let timeout = Timespec { tv_sec: i64::try_from(limit.as_secs())?, tv_nsec: nanoseconds };

@@ -14,7 +14,7 @@ use crate::report::Section;
 use crate::supervisor::Supervisor;
 
 /// From one restart to the next.
-const PAUSE: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_secs(2);
 const LIMIT: Duration = Duration::from_secs(20);
 const SERVER: &str = include_str!("handover/server.js");
 

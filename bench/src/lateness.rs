@@ -17,7 +17,7 @@ const JOBS: usize = 100;
 /// So many starts of each job in one turn.
 const STARTS: u64 = 20;
 /// How many minutes each scheduler of cron gets.
-const MINUTES: usize = 2;
+const MINUTES: usize = 1;
 /// Until a program that was started in time has written its line.
 const SETTLE: Duration = Duration::from_secs(3);
 const SECOND_NS: i64 = 1_000_000_000;

@@ -7,11 +7,15 @@
     reason = "a bench is run by hand and speaks to whoever runs it"
 )]
 
+mod arena;
 mod asker;
 mod binaries;
+mod death;
 mod fifo;
 mod figures;
+mod growth;
 mod handover;
+mod install;
 mod lateness;
 mod logs;
 mod machine;
@@ -25,12 +29,16 @@ mod restart;
 mod run;
 mod scale;
 mod schedulers;
+mod singleton;
 mod status;
 mod supervisor;
+mod tree;
+mod twice;
 mod waiting;
 mod who;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
@@ -42,11 +50,15 @@ use crate::report::Section;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// What to measure
-    #[arg(value_enum, default_value_t = Measurement::All)]
-    measurement: Measurement,
+    #[arg(value_enum, default_value = "all")]
+    measurements: Vec<Measurement>,
     /// Fewer repetitions by this factor, to try out the bench itself; nothing is kept then
-    #[arg(long, value_name = "FACTOR", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "FACTOR", default_value_t = 1, num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
     quick: u32,
+    /// First install the peers that are not here, into target/peers
+    #[arg(long)]
+    install: bool,
 }
 
 /// The measurements, in the order of the report.
@@ -62,6 +74,8 @@ enum Measurement {
     Memory,
     /// A thousand services: until all run, memory, and what idling costs
     Scale,
+    /// Ten to five thousand services: what each of these costs, and how that grows
+    Growth,
     /// How all of a thousand services are: by API and by command, beside supervisord, circus and pm2
     Status,
     /// How late scheduled runs begin, beside APScheduler, Node and crond
@@ -72,6 +86,14 @@ enum Measurement {
     Who,
     /// Two gigabytes from one child into its log, beside cat, svlogd, s6-log, supervisord, circus and pm2
     Logs,
+    /// The stop of ten processes of which nine have escaped: who lives on, under each supervisor
+    Tree,
+    /// SIGKILL for the supervisor: which services run twice after it, or not at all, and which lines are lost
+    Death,
+    /// The same supervisor started twice at once, and one service: how many of it run
+    Twice,
+    /// A start that finds its service running, beside flock and PID files
+    Singleton,
     /// The market workload beside Python's readers of workbooks, and its server under load
     Market,
     /// All of them
@@ -98,34 +120,42 @@ fn main() -> ExitCode {
 }
 
 fn measure(asked: &Arguments) -> Result<()> {
+    let chosen = |one| asked.measurements.iter().any(|it| *it == Measurement::All || *it == one);
+    if asked.install {
+        install::all(chosen);
+    }
     let binaries = Binaries::build()?;
-    let chosen = |one| asked.measurement == Measurement::All || asked.measurement == one;
     let rounds = |full: usize| (full / asked.quick as usize).max(2);
     let mut sections: Vec<Section> = Vec::new();
+    let begun = Instant::now();
     let mut take = |section: Section| {
         println!("{section}");
+        eprintln!("{} ended {:.0} s after the start", section.name, begun.elapsed().as_secs_f64());
         sections.push(section);
     };
     if chosen(Measurement::Run) {
         take(run::measure(&binaries, rounds(300))?);
     }
     if chosen(Measurement::Restart) {
-        take(restart::measure(&binaries, rounds(50))?);
+        take(restart::measure(&binaries, rounds(40))?);
     }
     if chosen(Measurement::Handover) {
-        take(handover::measure(&binaries, rounds(200))?);
+        take(handover::measure(&binaries, rounds(40))?);
     }
     if chosen(Measurement::Memory) {
         take(memory::measure(&binaries, 100)?);
     }
     if chosen(Measurement::Scale) {
-        take(scale::measure(&binaries, 1000 / asked.quick as usize, rounds(5))?);
+        take(scale::measure(&binaries, 1000 / asked.quick as usize, rounds(3))?);
+    }
+    if chosen(Measurement::Growth) {
+        take(growth::measure(&binaries, 5000 / asked.quick as usize)?);
     }
     if chosen(Measurement::Status) {
-        take(status::measure(&binaries, 1000 / asked.quick as usize, rounds(5))?);
+        take(status::measure(&binaries, 1000 / asked.quick as usize, rounds(3))?);
     }
     if chosen(Measurement::Lateness) {
-        take(lateness::measure(&binaries, rounds(5))?);
+        take(lateness::measure(&binaries, rounds(2))?);
     }
     if chosen(Measurement::Waiting) {
         take(waiting::measure(&binaries, 1000 / asked.quick as usize)?);
@@ -135,6 +165,18 @@ fn measure(asked: &Arguments) -> Result<()> {
     }
     if chosen(Measurement::Logs) {
         take(logs::measure(&binaries, 2_000_000_000 / asked.quick as usize, rounds(3))?);
+    }
+    if chosen(Measurement::Tree) {
+        take(tree::measure(&binaries, rounds(3))?);
+    }
+    if chosen(Measurement::Death) {
+        take(death::measure(&binaries, rounds(5))?);
+    }
+    if chosen(Measurement::Twice) {
+        take(twice::measure(&binaries, rounds(10))?);
+    }
+    if chosen(Measurement::Singleton) {
+        take(singleton::measure(&binaries, rounds(200), rounds(100))?);
     }
     if chosen(Measurement::Market) {
         take(market::measure(&binaries, rounds(20))?);

@@ -1,7 +1,7 @@
 //! What `/proc` tells of processes from outside: children, name, processor time, memory.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A process and all that descend from it, the process first.
 pub fn family(root: u32) -> Vec<u32> {
@@ -23,9 +23,40 @@ pub fn name(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
 
+/// Its program.
+pub fn program(pid: u32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
 /// Whether this is its program.
-pub fn executes(pid: u32, program: &Path) -> bool {
-    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|executed| executed == program)
+pub fn executes(pid: u32, executed: &Path) -> bool {
+    program(pid).is_some_and(|program| program == executed)
+}
+
+/// Its command line.
+pub fn words(pid: u32) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).split_terminator('\0').map(str::to_owned).collect()
+}
+
+/// The living processes that were given this variable with this path.
+pub fn marked(name: &str, path: &Path) -> Vec<u32> {
+    let mark = format!("{name}={}", path.display()).into_bytes();
+    let has_mark = |pid: &u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|one| one == mark)
+    };
+    numbers("/proc").into_iter().filter(|pid| has_mark(pid) && is_alive(*pid)).collect()
+}
+
+/// The folder that it works in.
+pub fn folder(pid: u32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/cwd")).ok()
+}
+
+/// Its parent.
+pub fn parent(pid: u32) -> Option<u32> {
+    field(&format!("/proc/{pid}/status"), "PPid:").map(|pid| pid as u32)
 }
 
 /// Whether it lives; a zombie does not.
@@ -74,6 +105,19 @@ pub fn rss_kib(pid: u32) -> Option<f64> {
 /// What it had resident at its peak, in KiB, since it executed.
 pub fn peak_kib(pid: u32) -> Option<f64> {
     field(&format!("/proc/{pid}/status"), "VmHWM:")
+}
+
+/// The regular files below a folder.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => found.extend(files(&entry.path())),
+            Ok(kind) if kind.is_file() => found.push(entry.path()),
+            _ => {}
+        }
+    }
+    found
 }
 
 fn field(path: &str, name: &str) -> Option<f64> {

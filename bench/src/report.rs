@@ -8,21 +8,26 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 const HEAD: &str = "# Results\n\n\
-    Written by `cargo run --release -p bench -- all`; a section alone by its name. Figures are median, min and max of \
+    Written by `cargo xtask bench`; a section alone by its name. Figures are median, min and max of \
     runs that were interleaved; a ratio is of the medians, in brackets of the minima, which other load disturbs least. \
     Compare figures of one section only.\n";
 /// The order of the sections.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 17] = [
     "run",
     "restart",
     "handover",
     "scale",
+    "growth",
     "status",
     "memory",
     "lateness",
     "waiting",
     "who",
     "logs",
+    "tree",
+    "death",
+    "twice",
+    "singleton",
     "market",
     "market-api",
 ];

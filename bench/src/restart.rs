@@ -1,5 +1,5 @@
-//! From the kill of a child to the first instruction of its successor, beside runit, s6, supervisord and pm2. One child
-//! each, all there at once, killed in turn; the child tells over a FIFO when it began.
+//! From the kill of a child to the first instruction of its successor, beside runit, s6, supervisord, circus, pm2 and
+//! pitchfork. One child each, all there at once, killed in turn; the child tells over a FIFO when it began.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use crate::fifo::Fifo;
 use crate::figures::Figures;
 use crate::machine::{self, now_ns};
 use crate::outline;
-use crate::peers::{self, Run};
+use crate::peers::{self, Kind, Peer, Run, Service};
 use crate::report::Section;
 use crate::supervisor::{Supervisor, send};
 
@@ -21,7 +21,9 @@ use crate::supervisor::{Supervisor, send};
 const HEALTHY: Duration = Duration::from_millis(1300);
 /// A quiet moment before each kill: what the one before has set off is over.
 const QUIET: Duration = Duration::from_millis(150);
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(30);
+/// One that looks for the dead every ten seconds is given every fifth round only.
+const FEWER: usize = 5;
 
 /// Restarts at once, every time: the default of soloist is at once for the first crash of a healthy service only.
 const CONFIG: &str = r#"
@@ -37,6 +39,7 @@ struct Contender {
     /// Without one the bench starts the child itself: what no supervisor can undercut.
     supervisor: Option<Supervisor>,
     folder: PathBuf,
+    is_slow: bool,
     child: u32,
     born: Instant,
     latency: Figures,
@@ -57,20 +60,23 @@ pub fn measure(binaries: &Binaries, rounds: usize) -> Result<Section> {
         let Some(path) = peer(program, package) else { continue };
         let folder = format!("{package}-{run:?}");
         let mut contender = Contender::prepare(name, program, scratch.path(), &folder)?;
-        peers::service(&contender.folder, run, &binaries.beacon)?;
+        peers::service(&contender.folder, run, &[binaries.beacon.display().to_string()])?;
         let mut command = Command::new(path);
         command.arg(&contender.folder);
         contender.supervisor = Some(Supervisor::start(command, Signal::TERM)?);
         contenders.push(contender);
     }
-    if let Some(path) = peer("supervisord", "supervisor") {
-        let mut contender = Contender::prepare("supervisord", "supervisord", scratch.path(), "supervisord")?;
-        contender.supervisor = Some(peers::supervisord(&path, &contender.folder, 1, &binaries.beacon)?);
-        contenders.push(contender);
-    }
-    if let Some(path) = peer("pm2", "npm, then npm install pm2") {
-        let mut contender = Contender::prepare("pm2", "PM2", scratch.path(), "pm2")?;
-        contender.supervisor = Some(peers::pm2(&path, &contender.folder, 1, &binaries.beacon)?);
+    let services = [Service::named("beacon", &binaries.beacon)];
+    for (kind, own) in [
+        (Kind::Supervisord, "supervisord"),
+        (Kind::Circus, "circusd"),
+        (Kind::Pm2, "PM2"),
+        (Kind::Pitchfork, "pitchfork"),
+    ] {
+        let Some(peer) = Peer::find(kind) else { continue };
+        let mut contender = Contender::prepare(peer.name(), own, scratch.path(), own)?;
+        contender.supervisor = Some(peer.start(&contender.folder, &services)?);
+        contender.is_slow = kind == Kind::Pitchfork;
         contenders.push(contender);
     }
     let mut soloist = Contender::prepare("soloist, the program", "soloist", scratch.path(), "soloist")?;
@@ -85,6 +91,9 @@ pub fn measure(binaries: &Binaries, rounds: usize) -> Result<Section> {
     for round in 0..rounds {
         for at in 0..count {
             let contender = &mut contenders[(at + round) % count];
+            if contender.is_slow && round % FEWER != 0 {
+                continue;
+            }
             std::thread::sleep(QUIET.max(HEALTHY.saturating_sub(contender.born.elapsed())));
             contender
                 .kill(&binaries.beacon)
@@ -106,7 +115,7 @@ pub fn measure(binaries: &Binaries, rounds: usize) -> Result<Section> {
     Ok(Section {
         name: "restart",
         words: vec![
-            machine::line(binaries, &["runit", "s6", "supervisord", "pm2"], scratch.path()),
+            machine::line(binaries, &peers::PACKAGES, scratch.path()),
             "Milliseconds from SIGKILL of a healthy child to the first thing its successor does. CPU: microseconds of \
              the supervisor's own processes for one restart, without the new child before it executes and without a \
              shell. PSS: KiB of all these processes with one service."
@@ -124,7 +133,8 @@ impl Contender {
         let fifo = Fifo::make(&folder)?;
         let [latency, cpu] = std::array::from_fn(|_| Figures::default());
         let born = Instant::now();
-        Ok(Contender { name, own, fifo, supervisor: None, folder, child: 0, born, latency, cpu })
+        let (supervisor, is_slow, child) = (None, false, 0);
+        Ok(Contender { name, own, fifo, supervisor, folder, is_slow, child, born, latency, cpu })
     }
 
     /// Waits for the next beacon: when it began, in nanoseconds.

@@ -1,5 +1,5 @@
-//! How all of a thousand services are: soloist's API beside those of supervisord, circus and pm2, and their commands.
-//! All are up at once and asked in turn.
+//! How all of a thousand services are: soloist's API beside those of supervisord, circus and pm2, and the commands
+//! of all, of pitchfork too. All are up at once and asked in turn.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,9 +12,8 @@ use crate::binaries::{Binaries, peer};
 use crate::fifo::Fifo;
 use crate::figures::Figures;
 use crate::machine;
-use crate::peers;
+use crate::peers::{self, Kind, Peer, Service};
 use crate::report::Section;
-use crate::supervisor::Supervisor;
 
 const LIMIT: Duration = Duration::from_secs(300);
 /// So long each is asked in a round; whoever asks has one answer at least.
@@ -47,18 +46,19 @@ pub fn measure(binaries: &Binaries, services: usize, rounds: usize) -> Result<Se
     let scratch = tempfile::Builder::new().prefix("soloist-bench-status-").tempdir()?;
     let mut supervisors = Vec::new();
     let mut ways = Vec::new();
-    let mut start = |name: &str, start: &dyn Fn(&Path) -> Result<Supervisor>| {
+    let all = Service::many(services, &binaries.beacon);
+    let mut start = |peer: &Peer| {
+        let name = peer.name();
         eprintln!("status: {name} starts");
         let folder = scratch.path().join(name);
         std::fs::create_dir(&folder)?;
         let mut fifo = Fifo::make(&folder)?;
-        supervisors.push(start(&folder)?);
+        supervisors.push(peer.start(&folder, &all)?);
         fifo.last_of(services, LIMIT).with_context(|| format!("under {name}"))?;
         anyhow::Ok(folder)
     };
-    let beacon = &binaries.beacon;
-    if let Some(path) = peer("supervisord", "supervisor") {
-        let folder = start("supervisord", &|folder| peers::supervisord(&path, folder, services, beacon))?;
+    if let Some(peer) = Peer::find(Kind::Supervisord) {
+        let folder = start(&peer)?;
         let body = "<?xml version='1.0'?><methodCall><methodName>supervisor.getAllProcessInfo</methodName>\
             <params></params></methodCall>";
         let request = format!(
@@ -67,38 +67,38 @@ pub fn measure(binaries: &Binaries, services: usize, rounds: usize) -> Result<Se
         );
         let door = Door::Unix(folder.join(peers::SUPERVISOR_SOCKET));
         ways.push(Way::new("supervisord, XML-RPC getAllProcessInfo", Means::Http(Asked { door, request })));
-        let mut command = Command::new(path.with_file_name("supervisorctl"));
-        command.arg("-c").arg(folder.join("supervisord.conf")).arg("status");
+        let command = peer.command(&folder, "supervisorctl", &["-c", "supervisord.conf", "status"]);
         ways.push(Way::new("`supervisorctl status`", Means::Command(command)));
     }
-    if let Some(path) = peer("circusd", "python3-venv, then pip install circus") {
-        let folder = start("circus", &|folder| peers::circus(&path, folder, services, beacon))?;
+    if let Some(peer) = Peer::find(Kind::Circus) {
+        let folder = start(&peer)?;
         let (script, endpoint) = (folder.join("ask.py"), peers::circus_endpoint(&folder));
         std::fs::write(&script, CIRCUS)?;
-        let client = vec![path.with_file_name("python"), script, endpoint.clone().into()];
+        let client = vec![peer.program.with_file_name("python"), script, endpoint.clone().into()];
         ways.push(Way::new("circus, status", Means::Client(client)));
-        let mut command = Command::new(path.with_file_name("circusctl"));
-        command.args(["--timeout", "60", "--endpoint", &endpoint, "status"]);
+        let command =
+            peer.command(&folder, "circusctl", &["--timeout", "60", "--endpoint", &endpoint, "status"]);
         ways.push(Way::new("`circusctl status`", Means::Command(command)));
     }
-    if let (Some(path), Some(node)) = (peer("pm2", "npm, then npm install pm2"), peer("node", "nodejs")) {
-        let folder = start("pm2", &|folder| peers::pm2(&path, folder, services, beacon))?;
-        let module = path.canonicalize()?;
+    if let (Some(peer), Some(node)) = (Peer::find(Kind::Pm2), peer("node", "nodejs")) {
+        let folder = start(&peer)?;
+        let module = peer.program.canonicalize()?;
         let module = module.parent().and_then(Path::parent).context("pm2 lies in no module")?;
         let (script, home) = (folder.join("ask.js"), folder.join("pm2"));
         std::fs::write(&script, PM2)?;
         let home = format!("PM2_HOME={}", home.display());
-        let client = vec!["/usr/bin/env".into(), home.clone().into(), node, script, module.to_owned()];
+        let client = vec!["/usr/bin/env".into(), home.into(), node, script, module.to_owned()];
         ways.push(Way::new("pm2, list", Means::Client(client)));
-        let mut command = Command::new("/usr/bin/env");
-        command.arg(home).arg(path).arg("ls");
-        ways.push(Way::new("`pm2 ls`", Means::Command(command)));
+        ways.push(Way::new("`pm2 ls`", Means::Command(peer.command(&folder, "pm2", &["ls"]))));
     }
-    let folder = start("soloist", &|folder| {
-        let one = |at: usize| format!("[services.s{at}]\ncommand = [{beacon:?}]\n");
-        std::fs::write(folder.join("soloist.toml"), (0..services).map(one).collect::<String>())?;
-        Supervisor::soloist(&binaries.soloist, folder, &["up", "-d"])
-    })?;
+    if let Some(peer) = Peer::find(Kind::Pitchfork) {
+        let folder = start(&peer)?;
+        ways.push(Way::new(
+            "`pitchfork list`",
+            Means::Command(peer.command(&folder, "pitchfork", &["list"])),
+        ));
+    }
+    let folder = start(&Peer::soloist(binaries))?;
     let request = |more: &str| format!("GET /api/v1/services HTTP/1.1\r\n{more}\r\n");
     let state = folder.join(".soloist");
     let door = Door::Unix(state.join("daemon.sock"));
@@ -123,7 +123,7 @@ pub fn measure(binaries: &Binaries, services: usize, rounds: usize) -> Result<Se
         }
     }
     let words = vec![
-        machine::line(binaries, &["supervisord", "circusd", "pm2"], scratch.path()),
+        machine::line(binaries, &peers::PACKAGES[2..], scratch.path()),
         format!(
             "{services} services under each; all supervisors are up and asked in turn, {} s at a time. Milliseconds from \
              the question to the whole answer, which supervisord's and soloist's clients here do not parse and circus' \

@@ -14,7 +14,7 @@ use crate::schedulers::{Jobs, Rhythm, all_for};
 /// After the start: what was only needed for it is over.
 const SETTLE: Duration = Duration::from_secs(5);
 /// So long nothing is due.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_secs(30);
 
 /// So many jobs under each scheduler in turn.
 pub fn measure(binaries: &Binaries, jobs: usize) -> Result<Section> {

@@ -7,14 +7,21 @@ mod errors;
 mod situations;
 mod stage;
 mod states;
+mod unsafety;
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::tree::Tree;
+
 /// Path and text of every generated page.
-pub fn pages() -> [(&'static str, String); 2] {
-    [("docs/errors.md", errors::page()), ("docs/states.md", states::page())]
+///
+/// # Errors
+/// If the project cannot be read.
+pub fn pages(root: &Path) -> io::Result<[(&'static str, String); 3]> {
+    let unsafety = unsafety::page(&Tree::read(root)?);
+    Ok([("docs/errors.md", errors::page()), ("docs/states.md", states::page()), ("docs/unsafe.md", unsafety)])
 }
 
 /// Writes them; gives their paths.
@@ -23,7 +30,7 @@ pub fn pages() -> [(&'static str, String); 2] {
 /// If a page cannot be written.
 pub fn write(root: &Path) -> io::Result<Vec<&'static str>> {
     fs::create_dir_all(root.join("docs"))?;
-    let pages = pages();
+    let pages = pages(root)?;
     for (path, text) in &pages {
         fs::write(root.join(path), text)?;
     }
@@ -36,7 +43,7 @@ pub fn write(root: &Path) -> io::Result<Vec<&'static str>> {
 /// If a page is there and cannot be read.
 pub fn stale(root: &Path) -> io::Result<Vec<String>> {
     let mut stale = Vec::new();
-    for (path, text) in pages() {
+    for (path, text) in pages(root)? {
         let written = match fs::read_to_string(root.join(path)) {
             Ok(written) => written,
             Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),

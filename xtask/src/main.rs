@@ -1,13 +1,13 @@
-//! `cargo run -p xtask -- tidy | docs [--check] | lines`: the project's own rules, the generated pages, and how much
-//! there is to read. It only speaks; what it says is found in the library.
+//! `cargo xtask tidy | docs [--check] | lines | bench`: the project's own rules, the generated pages, how much there is to
+//! read, and what soloist takes beside its peers. It only speaks; what it says is found in the library.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use xtask::tree::Tree;
 use xtask::{docs, lines, root, rules};
 
-const USAGE: &str = "usage: cargo run -p xtask -- tidy | docs [--check] | lines";
+const USAGE: &str = "usage: cargo xtask tidy | docs [--check] | lines | bench [ROW]... [--quick]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
             true => ("the generated pages are fresh".to_owned(), true),
             false => (stale.join("\n"), false),
         }),
+        ["bench", words @ ..] => bench(words),
         ["lines"] => Tree::read(&root()).map(|tree| (lines::table(&tree), true)),
         _ => Ok((USAGE.to_owned(), false)),
     };
@@ -29,6 +30,15 @@ fn main() -> ExitCode {
         false => writeln!(io::stderr().lock(), "{text}"),
     };
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The bench has a build of its own, without which its figures would mean nothing.
+fn bench(words: &[&str]) -> io::Result<(String, bool)> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["run", "--release", "-q", "-p", "bench", "--", "--install"]).args(words);
+    let status = command.current_dir(root()).status()?;
+    Ok((format!("the bench ended with {status}"), status.success()))
 }
 
 fn tidy() -> io::Result<(String, bool)> {

@@ -5,6 +5,7 @@ mod arms;
 mod evidence;
 mod length;
 mod links;
+mod locked;
 mod names;
 mod opening;
 mod output;
@@ -19,7 +20,7 @@ use crate::finding::Finding;
 use crate::tree::Tree;
 
 /// All of them.
-const ALL: [fn(&Tree) -> Vec<Finding>; 13] = [
+const ALL: [fn(&Tree) -> Vec<Finding>; 14] = [
     rooms::check,
     purity::check,
     opening::check,
@@ -33,6 +34,7 @@ const ALL: [fn(&Tree) -> Vec<Finding>; 13] = [
     places::check,
     links::check,
     evidence::check,
+    locked::check,
 ];
 
 /// Everything that is not tidy, in the order of files and lines.

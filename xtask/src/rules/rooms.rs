@@ -12,7 +12,7 @@ const RULE: Rule = Rule {
 };
 
 /// Each room, and the crates of this project it may build on.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("crates/core", &[]),
     ("crates/os", &[]),
     ("crates/lease", &[]),
@@ -27,6 +27,9 @@ const ROOMS: [(&str, &[&str]); 11] = [
     // Real programs over their real doors: they see the shapes and nothing else.
     ("e2e", &["soloist-api"]),
     ("bench", &["soloist-api"]),
+    // Feeds every reader, wherever it is.
+    ("fuzz", &["soloist-core", "soloist-os", "soloist-api", "soloist-daemon", "market"]),
+    ("fuzz/libfuzzer", &["fuzz"]),
     // Reads the tables that it turns into pages.
     ("xtask", &["soloist-core", "soloist-api"]),
 ];
@@ -50,7 +53,7 @@ fn check_one(file: &File) -> Vec<Finding> {
     for (key, package) in edges(&table) {
         let at = file.text.lines().position(|l| l.trim_start().starts_with(&key)).unwrap_or(0);
         let is_ours = package.starts_with("soloist")
-            || ["market", "e2e", "bench", "xtask", "sim"].contains(&package.as_str());
+            || ["market", "e2e", "bench", "fuzz", "xtask", "sim"].contains(&package.as_str());
         if is_ours && !allowed.contains(&package.as_str()) {
             found.push(RULE.at(&file.path, at, format!("{folder} builds on {package}")));
         } else if folder == "crates/core" {

@@ -54,6 +54,17 @@ pub fn folder(pid: u32) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{pid}/cwd")).ok()
 }
 
+/// The living processes that work in this folder or below it, also if it was removed meanwhile.
+pub fn working_below(above: &Path) -> Vec<u32> {
+    let works = |pid: &u32| {
+        folder(*pid).is_some_and(|folder| {
+            let folder = folder.to_string_lossy();
+            Path::new(folder.strip_suffix(" (deleted)").unwrap_or(&folder)).starts_with(above)
+        })
+    };
+    numbers("/proc").into_iter().filter(|pid| works(pid) && is_alive(*pid)).collect()
+}
+
 /// Its parent.
 pub fn parent(pid: u32) -> Option<u32> {
     field(&format!("/proc/{pid}/status"), "PPid:").map(|pid| pid as u32)

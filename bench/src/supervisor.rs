@@ -10,6 +10,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{machine, outline};
 
+/// So long it may take to end, and what it supervises after it.
+const LIMIT: Duration = Duration::from_secs(10);
+
 /// One supervisor.
 pub struct Supervisor {
     /// Its first process.
@@ -81,18 +84,35 @@ impl Drop for Supervisor {
         match &mut self.end {
             End::Signal(child, signal) => {
                 send(child.id(), *signal);
-                machine::wait_until(Duration::from_secs(10), || !matches!(child.try_wait(), Ok(None)));
+                machine::wait_until(LIMIT, || !matches!(child.try_wait(), Ok(None)));
             }
             End::Asked(command) => {
-                let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+                if let Ok(mut asking) = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn() {
+                    machine::wait_until(LIMIT, || !matches!(asking.try_wait(), Ok(None)));
+                    let _ = asking.kill();
+                    let _ = asking.wait();
+                }
             }
         }
-        let is_gone = || !family.iter().any(|pid| outline::is_alive(*pid));
-        if !machine::wait_until(Duration::from_secs(10), is_gone) {
-            for pid in family.iter().filter(|pid| outline::is_alive(**pid)) {
-                eprintln!("WARNING: {} (pid {pid}) does not end in order and is killed", outline::name(*pid));
-                send(*pid, Signal::KILL);
+        // Besides: pm2, asked to end while it is busy, starts a second one of itself, which nobody knows.
+        let folder = match &self.end {
+            End::Asked(command) => command.get_current_dir().map(Path::to_owned),
+            End::Signal(..) => None,
+        };
+        let left = || {
+            let mut left: Vec<u32> = family.iter().copied().filter(|pid| outline::is_alive(*pid)).collect();
+            left.extend(folder.iter().flat_map(|folder| outline::working_below(folder)));
+            left
+        };
+        let is_gone = || left().is_empty();
+        let mut is_told = false;
+        // Who starts others anew may do so while he is being killed.
+        while !machine::wait_until(if is_told { Duration::from_millis(100) } else { LIMIT }, is_gone) {
+            for pid in left() {
+                eprintln!("WARNING: {} (pid {pid}) does not end in order and is killed", outline::name(pid));
+                send(pid, Signal::KILL);
             }
+            is_told = true;
         }
         if let End::Signal(child, _) = &mut self.end {
             let _ = child.wait();

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use crate::identity::Identity;
 use crate::output::Output;
+use crate::pace::Pace;
 
 /// How long a command of soloist may take to end once it was asked to, when its value is dropped.
 pub const FAREWELL: Duration = Duration::from_secs(15);
@@ -22,7 +23,7 @@ pub struct Background {
     arguments: String,
     stdout: PathBuf,
     stderr: PathBuf,
-    began: Instant,
+    began: Pace,
     status: Option<ExitStatus>,
     farewell: Duration,
 }
@@ -34,7 +35,7 @@ impl Background {
         let (stdout, stderr) = (stem.with_extension("out"), stem.with_extension("err"));
         let create = |path: &Path| File::create(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         command.stdin(Stdio::null()).stdout(create(&stdout)).stderr(create(&stderr));
-        let began = Instant::now();
+        let began = Pace::start();
         let child = command.spawn().unwrap_or_else(|e| panic!("{arguments}: {e}"));
         let pid = child.id();
         // A child of ours keeps its number until we wait for it.
@@ -97,6 +98,7 @@ impl Background {
             stdout: read(&self.stdout),
             stderr: read(&self.stderr),
             took: self.began.elapsed(),
+            waited: self.began.waited(),
         }
     }
 

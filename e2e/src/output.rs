@@ -17,6 +17,8 @@ pub struct Output {
     pub stderr: String,
     /// From start to end.
     pub took: Duration,
+    /// What of it was time in which somebody on the machine waited for a processor.
+    pub waited: Duration,
 }
 
 impl Output {
@@ -37,6 +39,14 @@ impl Output {
     #[track_caller]
     pub fn says(&self, text: &str) -> &Output {
         assert!(self.all().contains(text), "`{text}` is not said by {self}");
+        self
+    }
+
+    /// Fails the test if it took longer, apart from the time in which somebody waited for a processor.
+    #[track_caller]
+    pub fn is_within(&self, limit: Duration) -> &Output {
+        let own = self.took.saturating_sub(self.waited);
+        assert!(own <= limit, "{own:?} without what it waited for a processor, more than {limit:?}: {self}");
         self
     }
 

@@ -15,6 +15,7 @@ use crate::background::Background;
 use crate::binaries::{binaries, with_fail_points};
 use crate::identity::{Identity, with_environment};
 use crate::output::Output;
+use crate::pace::Pace;
 use crate::puppet::beacon::Beacon;
 use crate::puppet::journal::Journal;
 use crate::status::{Service, Status};
@@ -49,6 +50,7 @@ impl Project {
     /// A new folder without a `soloist.toml`.
     #[track_caller]
     pub fn empty() -> Project {
+        crate::failure::tell_at_once();
         let kept = tempfile::Builder::new().prefix("soloist-e2e-").tempdir();
         let kept = kept.unwrap_or_else(|e| panic!("no folder for a project: {e}"));
         let folder = kept.path().canonicalize().unwrap_or_else(|e| panic!("{e}"));
@@ -402,7 +404,7 @@ pub fn try_finish(command: &mut Command, arguments: &str) -> Result<Output, Stri
 }
 
 fn end_within(limit: Duration, command: &mut Command, arguments: &str) -> Result<Output, String> {
-    let began = Instant::now();
+    let began = Pace::start();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|e| format!("soloist {arguments}: {e}"))?;
     let stdout = drain(child.stdout.take());
@@ -422,14 +424,14 @@ fn end_within(limit: Duration, command: &mut Command, arguments: &str) -> Result
             }
         }
     };
-    let took = began.elapsed();
+    let (took, waited) = (began.elapsed(), began.waited());
     let collect = |output: mpsc::Receiver<String>, which: &str| {
         output.recv_timeout(Duration::from_secs(5)).map_err(|_| {
             format!("`soloist {arguments}` ended ({status}), but something it left running still holds its {which}")
         })
     };
     let (stdout, stderr) = (collect(stdout, "stdout")?, collect(stderr, "stderr")?);
-    Ok(Output { arguments: arguments.to_owned(), status, stdout, stderr, took })
+    Ok(Output { arguments: arguments.to_owned(), status, stdout, stderr, took, waited })
 }
 
 fn drain(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {

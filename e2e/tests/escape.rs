@@ -85,7 +85,7 @@ impl Stage {
         let named: Vec<String> = left.iter().map(ToString::to_string).collect();
         assert!(left.is_empty(), "alive after {output}: {named:?}\n{}", self.project.diary());
         assert!(is_free(self.port), "the port is taken after {output}");
-        assert!(output.took <= GRACE + SLACK, "too slow: {output}\n{}", self.project.diary());
+        output.is_within(GRACE + SLACK);
         self.project.soloist(&["run", "artists", "--", "true"]).expect(0);
         assert_eq!(self.project.beacon().overlaps(), Vec::<String>::new());
         output

@@ -165,11 +165,11 @@ fn a_daemon_that_finds_its_services_dead_and_their_pids_reused_starts_them_anew(
             let main = of(project.service("worker").pid.unwrap());
             let guard = project.guard("worker");
             let all: Vec<Identity> = project.survivors();
-            daemon.kill();
-            guard.kill();
-            main.kill();
-            for other in &all {
-                other.kill();
+            // All stand still before the first dies: none of them is to bring another one back.
+            for signal in [Signal::STOP, Signal::KILL] {
+                for one in &all {
+                    one.signal(signal);
+                }
             }
             wait_for_death(&all);
             let strangers = [main, guard, daemon].map(|one| stranger_with_pid(&project, one.pid));

@@ -223,7 +223,7 @@ fn who_is_right_and_quick_among_2000_other_processes() {
     let port = free_port();
     let one = listener(&project, port, &[]);
     let said = who_names(&project, port, &[one.pid()]);
-    assert!(said.took < Duration::from_secs(1), "{said}");
+    said.is_within(Duration::from_secs(1));
     drop(crowd);
     wait_until("the crowd is gone", LIMIT, || match crowd_beacon.living().len() {
         0 => Ok(()),

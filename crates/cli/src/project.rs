@@ -83,8 +83,9 @@ pub fn runtime() -> Result<Runtime, Problem> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// How long a command asks again, when the daemon ended before it answered: it is brought back, or replaced.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// How long a command asks again, when the daemon ended before it answered: it is brought back, or replaced. On a busy
+/// machine one start takes a good part of a second, and a daemon that was killed once may be killed again.
+const ASK_AGAIN: Duration = Duration::from_secs(20);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
 

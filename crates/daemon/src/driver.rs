@@ -346,6 +346,10 @@ impl Driver {
             Input::ZonesChanged => self.take_zones(),
             Input::FilesChanged { names, what, at_ms } => self.take_change(&names, &what, at_ms),
             Input::Seen { at, event } => self.tell(at, event),
+            Input::ClaimTaken { at, ask, claim } => {
+                let granted = self.take_claim(at, ask, claim);
+                self.tell(at, granted);
+            }
             Input::Sought { at, found } => self.take_sought(at, found.map(|found| *found)),
             Input::List { reply } => drop(reply.send(Ok(self.known()))),
             Input::Get { name, reply } => drop(reply.send(self.status_by_name(&name))),

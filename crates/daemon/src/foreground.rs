@@ -1,5 +1,6 @@
 //! `soloist run`: one command as a singleton, guarded by this very process. No configuration, no daemon.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,9 @@ use crate::config::{Program, Scope};
 use crate::ports::takeover;
 use crate::service::{self, Occasion};
 use crate::{convert, ports, runs};
+
+/// So long the holder of a claim may take to say who it is.
+const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 
 /// What `soloist run` was asked.
 #[derive(Clone, Debug)]
@@ -131,7 +135,12 @@ fn claim(layout: &Layout, place: &Place, wish: &Wish) -> Result<Claim, Problem> 
         return Ok(Claim::wait(&place.claim())?);
     }
     let hint = "stop it with `soloist stop`, wait for it with --wait, or take over with --force";
-    Err(Problem::new(Code::ClaimHeld, format!("{}: {}", wish.name, who_holds(place))).hint(hint))
+    match settle(place)? {
+        Settled::Ours(claim) => Ok(claim),
+        Settled::Theirs(who) => {
+            Err(Problem::new(Code::ClaimHeld, format!("{}: {who}", wish.name)).hint(hint))
+        }
+    }
 }
 
 /// Asks the holder to end: a run over its guard's link, a daemon over its API.
@@ -149,16 +158,33 @@ fn take_over(layout: &Layout, place: &Place, wish: &Wish) -> Result<(), Problem>
     }
 }
 
-/// In words, who holds a claim that could not be taken. The winner inscribes itself right after it has locked: a
-/// moment may pass until it can be read.
-pub fn who_holds(place: &Place) -> String {
-    let end = Instant::now() + Duration::from_secs(5);
+/// How it ended for a claim that could not be taken at once.
+#[derive(Debug)]
+pub enum Settled {
+    /// Whoever held it let go of it before anybody could name him: a guard whose daemon was killed while it started him.
+    Ours(Claim),
+    /// Who holds it, in words.
+    Theirs(String),
+}
+
+/// Finds out who holds a claim that could not be taken. The winner inscribes itself right after it has locked: a moment
+/// may pass until it can be read.
+///
+/// # Errors
+/// The lock file cannot be opened or locked.
+pub fn settle(place: &Place) -> io::Result<Settled> {
+    let end = Instant::now() + SETTLE_LIMIT;
     loop {
+        if let Some(claim) = Claim::take(&place.claim())? {
+            return Ok(Settled::Ours(claim));
+        }
         if let Some(held) = held_by(place) {
-            return convert::holder_to_text(&held);
+            return Ok(Settled::Theirs(convert::holder_to_text(&held)));
         }
         if Instant::now() > end {
-            return format!("held by a process that has not said who it is ({})", place.claim().display());
+            let path = place.claim();
+            let who = format!("held by a process that has not said who it is ({})", path.display());
+            return Ok(Settled::Theirs(who));
         }
         std::thread::sleep(Duration::from_millis(1));
     }

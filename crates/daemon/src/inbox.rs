@@ -9,7 +9,8 @@ use soloist_api::schedule::{Clear, Done, Edit, Named, Overridden, Override, Sche
 use soloist_api::status::ServiceStatus;
 use soloist_api::watch::{Config, Signal};
 use soloist_core::event::Event;
-use soloist_core::id::ClaimId;
+use soloist_core::id::{AskId, ClaimId};
+use soloist_os::claim::Claim;
 use soloist_os::guard::Report;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -55,6 +56,15 @@ pub enum Input {
         what: String,
         /// When the newest has, in milliseconds since 1970.
         at_ms: u64,
+    },
+    /// A claim that was held at first is ours.
+    ClaimTaken {
+        /// Whose.
+        at: usize,
+        /// What asked for it.
+        ask: AskId,
+        /// It.
+        claim: Claim,
     },
     /// A look that took longer has an answer for the core.
     Seen {
@@ -218,6 +228,7 @@ impl Input {
             | Input::ClockSet
             | Input::ZonesChanged
             | Input::FilesChanged { .. }
+            | Input::ClaimTaken { .. }
             | Input::Seen { .. }
             | Input::Sought { .. }
             | Input::BinarySeen { .. }

@@ -11,6 +11,7 @@ use soloist_os::record::{Record, all};
 use soloist_os::{Survivor, Traces};
 
 use crate::convert::command_line;
+use crate::foreground::{Settled, settle};
 use crate::runs::stuck_words;
 
 /// What a clean-up found and did.
@@ -59,9 +60,11 @@ pub fn abandoned_at(place: &Place) -> bool {
 /// Ends what is left of one instance; an error if somebody holds it or something does not end.
 pub fn end_abandoned(place: &Place) -> Result<(), Problem> {
     let Some(record) = Record::read(&place.record()) else { return Ok(()) };
-    let Some(_claim) = Claim::take(&place.claim())? else {
-        let who = crate::foreground::who_holds(place);
-        return Err(Problem::new(Code::ClaimHeld, format!("{}: {who}", place.instance)));
+    let _claim = match settle(place)? {
+        Settled::Ours(claim) => claim,
+        Settled::Theirs(who) => {
+            return Err(Problem::new(Code::ClaimHeld, format!("{}: {who}", place.instance)));
+        }
     };
     let mut cleaned = Cleaned::default();
     let grace = Duration::from_millis(record.stop_grace_ms);

@@ -238,7 +238,7 @@ impl Stage {
         let none = Tree { run: String::new(), processes: Vec::new() };
         assert_eq!(self.beside(&none), [], "alive after {output}");
         assert!(self.port.is_none_or(is_free), "the port is taken after {output}");
-        assert!(output.took <= GRACE + SLACK, "too slow: {output}\n{}", self.project.diary());
+        output.is_within(GRACE + SLACK);
         assert_eq!(self.service().state, "stopped");
     }
 

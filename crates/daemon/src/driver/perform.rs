@@ -17,11 +17,12 @@ use soloist_os::record::Holder;
 
 use super::{Driver, Held, Service};
 use crate::convert::milliseconds;
+use crate::foreground::{Settled, settle};
 use crate::inbox::Input;
 use crate::links::Zygote;
+use crate::ports;
 use crate::service::{self, Occasion};
 use crate::sockets::{self, Unbound};
-use crate::{foreground, ports};
 
 /// The version of a guard's protocol from which on it takes sockets.
 const SOCKETS_SINCE: u32 = 3;
@@ -137,35 +138,41 @@ impl Driver {
     fn ask_claim(&mut self, at: usize, ask: AskId) -> Option<Event> {
         let place = self.services[at].place.clone();
         match Claim::take(&place.claim()) {
-            Ok(Some(claim)) => {
-                soloist_os::fail_point!("daemon.claim-taken");
-                let inscribed = Identity::mine().and_then(|claimant| {
-                    claim.inscribe(&Inscription {
-                        claimant,
-                        holder: Holder::Daemon,
-                        project: self.layout.root.clone(),
-                        since_ms: soloist_os::clock::wall_ms(),
-                        command: self.services[at].declared.program.argv.clone(),
-                    })
-                });
-                if let Err(e) = inscribed {
-                    // The lock is what counts; only the name of its holder is missing.
-                    self.log.say(&format!("the claim {} has no inscription: {e}", claim.path().display()));
-                }
-                let claim = self.hold(at, claim);
-                Some(Event::ClaimGranted { ask, claim })
-            }
+            Ok(Some(claim)) => Some(self.take_claim(at, ask, claim)),
             Ok(None) => self.adopt_holder(at).or_else(|| {
                 // The winner may take a moment to say who it is: not here, where everybody waits.
                 let inbox = self.inbox.clone();
                 tokio::task::spawn_blocking(move || {
-                    let by = foreground::who_holds(&place);
-                    let _ = inbox.send(Input::Seen { at, event: Event::ClaimHeld { ask, by } });
+                    let _ = inbox.send(match settle(&place) {
+                        Ok(Settled::Ours(claim)) => Input::ClaimTaken { at, ask, claim },
+                        Ok(Settled::Theirs(by)) => Input::Seen { at, event: Event::ClaimHeld { ask, by } },
+                        Err(e) => Input::Seen { at, event: Event::ClaimFailed { ask, why: e.to_string() } },
+                    });
                 });
                 None
             }),
             Err(e) => Some(Event::ClaimFailed { ask, why: e.to_string() }),
         }
+    }
+
+    /// A claim is ours; whether it is still wanted is for the core to say.
+    pub(super) fn take_claim(&mut self, at: usize, ask: AskId, claim: Claim) -> Event {
+        soloist_os::fail_point!("daemon.claim-taken");
+        let inscribed = Identity::mine().and_then(|claimant| {
+            claim.inscribe(&Inscription {
+                claimant,
+                holder: Holder::Daemon,
+                project: self.layout.root.clone(),
+                since_ms: soloist_os::clock::wall_ms(),
+                command: self.services[at].declared.program.argv.clone(),
+            })
+        });
+        if let Err(e) = inscribed {
+            // The lock is what counts; only the name of its holder is missing.
+            self.log.say(&format!("the claim {} has no inscription: {e}", claim.path().display()));
+        }
+        let claim = self.hold(at, claim);
+        Event::ClaimGranted { ask, claim }
     }
 
     pub(super) fn hold(&mut self, at: usize, claim: Claim) -> ClaimId {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use soloist_api::error::{Code, Problem};
 use soloist_api::request::Change;
+use soloist_os::claim::held_by;
 use soloist_os::identity::{Pinned, SIGNAL_CONTINUE, SIGNAL_KILL, SIGNAL_TERMINATE, my_uid};
 use soloist_os::layout::Layout;
 use soloist_os::ports::Owner;
@@ -15,7 +16,7 @@ use soloist_os::ports::Owner;
 use super::respawn::{self, Parent};
 use super::words::{describe_owner, refusal};
 use super::{Class, Held, ancestors, are_free, describe, who};
-use crate::{foreground, runs, serve};
+use crate::{convert, runs, serve};
 
 /// So long the ports are watched for somebody who comes back.
 const WATCHED: Duration = Duration::from_millis(1500);
@@ -96,7 +97,9 @@ pub fn plan(layout: &Layout, wish: &Wish<'_>) -> io::Result<Plan> {
     let mut plan = plan_again(layout, wish, &[])?;
     for name in wish.own {
         if let Some(place) = runs::place_of(layout, name) {
-            let words = format!("{name}: {}: soloist is asked to stop it", foreground::who_holds(&place));
+            let who =
+                held_by(&place).map_or_else(|| "held".to_owned(), |held| convert::holder_to_text(&held));
+            let words = format!("{name}: {who}: soloist is asked to stop it");
             let act = Act::Ask { project: layout.root.clone(), service: name.clone() };
             plan.push(Step { words, act });
         }

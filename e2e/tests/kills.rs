@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::puppet::voice;
 use e2e::{
@@ -163,6 +163,23 @@ fn two_hundred_deaths_of_the_daemon_are_noticed_by_nobody() {
         );
         all_exits_are_told(project, name, code, &ends);
     }
+}
+
+#[test]
+fn a_command_outlasts_a_daemon_that_is_killed_for_six_seconds() {
+    let project = Project::new("[services.steady]\ncommand = [\"sleep\", \"1000\"]\n");
+    project.soloist(&["up", "-d"]).expect(0);
+    let run = project.service("steady").run_id;
+    let mut asking = None;
+    let mut killed = 0;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(6) {
+        killed += daemon::living(&project).iter().filter(|one| one.kill()).count();
+        asking.get_or_insert_with(|| project.spawn(&["status", "--json"]));
+    }
+    let asked = asking.map(|mut asking| asking.wait(LIMIT).expect(0).json());
+    assert!(killed > 10, "{killed}");
+    assert_eq!(asked.unwrap()["services"][0]["run_id"].as_str(), run.as_deref());
 }
 
 /// How many lines a log has of each life that told how many it wrote: every life begins with line 0.

@@ -85,3 +85,23 @@ fn a_guard_that_is_killed_before_it_answers_leaves_nothing_and_nothing_follows()
     stage.project.wait_for_state("frozen", "failed", LIMIT);
     assert!(!stage.main.is_alive());
 }
+
+#[test]
+fn a_claim_whose_holder_lets_go_before_it_says_who_it_is_is_taken() {
+    let project = Project::new(
+        "[services.young]\ncommand = [\"sleep\", \"1000\"]\n[services.other]\ncommand = [\"sleep\", \"1000\"]\n",
+    )
+    .with_fail_points();
+    project.soloist(&["start", "other"]).expect(0);
+    project.arm("guard.born");
+    let mut start = project.spawn(&["start", "young"]);
+    let unborn = wait_until("its guard is born", LIMIT, || {
+        project.standing_at("guard.born").ok_or_else(|| project.diary())
+    });
+    // Its guard has the claim, and nobody knows it: the daemon dies before it has heard of it.
+    let dead = daemon::kill(&project);
+    daemon::wait_for_another(&project, dead, LIMIT);
+    unborn.signal(Signal::CONT);
+    start.wait(LIMIT).expect(0);
+    assert_eq!(project.service("young").state, "ready");
+}

@@ -163,13 +163,12 @@ fn skips(is_killed: bool) {
 fn queues(is_killed: bool) {
     let (lives, account) = observe("queue", is_killed);
     assert!(has_ended(&lives) + 1 >= lives.len(), "{lives:#?}");
-    // What waits is not forgotten with a daemon; what was due while there was none is missed.
-    assert!(account.skipped < 10 && account.queued > 2 * lives.len() as u64, "{account:?}");
-    // A machine that stands still for a moment has slept.
-    assert!(
-        is_killed || account.whys.iter().all(|why| why == "missed while the machine slept"),
-        "{account:?}"
-    );
+    // What waits is not forgotten with a daemon. Only what was due while there was none, or while the machine stood still,
+    // is missed: on a busy one that may be many.
+    assert!(account.skipped < account.queued && account.queued > 2 * lives.len() as u64, "{account:?}");
+    let is_missed =
+        |why: &String| why == "missed while the machine slept" || is_killed && why.starts_with("missed");
+    assert!(account.whys.iter().all(is_missed), "{account:?}");
 }
 
 fn replaces(is_killed: bool) {

@@ -28,7 +28,11 @@ fn two_ups_at_once_make_one_daemon_and_each_service_once() {
         let status = project.status();
         let daemon = status.daemon.as_ref().map(|daemon| daemon.pid).expect("a daemon");
         for name in ["token", "other"] {
-            let journal = e2e::Journal::read(&e2e::Journal::beside(&project.folder().join(name)));
+            // Running is not yet having said so.
+            let journal = e2e::wait_until(&format!("{name} is taken {round} times"), LIMIT, || {
+                let journal = e2e::Journal::read(&e2e::Journal::beside(&project.folder().join(name)));
+                if journal.starts().len() >= round { Ok(journal) } else { Err(format!("{journal:?}")) }
+            });
             assert_eq!(journal.starts().len(), round, "round {round}: {journal:?}\n{}", project.diary());
             assert!(journal.overlaps().is_empty(), "round {round}: {journal:?}");
         }

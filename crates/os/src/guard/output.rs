@@ -258,8 +258,12 @@ impl Stream {
 
     /// Says in the log itself what is missing there.
     fn tell_loss(&mut self) -> bool {
+        // Asked before each write: the words are made only when there is something to say.
+        if self.untold == 0 {
+            return true;
+        }
         let words = format!("[soloist: {} bytes of output were lost, the disk was full]", self.untold);
-        let is_told = self.untold == 0 || self.log.remark(&words);
+        let is_told = self.log.remark(&words);
         if is_told {
             self.untold = 0;
         }

@@ -80,6 +80,21 @@ fn a_write_with_a_key_is_done_once_and_answered_twice() {
 }
 
 #[test]
+fn a_stop_that_a_start_overtakes_is_told() {
+    let slow = quoted(&["sh", "-c", "trap 'sleep 0.5; exit 0' TERM; while :; do sleep 0.05; done"]);
+    let (project, caller) = up(&format!("[services.slow]\ncommand = {slow}\n"));
+    let first = project.service("slow").run_id;
+    let stop = std::thread::scope(|scope| {
+        let stop = scope.spawn(|| caller.ask_known("POST /api/v1/services/slow/stop", &[], ""));
+        project.wait_for_state("slow", "stopping", Duration::from_secs(20));
+        assert_eq!(caller.ask_known("POST /api/v1/services/slow/start", &[], "").status, 200);
+        stop.join().unwrap()
+    });
+    stop.refuses(409, "overtaken", "slow was started again before it was down");
+    assert_ne!(project.service("slow").run_id, first);
+}
+
+#[test]
 fn who_does_not_wait_is_told_where_to_look() {
     let slow = quoted(&["sh", "-c", "trap 'sleep 0.3; exit 0' TERM; while :; do sleep 0.05; done"]);
     let (project, caller) = up(&format!("[services.slow]\ncommand = {slow}\n"));

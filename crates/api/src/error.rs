@@ -48,11 +48,13 @@ pub enum Code {
     KeyReused,
     /// There are too many of these already.
     Busy,
+    /// Somebody asked for the opposite before it was done.
+    Overtaken,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Code; 18] = [
+    pub const ALL: [Code; 19] = [
         Code::Error,
         Code::Usage,
         Code::BadConfig,
@@ -71,6 +73,7 @@ impl Code {
         Code::TooLarge,
         Code::KeyReused,
         Code::Busy,
+        Code::Overtaken,
     ];
 
     /// The word, the HTTP status, the exit code, and what it means to a person. The one table.
@@ -113,6 +116,12 @@ impl Code {
             Code::TooLarge => ("too-large", 413, 2, "the body is too long"),
             Code::KeyReused => ("key-reused", 422, 2, "the idempotency key was used for another request"),
             Code::Busy => ("busy", 503, 1, "there are too many of these already; end one or ask later"),
+            Code::Overtaken => (
+                "overtaken",
+                409,
+                1,
+                "somebody asked for the opposite before it was done; `soloist history` names who",
+            ),
         }
     }
 

@@ -539,7 +539,8 @@ impl Driver {
         let is_up_again = status.wanted == "up" && self.project.status(at).state == Word::Ready;
         if is_up_again && !self.project.is_stop_pending(at) {
             let said = format!("{} was started again before it was down", status.name);
-            return Some(Err(Problem::new(Code::Error, said)));
+            let hint = format!("`soloist history {}` tells who wanted it", status.name);
+            return Some(Err(Problem::new(Code::Overtaken, said).hint(hint)));
         }
         if !is_late {
             return None;

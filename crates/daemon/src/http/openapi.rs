@@ -76,7 +76,8 @@ fn add_refusals(operation: &mut Operation, path: &str, is_write: bool) {
             | Code::TooSlow
             | Code::TooLarge
             | Code::KeyReused
-            | Code::Busy => is_write,
+            | Code::Busy
+            | Code::Overtaken => is_write,
         };
         if is_possible {
             add(operation, code);

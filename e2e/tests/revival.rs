@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::puppet::voice;
-use e2e::{Identity, Project, Status, binaries, daemon, puppet, quoted, wait_until};
+use e2e::wait::within;
+use e2e::{Identity, Pace, Project, Status, binaries, daemon, puppet, quoted, wait_until};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 
@@ -178,6 +179,21 @@ fn a_service_that_falls_while_the_daemon_is_dead_is_restarted_without_any_comman
     let seen = project.wait_for_state("worker", "ready", LIMIT);
     assert_eq!((seen.pid, seen.restarts), (Some(again.pid), 1), "{seen:?}");
     assert_eq!(project.beacon().overlaps(), Vec::<String>::new());
+}
+
+#[test]
+fn however_long_somebody_else_was_starting_a_daemon_a_guard_soon_does_when_he_is_gone() {
+    let (project, _) = talkers(1);
+    let starting = std::fs::File::open(project.folder().join(".soloist/start.lock")).unwrap();
+    flock(&starting, FlockOperation::LockExclusive).unwrap();
+    let dead = daemon::kill(&project);
+    // Nobody starts one for these seconds, in which a pause that doubles grows to four.
+    let started = within(Duration::from_secs(4), || daemon::living(&project).pop().ok_or(()));
+    assert_eq!(started, Err(()));
+    drop(starting);
+    let pace = Pace::start();
+    daemon::wait_for_another(&project, dead, LIMIT);
+    assert!(pace.own() < Duration::from_secs(2), "{:?}\n{}", pace.elapsed(), project.diary());
 }
 
 #[test]

@@ -173,7 +173,13 @@ pub fn measure(stage: &Stage) {
         let began = Instant::now();
         let _ = Command::new("true").status();
         lock(&stage.lateness).push((now(), began.elapsed()));
+        let (slept, from) = (Instant::now(), now());
         stage.pause(250);
+        // We were not run either: all stood still.
+        if slept.elapsed() > Duration::from_secs(1) {
+            stage.disturbed(None, from);
+            stage.note("machine stood still", &format!("{:?}", slept.elapsed()));
+        }
     }
 }
 

@@ -24,12 +24,15 @@ use crate::platform::tree;
 pub(super) const WORD_LIMIT: Duration = Duration::from_secs(15);
 /// A daemon that lived so long has not died of being started.
 pub(super) const SOUND_LIFE: Duration = Duration::from_secs(10);
-/// Between tries, another's included: the first few are quick, for a daemon may be killed while it starts; then doubled
+/// Between tries: the first few are quick, for a daemon may be killed while it starts; then doubled
 /// up to the last.
 const QUICK_TRIES: u32 = 5;
 const QUICK_PAUSE: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
+/// While somebody else holds the start lock it is looked again so often, and not ever more seldom: he may be killed, and the
+/// next one is not to sleep on. With thousands of guards more often would keep the daemon from its start.
+const HELD_PAUSE: Duration = Duration::from_millis(250);
 /// So long a daemon that is ending may take to let go of its socket, in looks.
 const END_LOOKS: u32 = 60;
 const END_PAUSE: Duration = Duration::from_millis(3);
@@ -45,6 +48,11 @@ pub(super) fn pause(tries: u32) -> Duration {
         None => QUICK_PAUSE,
         Some(doubled) => FIRST_PAUSE.saturating_mul(1 << doubled.min(6)).min(LAST_PAUSE),
     }
+}
+
+/// How long to wait after the start lock was found held so many times.
+pub(super) fn held_pause(looks: u32) -> Duration {
+    if looks < QUICK_TRIES { QUICK_PAUSE } else { HELD_PAUSE }
 }
 
 /// What a daemon that was started has said so far.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Body, Mode, Tree};
 use crate::claim::Claim;
-use crate::guard::revival::{SOUND_LIFE, Started, WORD_LIMIT, Word, pause};
+use crate::guard::revival::{SOUND_LIFE, Started, WORD_LIMIT, Word, held_pause, pause};
 use crate::guard::{OnDaemonExit, Revival};
 use crate::layout::Layout;
 use crate::link::is_listening;
@@ -34,6 +34,7 @@ pub(super) struct Vigil {
     early_deaths: u32,
     looks: u32,
     tries: u32,
+    held: u32,
 }
 
 #[derive(Debug, Default)]
@@ -88,12 +89,19 @@ impl Vigil {
         self.stage = Stage::Due { at: now + pause };
     }
 
+    /// Somebody else has the start lock.
+    fn wait_for_lock(&mut self, now: Instant) {
+        self.stage = Stage::Due { at: now + held_pause(self.held) };
+        self.held += 1;
+    }
+
     /// A daemon is there.
     fn calm_down(&mut self, now: Instant) {
         self.linked.get_or_insert(now);
         self.stage = Stage::Calm;
         self.looks = 0;
         self.tries = 0;
+        self.held = 0;
     }
 
     /// None is there any more.
@@ -174,7 +182,7 @@ impl Body {
         let lock = self.vigil.revival.as_ref().map_or_else(|| layout.start_lock(), |r| r.lock.clone());
         // Without a lock that can be taken nobody starts a daemon; that none is there can still be seen.
         let lock = match Claim::take(&lock) {
-            Ok(None) => return self.vigil.try_again(now),
+            Ok(None) => return self.vigil.wait_for_lock(now),
             Ok(lock) => lock,
             Err(_) => None,
         };

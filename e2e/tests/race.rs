@@ -63,7 +63,9 @@ fn one_round(project: &Project, round: usize) {
     });
     let runner = winner_of_run(&winner);
     // A daemon holds the claim before the guard is there.
-    let daemon = answering(project).map(|daemon| daemon.pid).filter(|_| runner.is_none());
+    let daemon = runner.is_none().then(|| {
+        wait_until("its daemon answers", LIMIT, || answering(project).ok_or_else(|| project.diary())).pid
+    });
     let names: BTreeSet<u32> = ancestors(winner.pid).into_iter().chain([winner.pid]).chain(daemon).collect();
     let losers: Vec<usize> = (1..=STARTERS).filter(|n| Some(*n) != runner).collect();
     wait_until("all losers have ended", LIMIT, || {

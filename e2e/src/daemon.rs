@@ -14,7 +14,8 @@ pub fn answering(project: &Project) -> Option<Identity> {
     let mut stream = UnixStream::connect(project.folder().join(".soloist/daemon.sock")).ok()?;
     let daemon = socket_peercred(&stream).ok()?.pid.as_raw_pid();
     let daemon = Identity::of(u32::try_from(daemon).ok()?)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    // One that is there and has much to do is slow; one that is gone has closed.
+    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
     stream.write_all(b"GET /livez HTTP/1.1\r\nHost: soloist\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;

@@ -21,7 +21,8 @@ const TOKEN: &str = "token";
 /// An inscription holds a command, which holds at most this much (execve(2)).
 const CONTENT_MAX: u64 = 4 << 20;
 
-/// A held claim. It ends when the last copy of its descriptor is closed; nobody ever unlocks it.
+/// A held claim. It ends when the last copy of its descriptor is closed; nobody ever unlocks it. Who holds the last copy
+/// and lives on ends it by [`Claim::let_go`].
 #[derive(Debug)]
 pub struct Claim {
     file: File,
@@ -103,6 +104,19 @@ impl Claim {
         match read.map_err(|_| ()).and_then(|()| serde_json::from_slice(&bytes).map_err(|_| ())) {
             Ok(content @ serde_json::Value::Object(_)) => content,
             _ => serde_json::json!({}),
+        }
+    }
+
+    /// Lets go of the claim and takes the holder's name out of the lock file first: a holder that lives on would be named
+    /// as long as the next one, who has locked, has not yet said who it is.
+    pub fn let_go(self) {
+        let content = self.content();
+        let token = content
+            .get(TOKEN)
+            .map_or_else(|| serde_json::json!({}), |token| serde_json::json!({ TOKEN: token }));
+        if content != token {
+            // What cannot be written now, the next holder writes over.
+            let _ = self.write(&token);
         }
     }
 
@@ -251,6 +265,30 @@ mod tests {
             std::fs::write(&path, rubbish).unwrap();
             assert!(Claim::take(&path).unwrap().unwrap().next_token() >= began, "{rubbish}");
         }
+    }
+
+    #[test]
+    fn who_let_go_of_a_claim_and_lives_on_is_not_named_for_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = crate::layout::Layout::new(folder.path()).unwrap();
+        layout.make().unwrap();
+        let place = layout.place("api");
+        place.make().unwrap();
+        let claim = Claim::take(&place.claim()).unwrap().unwrap();
+        let token = claim.next_token();
+        let inscription = Inscription {
+            claimant: Identity::mine().unwrap(),
+            holder: Holder::Daemon,
+            project: folder.path().to_owned(),
+            since_ms: 1,
+            command: vec!["./api".to_owned()],
+        };
+        claim.inscribe(&inscription).unwrap();
+        assert_eq!(held_by(&place).unwrap().guard, inscription.claimant);
+        claim.let_go();
+        let next = Claim::take(&place.claim()).unwrap().unwrap();
+        assert_eq!(held_by(&place), None);
+        assert!(next.next_token() > token, "the token is kept");
     }
 
     #[test]

@@ -204,7 +204,7 @@ impl Driver {
         if let Some(held) = self.held.remove(&claim) {
             // The lock ends here, before the core hears that it has; what it covers first.
             drop(held.sockets);
-            drop(held.claim);
+            held.claim.let_go();
             soloist_os::fail_point!("daemon.claim-let-go");
             self.at_once.push_back((held.at, Event::Released { claim }));
         }

@@ -2,7 +2,7 @@
 //! It makes the folders (0700, never through a link); it reads and writes no file of theirs.
 
 use std::fs::{DirBuilder, Metadata};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,8 @@ impl Layout {
         let ignore = self.state().join(".gitignore");
         // Whatever has the name already, also a link that leads nowhere, is left as it is.
         if std::fs::symlink_metadata(&ignore).is_err() {
-            own_file::anew(&ignore)?.write_all(b"*\n")?;
+            // Renamed into place: several may come here at once.
+            own_file::replace(&ignore, b"*\n", 0o600).map_err(|e| named(e, "cannot write", &ignore))?;
         }
         Ok(())
     }
@@ -259,6 +260,26 @@ mod tests {
         symlink(folder.path().join("made"), &ignore).unwrap();
         layout.make().unwrap();
         assert!(!folder.path().join("made").exists());
+    }
+
+    #[test]
+    fn many_that_make_the_state_folder_at_once_all_find_it_made() {
+        for _ in 0..200 {
+            let folder = tempfile::tempdir().unwrap();
+            let layout = Layout::new(folder.path()).unwrap();
+            let gate = std::sync::Barrier::new(4);
+            let make = || {
+                gate.wait();
+                layout.make()
+            };
+            std::thread::scope(|scope| {
+                let makers: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
+                for maker in makers {
+                    maker.join().unwrap().unwrap();
+                }
+            });
+            assert_eq!(std::fs::read_to_string(layout.state().join(".gitignore")).unwrap(), "*\n");
+        }
     }
 
     #[test]

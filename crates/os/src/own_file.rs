@@ -68,7 +68,8 @@ pub fn anew(path: &Path) -> io::Result<File> {
 /// As `anew` and rename(2).
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
+    // No two threads of the machine have one number.
+    name.push(format!(".{}.tmp", rustix::thread::gettid().as_raw_nonzero()));
     let beside = path.with_file_name(name);
     let _ = remove_file(&beside);
     let made = options().mode(mode).write(true).create_new(true).open(&beside);
@@ -169,8 +170,11 @@ mod tests {
         let (planted, victim) = planted(folder.path());
         let path = folder.path().join("ports.json");
         for one in planted {
-            std::fs::rename(one, folder.path().join(format!("ports.json.{}.tmp", std::process::id())))
-                .unwrap();
+            std::fs::rename(
+                one,
+                folder.path().join(format!("ports.json.{}.tmp", rustix::thread::gettid().as_raw_nonzero())),
+            )
+            .unwrap();
             replace(&path, b"ours", 0o600).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), "ours");
         }

@@ -52,9 +52,11 @@ mod linux {
     fn enter(wish: &Wish) -> ExitCode {
         let minutes = wish.length.as_secs_f64() / 60.0;
         say(&format!("soak: seed {}, {minutes:.1} minutes, {} services and jobs", wish.seed, wish.services));
+        // Before anything is built: what is built with others' features replaces this very program, and then its path is
+        // that of a deleted one.
+        let Ok(me) = std::env::current_exe() else { return ExitCode::from(2) };
         // Built out here, so that it is not built in there.
         let built = binaries().soloist.parent().map(Path::to_owned).unwrap_or_default();
-        let Ok(me) = std::env::current_exe() else { return ExitCode::from(2) };
         let is_root = rustix::process::geteuid().is_root();
         let unshare = program("unshare").filter(|_| is_root && program("ip").is_some());
         if unshare.is_none() {

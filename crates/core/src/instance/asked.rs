@@ -27,12 +27,15 @@ impl Instance {
         self.if_held = if_held;
         self.refusal = None;
         self.is_deferred = false;
+        // Also where a stop is not done yet: what follows it is this start.
+        if self.wanted == Wanted::Down || matches!(self.state, State::Failed | State::Completed) {
+            self.note = Some(format!("started by {cause}"));
+        }
         self.want_up(&cause, effects);
         self.unseen = self.unseen.take().map(|_| Why::Asked);
         match &mut self.state {
             State::Stopped | State::Failed | State::Completed => {
                 self.restarts.forget();
-                self.note = Some(format!("started by {cause}"));
                 self.begin(now, effects);
             }
             State::Waiting | State::Scheduled => self.begin(now, effects),
@@ -113,40 +116,35 @@ impl Instance {
             self.tell(What::WantedDown, |note| note.cause = Some(cause.clone()), effects);
         }
         self.want(Wanted::Down, effects);
+        let is_going = matches!(self.state, State::Stopping { .. } | State::Releasing { .. });
+        if self.state != State::Stopped && (was_up || !is_going) {
+            // Also where a restart, or a failure, has begun to end it: from here on this is why it stays down.
+            self.note = Some(format!("stopped by {cause}"));
+        }
         match &mut self.state {
             State::Stopped => {}
             // What an unseen run left must be ended first.
-            State::Standby { .. } if self.unseen.is_some() => self.note = Some(format!("stopped by {cause}")),
+            State::Standby { .. } if self.unseen.is_some() => {}
             State::Waiting if self.unseen.is_some() => self.begin(now, effects),
             State::Waiting
             | State::Failed
             | State::Completed
             | State::Standby { .. }
             | State::Conflict { .. }
-            | State::Scheduled => {
-                self.note = Some(format!("stopped by {cause}"));
-                self.state = State::Stopped;
-            }
+            | State::Scheduled => self.state = State::Stopped,
             // The answer finds out that nothing is wanted any more.
             State::Claiming { .. } | State::Looking { .. } | State::Freeing { .. } => {}
-            State::Backoff { .. } => {
-                self.note = Some(format!("stopped by {cause}"));
-                self.release(now, Rest::Stopped, effects);
-            }
+            State::Backoff { .. } => self.release(now, Rest::Stopped, effects),
             State::Releasing { rest, .. } => *rest = Rest::Stopped,
             State::Spawning { .. }
             | State::Probing { .. }
             | State::Ready { .. }
             | State::Unhealthy { .. }
-            | State::Running { .. } => {
-                self.note = Some(format!("stopped by {cause}"));
-                self.stop_tree(now, Why::Asked, effects);
-            }
+            | State::Running { .. } => self.stop_tree(now, Why::Asked, effects),
             State::Stopping { why, until, .. } => {
                 *why = Why::Asked;
                 // It may be given a long time to drain. A sweep has no tree to stop.
                 if was_up && !self.is_sweeping && *until > now + self.plan.stop_grace + STOP_MARGIN {
-                    self.note = Some(format!("stopped by {cause}"));
                     self.stop_tree(now, Why::Asked, effects);
                 }
             }

@@ -484,7 +484,11 @@ impl Driver {
         if verb == Verb::Ensure && status.refusal.as_ref().is_some_and(|r| r.code == Code::ClaimHeld) {
             return Some(Ok(self.status_by_name(&status.name).unwrap_or(status)));
         }
-        let note = || status.note.clone().unwrap_or_default();
+        // A daemon that came after the end knows of no reason.
+        let noted = |what: &str| match &status.note {
+            Some(note) => format!("{what}: {note}"),
+            None => what.to_owned(),
+        };
         let problem = |code: Code, detail: String| {
             let hint = format!("`soloist logs {}` shows what it wrote", status.name);
             Some(Err(Problem::new(code, format!("{} {detail}", status.name)).hint(hint)))
@@ -504,18 +508,16 @@ impl Driver {
         }
         match self.project.status(at).state {
             Word::Ready if verb == Verb::Restart && self.project.is_on_trial(at) => {
-                problem(Code::NotReady, format!("serves on as it is after the time it had: {}", note()))
+                problem(Code::NotReady, noted("serves on as it is after the time it had"))
             }
             Word::Ready | Word::Running | Word::Scheduled | Word::Completed => Some(Ok(status)),
-            Word::Failed => problem(Code::Error, format!("failed: {}", note())),
+            Word::Failed => problem(Code::Error, noted("failed")),
             // It runs on no more, and that was a success: a program that does its work and ends.
             Word::Stopped if status.exit.is_some_and(|e| e.code == Some(0)) => Some(Ok(status)),
-            Word::Stopped => problem(Code::NotRunning, format!("was stopped: {}", note())),
-            Word::Backoff => problem(Code::Unhealthy, format!("does not stay up: {}", note())),
+            Word::Stopped => problem(Code::NotRunning, noted("was stopped")),
+            Word::Backoff => problem(Code::Unhealthy, noted("does not stay up")),
             // It is wanted as before, but there is nothing here to restart.
-            Word::Standby if verb == Verb::Restart => {
-                problem(Code::ClaimHeld, format!("stands by: {}", note()))
-            }
+            Word::Standby if verb == Verb::Restart => problem(Code::ClaimHeld, noted("stands by")),
             Word::Standby
             | Word::Conflict
             | Word::Claiming

@@ -40,9 +40,10 @@ struct Running {
 }
 
 impl Contender {
-    /// Whether one round has to do: all of them would take longer than the rest of the bench.
-    fn is_slow(&self) -> bool {
-        matches!(self, Contender::Supervisord(_) | Contender::Circus(_) | Contender::Pm2(_))
+    /// Whether it has all rounds: their ratio is what is asked for, and one round may differ from the next by more. The
+    /// others have one, for many are slow.
+    fn has_all_rounds(&self) -> bool {
+        matches!(self, Contender::Soloist | Contender::Reader("cat", ..))
     }
 }
 
@@ -78,10 +79,13 @@ pub fn measure(binaries: &Binaries, total: usize, rounds: usize) -> Result<Secti
             vec![[Figures::default(), Figures::default(), Figures::default()]; contenders.len()];
         for round in 0..rounds {
             for at in 0..contenders.len() {
-                let at = (at + round) % contenders.len();
-                if round > 0 && contenders[at].is_slow() {
+                // Each of two goes first as often as the other.
+                let at = if round.is_multiple_of(2) { at } else { contenders.len() - 1 - at };
+                if round > 0 && !contenders[at].has_all_rounds() {
                     continue;
                 }
+                // What the one before has written is on the disk before this one begins.
+                rustix::fs::sync();
                 let folder = scratch.path().join("now");
                 std::fs::create_dir(&folder)?;
                 let took = capture(&contenders[at], binaries, &shout, &folder, at_once, total)

@@ -164,7 +164,7 @@ fn measure(asked: &Arguments) -> Result<()> {
         take(who::measure(&binaries, 2000 / asked.quick as usize, rounds(30))?);
     }
     if chosen(Measurement::Logs) {
-        take(logs::measure(&binaries, 2_000_000_000 / asked.quick as usize, rounds(3))?);
+        take(logs::measure(&binaries, 2_000_000_000 / asked.quick as usize, rounds(10))?);
     }
     if chosen(Measurement::Tree) {
         take(tree::measure(&binaries, rounds(3))?);

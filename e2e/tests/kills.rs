@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::puppet::voice;
@@ -12,7 +12,10 @@ use e2e::{
     wait_until,
 };
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
+/// A command that waits for so long is to be answered by the next daemon, which is let live for it: a command asks again for
+/// 20 s, and where a daemon takes seconds to get up none would live long enough to answer anything.
+const STARVED: Duration = Duration::from_secs(5);
 const KILLS: u32 = 200;
 const SERVICES: usize = 10;
 /// Those that fall by themselves, each with the exit code that is its own.
@@ -63,10 +66,22 @@ fn lives(status: &Status) -> Vec<(String, Option<u32>, u64)> {
     steady.map(|s| (s.name.clone(), s.pid, s.restarts)).collect()
 }
 
-/// Kills daemons: mostly one that answers, at some moment of its life; every fourth time one that is just getting up.
-fn kill_again_and_again(project: &Project, random: &mut Random) {
+/// Kills daemons: mostly one that answers, at some moment of its life; every fourth time one that is just getting up. It
+/// rests while a command is starved.
+fn kill_again_and_again(project: &Project, random: &mut Random, answered: &AtomicU64) {
     let mut last = None;
+    let (mut answers, mut since) = (0, Instant::now());
     for kill in 0..KILLS {
+        if since.elapsed() > STARVED {
+            wait_until("a command that waited is answered by a daemon that lives", LIMIT, || {
+                let is_answered = answered.load(Ordering::Relaxed) > answers;
+                if is_answered { Ok(()) } else { Err(project.diary()) }
+            });
+        }
+        let now = answered.load(Ordering::Relaxed);
+        if now > answers {
+            (answers, since) = (now, Instant::now());
+        }
         let is_newborn = random.below(4) == 0;
         let victim = wait_until(&format!("kill {kill} finds a daemon"), LIMIT, || {
             let found = if is_newborn { daemon::living(project).pop() } else { daemon::answering(project) };
@@ -96,17 +111,18 @@ fn talk(port: u16, is_over: &AtomicBool) -> u64 {
     talked
 }
 
-/// Asks all the time; every answer must be right.
-fn ask(project: &Project, before: &Status, is_over: &AtomicBool) -> u64 {
+/// Asks all the time; every answer must be right, and is counted.
+fn ask(project: &Project, before: &Status, is_over: &AtomicBool, answered: &AtomicU64) {
     let mut asked = 0;
     while !is_over.load(Ordering::Relaxed) {
-        let name = format!("s{}", asked % SERVICES as u64);
+        let name = format!("s{}", asked % SERVICES);
         let verb = if asked % 2 == 0 { "ensure" } else { "start" };
         project.soloist(&[verb, &name]).expect(0);
+        answered.fetch_add(1, Ordering::Relaxed);
         assert_eq!(lives(&project.status()), lives(before), "{}", project.diary());
+        answered.fetch_add(1, Ordering::Relaxed);
         asked += 1;
     }
-    asked
 }
 
 #[test]
@@ -118,16 +134,16 @@ fn two_hundred_deaths_of_the_daemon_are_noticed_by_nobody() {
     let before = project.status();
     let mains: Vec<Identity> =
         (0..SERVICES).map(|n| Identity::of(before.service(&format!("s{n}")).pid.unwrap()).unwrap()).collect();
-    let is_over = AtomicBool::new(false);
+    let (is_over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         let talking: Vec<_> = stage.ports.iter().map(|port| scope.spawn(|| talk(*port, &is_over))).collect();
-        let asking = scope.spawn(|| ask(project, &before, &is_over));
+        let asking = scope.spawn(|| ask(project, &before, &is_over, &answered));
         let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            kill_again_and_again(project, &mut random);
+            kill_again_and_again(project, &mut random, &answered);
         }));
         is_over.store(true, Ordering::Relaxed);
-        let asked = asking.join().expect("every client got a right answer");
-        assert!(asked > 0);
+        asking.join().expect("every client got a right answer");
+        assert!(answered.load(Ordering::Relaxed) > 0);
         for talk in talking {
             assert!(talk.join().expect("no service was restarted") > 0);
         }

@@ -16,7 +16,15 @@ pub const END: &str = "<!-- kill-matrix:end -->";
 
 /// The table as Markdown; milliseconds.
 pub fn table(times: &Times) -> String {
-    let mut text = String::from("| step | moment |");
+    let mut took: Vec<u128> = times.values().map(Duration::as_millis).collect();
+    took.sort_unstable();
+    let mut text = format!(
+        "{} kills at {} moments: half of them came right within {} ms, the slowest took {} ms.\n\n| step | moment |",
+        took.len(),
+        STEPS.iter().map(|step| step.moments.len()).sum::<usize>(),
+        took.get(took.len() / 2).unwrap_or(&0),
+        took.last().unwrap_or(&0),
+    );
     ACTORS.iter().for_each(|(_, _, name)| text += &format!(" {name} |"));
     text += &format!("\n|---|---|{}\n", "---:|".repeat(ACTORS.len()));
     for step in STEPS {

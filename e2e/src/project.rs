@@ -51,6 +51,8 @@ impl Project {
     #[track_caller]
     pub fn empty() -> Project {
         crate::failure::tell_at_once();
+        // The first one builds them: not once a test has set a clock, or counts time.
+        binaries();
         let kept = tempfile::Builder::new().prefix("soloist-e2e-").tempdir();
         let kept = kept.unwrap_or_else(|e| panic!("no folder for a project: {e}"));
         let folder = kept.path().canonicalize().unwrap_or_else(|e| panic!("{e}"));

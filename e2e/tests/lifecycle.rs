@@ -114,6 +114,35 @@ fn what_it_depends_on_is_ready_first() {
 }
 
 #[test]
+fn a_migration_runs_again_with_each_up_after_a_down_and_not_when_a_daemon_died() {
+    let project = Project::empty();
+    let talker = quoted(&puppet(&["--write", "500"]));
+    project.write(
+        "soloist.toml",
+        &format!(
+            "[jobs.migrate]\ncommand = [\"/bin/sh\", \"-c\", \"echo once >> ran\"]\n[services.talker]\n\
+             command = {talker}\ndepends-on = {{ migrate = \"completed-successfully\" }}\n"
+        ),
+    );
+    let runs = || project.read("ran").lines().count();
+    project.soloist(&["up", "-d"]).expect(0);
+    assert_eq!((runs(), project.service("migrate").state.as_str()), (1, "completed"));
+
+    let dead = daemon::kill(&project);
+    daemon::wait_for_another(&project, dead, LIMIT);
+    project.soloist(&["restart", "talker"]).expect(0);
+    assert_eq!(runs(), 1);
+
+    project.soloist(&["down"]).expect(0);
+    project.soloist(&["up", "-d"]).expect(0);
+    assert_eq!((runs(), project.service("migrate").state.as_str()), (2, "completed"));
+    // And without a new daemon.
+    project.soloist(&["stop", "migrate"]).expect(0);
+    project.soloist(&["start", "talker"]).expect(0);
+    assert_eq!(runs(), 3);
+}
+
+#[test]
 fn start_and_ensure_of_a_running_service_change_nothing() {
     let (project, _) = project("");
     project.soloist(&["up", "-d"]).expect(0);

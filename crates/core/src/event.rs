@@ -222,6 +222,8 @@ pub enum Event {
         wanted: Wanted,
         /// When runs of it were started because it had fallen.
         recent: Vec<Time>,
+        /// Nobody has asked for anything else since: those that need its end have it.
+        is_current: bool,
     },
     /// The time of `next_deadline` has come.
     DeadlinePassed,

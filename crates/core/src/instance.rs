@@ -60,6 +60,9 @@ pub struct Instance {
     /// Start of the current run, or of the current state.
     since: Time,
     exit: Option<Exit>,
+    /// How the run ended that was asked for last, for those that need its end: what was stopped, or asked for anew, has yet to
+    /// end for them. A job with a schedule has its last run, whenever that was.
+    outcome: Option<Exit>,
     note: Option<String>,
     refusal: Option<Refusal>,
     restarts: Restarts,
@@ -104,6 +107,7 @@ impl Instance {
             diagnosis: None,
             since: now,
             exit: None,
+            outcome: None,
             note: None,
             refusal: None,
             restarts: Restarts::default(),
@@ -166,6 +170,18 @@ impl Instance {
     /// What was asked for.
     pub(crate) fn wanted(&self) -> Wanted {
         self.wanted
+    }
+
+    /// How it ended, for those that need its end.
+    pub(crate) fn outcome(&self) -> Option<Exit> {
+        self.outcome
+    }
+
+    /// Its end is asked for anew, or nobody waits for it any more.
+    fn forget_outcome(&mut self) {
+        if self.plan.schedule.is_none() {
+            self.outcome = None;
+        }
     }
 
     /// What is told of it.
@@ -254,10 +270,11 @@ impl Instance {
             Event::GuardLost { claim } => self.guard_lost(now, claim, effects),
             Event::Released { claim } => self.released(now, claim, effects),
             Event::Adopted { .. } => self.adopted(now, event, effects),
-            Event::EndedUnseen { exit, ended_at, is_tree_left, wanted, recent } => {
+            Event::EndedUnseen { exit, ended_at, is_tree_left, wanted, recent, is_current } => {
                 self.restarts.remember(recent, &self.plan.backoff);
                 self.fell = ended_at;
-                self.ended_unseen(now, exit, is_tree_left, wanted, effects);
+                let counts = is_current || self.plan.schedule.is_some();
+                self.ended_unseen(now, (exit, counts), is_tree_left, wanted, effects);
             }
             Event::DeadlinePassed => self.deadline_passed(now, effects),
         }
@@ -363,7 +380,7 @@ impl Instance {
         let Some(claim) = self.claim else { return self.begin(now, effects) };
         (self.ports, self.moved) = (ports, moved);
         let run = RunId(self.random.next());
-        self.exit = None;
+        (self.exit, self.outcome) = (None, None);
         self.refusal = None;
         self.diagnosis = None;
         self.health = Health::default();

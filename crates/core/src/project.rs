@@ -389,10 +389,10 @@ impl Project {
         let status = instance.status();
         let is_job = instance.plan().kind != Kind::Service;
         // An end counts once nothing of the run lives.
-        let exit = status.exit.filter(|_| status.run.is_none());
+        let exit = instance.outcome().filter(|_| status.run.is_none());
         let has_succeeded = exit.is_some_and(|exit| Ended::Exited(exit).is_success(instance.plan()));
         match until {
-            Condition::Started => status.pid.is_some() || status.exit.is_some(),
+            Condition::Started => status.pid.is_some() && status.state != Word::Stopping || exit.is_some(),
             Condition::Ready if is_job => status.state == Word::Completed || has_succeeded,
             Condition::Ready => status.state == Word::Ready,
             Condition::Completed => status.state == Word::Completed || exit.is_some(),

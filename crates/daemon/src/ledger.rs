@@ -23,6 +23,13 @@ struct Page {
     up: BTreeMap<String, Entry>,
 }
 
+impl Page {
+    /// Whether it says that something is wanted up, in this boot.
+    fn is_of_now(&self) -> bool {
+        !self.up.is_empty() && soloist_os::boot_id().is_ok_and(|boot| boot == self.boot)
+    }
+}
+
 /// What is kept of a wanted instance. Room for more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -44,6 +51,8 @@ pub struct Ledger {
     is_lost: bool,
     /// The file does not say all that the page does.
     is_behind: bool,
+    /// What was wanted when it was opened is wanted now: the daemon before this one died over it.
+    is_inherited: bool,
 }
 
 impl Ledger {
@@ -55,10 +64,13 @@ impl Ledger {
             page: Page { version: 1, ..Page::default() },
             is_lost,
             is_behind: true,
+            is_inherited: is_lost,
         };
         match read(path) {
             Ok(Some(page)) => {
-                (Ledger { path: path.to_owned(), page, is_lost: false, is_behind: false }, None)
+                let is_inherited = page.is_of_now();
+                let path = path.to_owned();
+                (Ledger { path, page, is_lost: false, is_behind: false, is_inherited }, None)
             }
             Ok(None) => (fresh(false), None),
             Err(e) if e.kind() != io::ErrorKind::InvalidData && e.kind() != io::ErrorKind::UnexpectedEof => {
@@ -83,12 +95,16 @@ impl Ledger {
     /// takes somebody who wants services up: a look at the status must not start them.
     pub fn is_abandoned(path: &Path) -> bool {
         match read(path) {
-            Ok(Some(page)) => {
-                !page.up.is_empty() && soloist_os::boot_id().is_ok_and(|boot| boot == page.boot)
-            }
+            Ok(Some(page)) => page.is_of_now(),
             Ok(None) => false,
             Err(_) => true,
         }
+    }
+
+    /// Whether the daemon before this one died with something wanted up. One that was told to end left nothing, and how runs
+    /// ended before it did is history.
+    pub fn is_inherited(&self) -> bool {
+        self.is_inherited
     }
 
     /// Whether the ledger at a path says that an instance is wanted up.

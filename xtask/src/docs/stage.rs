@@ -228,6 +228,7 @@ pub(super) fn event(cue: Cue, ids: Ids, now: Time) -> Event {
         is_tree_left,
         wanted,
         recent: Vec::new(),
+        is_current: false,
     };
     let seen = |strangers| Event::PortsSeen { ask: ids.ports_ask, strangers, free: Vec::new() };
     let watchdog = |watchdog| Event::Notified {

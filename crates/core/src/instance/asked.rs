@@ -111,6 +111,7 @@ impl Instance {
     pub(super) fn stop_asked(&mut self, now: Time, cause: Cause, effects: &mut Vec<Effect>) {
         self.is_deferred = false;
         self.refusal = None;
+        self.forget_outcome();
         let was_up = self.wanted == Wanted::Up;
         if was_up || self.state.run().is_some() {
             self.tell(What::WantedDown, |note| note.cause = Some(cause.clone()), effects);
@@ -218,6 +219,9 @@ impl Instance {
     pub(super) fn want_up(&mut self, cause: &Cause, effects: &mut Vec<Effect>) {
         let is_up = matches!(self.state.life(), Some(Life::Up { .. }));
         let is_new = self.wanted == Wanted::Down || matches!(self.state, State::Failed | State::Completed);
+        if is_new {
+            self.forget_outcome();
+        }
         self.want(Wanted::Up, effects);
         // A run that is due is no wish: its lines say why it came.
         if is_new && *cause != Cause::Schedule {

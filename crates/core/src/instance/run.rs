@@ -130,6 +130,7 @@ impl Instance {
 
     /// A run ended by itself and the instance is still wanted.
     pub(super) fn judge(&mut self, now: Time, ended: Ended, effects: &mut Vec<Effect>) {
+        self.outcome = self.exit;
         let healthy_for = self.healthy_for.take();
         let fell = self.fell.take().unwrap_or(now);
         self.falls += 1;

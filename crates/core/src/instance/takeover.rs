@@ -82,7 +82,7 @@ impl Instance {
     pub(super) fn ended_unseen(
         &mut self,
         now: Time,
-        exit: Option<Exit>,
+        (exit, counts): (Option<Exit>, bool),
         is_tree_left: bool,
         wanted: Wanted,
         effects: &mut Vec<Effect>,
@@ -91,6 +91,7 @@ impl Instance {
             return;
         }
         self.exit = exit;
+        self.outcome = exit.filter(|_| counts && !is_tree_left);
         self.wanted = wanted;
         self.if_held = IfHeld::StandBy;
         if wanted == Wanted::Up {

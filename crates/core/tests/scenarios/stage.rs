@@ -233,6 +233,7 @@ impl Stage {
                 is_tree_left: command.is("left"),
                 wanted,
                 recent: Vec::new(),
+                is_current: command.is("current"),
             },
             verb => return Err(format!("`{verb}` is not known")),
         })

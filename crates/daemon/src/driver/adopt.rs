@@ -148,7 +148,11 @@ impl Driver {
                 let exit = record.exit.map(exit_to_core);
                 let recent = self.falls(at, Some(&record), &record.past);
                 let ended_at = record.exit_ms.map(|ms| self.since_boot(ms));
-                self.tell(at, Event::EndedUnseen { exit, ended_at, is_tree_left, wanted, recent });
+                let is_current = self.ledger.is_inherited() && !record.was_stopped;
+                self.tell(
+                    at,
+                    Event::EndedUnseen { exit, ended_at, is_tree_left, wanted, recent, is_current },
+                );
             }
             // A stand-in that is gone stands in no more, and a lane runs only what its instance has no time for: what is
             // due is for its schedule to say.
@@ -169,7 +173,9 @@ impl Driver {
         let exit = record.exit.map(exit_to_core);
         let recent = self.falls(at, Some(record), &record.past);
         let ended_at = record.exit_ms.map(|ms| self.since_boot(ms));
-        self.tell(at, Event::EndedUnseen { exit, ended_at, is_tree_left: true, wanted, recent });
+        let left =
+            Event::EndedUnseen { exit, ended_at, is_tree_left: true, wanted, recent, is_current: false };
+        self.tell(at, left);
     }
 
     fn seek(&mut self, at: usize, guard: Identity) {

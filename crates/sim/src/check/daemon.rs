@@ -239,12 +239,14 @@ impl State {
         let Some(at) = self.daemon(seat).and_then(|daemon| daemon.untaken.pop_front()) else { return };
         let wanted = if self.seats[seat].ledger[at] { Wanted::Up } else { Wanted::Down };
         let record = self.records[at].clone().filter(|record| record.seat == seat);
+        let is_current = self.seats[seat].ledger.contains(&true);
         let unseen = |exit, is_tree_left| Event::EndedUnseen {
             exit,
             ended_at: None,
             is_tree_left,
             wanted,
             recent: Vec::new(),
+            is_current,
         };
         match (self.left_guard(seat, at), record) {
             (Some(guard), _) if self.can_answer(guard) => {

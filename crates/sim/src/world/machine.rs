@@ -242,7 +242,7 @@ pub struct Machine {
     pub given: BTreeMap<RunId, Vec<u16>>,
     /// What each run truly was.
     pub lives: BTreeMap<RunId, Life>,
-    /// Instances of which a run has executed, ended, ended well.
+    /// Instances of which a run has executed, ended, ended well, since they were asked for; with a schedule: ever.
     pub executed: BTreeSet<usize>,
     pub ended: BTreeSet<usize>,
     pub succeeded: BTreeSet<usize>,

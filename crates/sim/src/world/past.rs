@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use soloist_core::event::{Event, Note, Wanted, What};
+use soloist_core::event::{Event, Exit, Note, Wanted, What};
 use soloist_core::id::{AskId, RunId};
 use soloist_core::plan::{Condition, Kind, Plan};
 use soloist_core::state::Word;
@@ -82,6 +82,13 @@ impl World {
             *self.past.lines.entry(run).or_default().told.entry(line).or_default() += 1;
             self.machine.check(checks::no_line_is_told_twice_or_of_a_run_that_never_was(self, run, line));
         }
+        // For those that need it, what is asked for anew, or not any more, has yet to start and to end.
+        if matches!(note.what, What::WantedUp | What::WantedDown) && self.plans[at].schedule.is_none() {
+            let machine = &mut self.machine;
+            for those in [&mut machine.executed, &mut machine.ended, &mut machine.succeeded] {
+                those.remove(&at);
+            }
+        }
         if note.what == What::Kept {
             self.machine.count("runs kept");
         }
@@ -130,7 +137,18 @@ impl World {
                 return None;
             }
             // Nobody waits for what is needed when it goes on where another daemon ended.
-            Event::Adopted { .. } | Event::EndedUnseen { .. } => {
+            Event::Adopted { exit, .. } | Event::EndedUnseen { exit, .. } => {
+                // What it finds is there for those that need it, whatever was asked for meanwhile.
+                let machine = &mut self.machine;
+                if matches!(event, Event::Adopted { .. }) || exit.is_some() {
+                    machine.executed.insert(at);
+                }
+                if exit.is_some() {
+                    machine.ended.insert(at);
+                }
+                if *exit == Some(Exit::Code(0)) {
+                    machine.succeeded.insert(at);
+                }
                 if let Event::Adopted { run, tick, .. } = event {
                     self.turns[at] = tick.iter().map(|tick| (*run, *tick)).collect();
                 }

@@ -142,6 +142,7 @@ impl World {
                         is_tree_left: true,
                         wanted,
                         recent: self.wishes[at].crashes.clone(),
+                        is_current: false,
                     };
                     // What lives is no excuse.
                     if record.exit.is_some() {
@@ -165,6 +166,7 @@ impl World {
                     is_tree_left: !record.is_ended,
                     wanted,
                     recent: self.wishes[at].crashes.clone(),
+                    is_current: self.page.iter().any(Option::is_some) && !record.is_told,
                 };
                 self.note_excuse(at, &event);
                 self.tell(at, event);

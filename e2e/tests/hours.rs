@@ -163,7 +163,8 @@ fn what_is_at_work_at_the_close_is_stopped_drained_or_left_to_finish() {
     // Runs wait where they are drained, and are told as left out elsewhere.
     let waiting = stage.schedule("job-drains")["queued"].as_u64().unwrap();
     assert!(waiting > 3, "{waiting}");
-    assert_eq!(stage.skipped("job-drains", ""), 0);
+    // On a machine that stands still for longer than the interval one run stands for several, with other words.
+    assert_eq!(stage.skipped("job-drains", "its window has closed"), 0);
     for name in ["job-stops", "job-finishes"] {
         assert_eq!(stage.schedule(name)["queued"], 0);
         assert!(stage.skipped(name, "its window has closed") > 3, "{name}");

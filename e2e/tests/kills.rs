@@ -194,7 +194,8 @@ fn a_command_outlasts_a_daemon_that_is_killed_for_six_seconds() {
         asking.get_or_insert_with(|| project.spawn(&["status", "--json"]));
     }
     let asked = asking.map(|mut asking| asking.wait(LIMIT).expect(0).json());
-    assert!(killed > 10, "{killed}");
+    // How many are born in that time is up to the machine.
+    assert!(killed > 2, "{killed}");
     assert_eq!(asked.unwrap()["services"][0]["run_id"].as_str(), run.as_deref());
 }
 

@@ -280,6 +280,8 @@ os._exit(3)
     let Some(project) = talker(script, "restart = \"no\"") else { return };
     wait_until_said(&project, "status", "first");
     let link = Link::to_guard_of(&project);
+    // Only a link that the guard has taken is told of what comes.
+    link.status();
     project.write("go on", "");
     let mut said = serde_json::Value::Null;
     loop {

@@ -11,7 +11,7 @@ const load = createRequire(join(given.E2E_BROWSER, 'package.json'));
 const { chromium } = load('playwright-core');
 
 /** Every wait has this end, and its message what was seen last. */
-export const LIMIT = 20_000;
+export const LIMIT = 60_000;
 
 /** Runs a command of soloist in the project's folder. */
 export const soloist = (...words) => promisify(execFile)(given.SOLOIST, words, { cwd: given.PROJECT });
@@ -70,6 +70,20 @@ export async function view(page, base, where) {
 
 export function must(isTrue, words) {
   if (!isTrue) throw new Error(words);
+}
+
+const browserOf = (page) => page.context().browser();
+
+/** Notes from now on what the browser does, until `longestTask` is asked. */
+export const trace = (page) => browserOf(page).startTracing(page, { categories: ['toplevel', 'disabled-by-default-devtools.timeline'] });
+
+/** The longest task of the page's thread since `trace`, in ms of processor time: what else the machine does is not its fault. */
+export async function longestTask(page) {
+  const events = JSON.parse(await browserOf(page).stopTracing()).traceEvents;
+  const main = events.find((one) => one.name === 'thread_name' && one.args.name === 'CrRendererMain');
+  const tasks = events.filter((one) => one.pid === main.pid && one.tid === main.tid && one.name.endsWith('RunTask') && one.tdur >= 0);
+  must(tasks.length > 100, `only ${tasks.length} tasks in the trace`);
+  return Math.max(...tasks.map((one) => one.tdur)) / 1000;
 }
 
 /** Serious findings of axe-core on what is shown now. */

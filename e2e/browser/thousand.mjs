@@ -1,23 +1,13 @@
 // The page of 1,000 services, twenty of which change every second: when it is painted, how long it ever keeps its thread
 // busy, and that only what is seen is in the document. Prints what it measured as JSON.
 
-import { must, play } from './stage.mjs';
+import { longestTask, must, play, trace } from './stage.mjs';
 
-/** Of processor time: what else the machine does is not the page's fault. It takes about an eighth of that. */
+/** It takes about an eighth of that. */
 const LONGEST_MS = 200;
 
-/** The longest task of the page's thread, from a trace of the browser. */
-function longestTask(trace) {
-  const events = JSON.parse(trace).traceEvents;
-  const main = events.find((one) => one.name === 'thread_name' && one.args.name === 'CrRendererMain');
-  const tasks = events.filter((one) => one.pid === main.pid && one.tid === main.tid && one.name.endsWith('RunTask') && one.tdur >= 0);
-  must(tasks.length > 100, `only ${tasks.length} tasks in the trace`);
-  return Math.max(...tasks.map((one) => one.tdur)) / 1000;
-}
-
 await play(async ({ page }) => {
-  const browser = page.context().browser();
-  await browser.startTracing(page, { categories: ['toplevel', 'disabled-by-default-devtools.timeline'] });
+  await trace(page);
   await page.reload();
   await page.getByText('s000', { exact: true }).or(page.getByText('j00', { exact: true })).first().waitFor();
   const painted = await page.evaluate(() => ({
@@ -48,7 +38,7 @@ await play(async ({ page }) => {
   await page.waitForFunction(() => document.querySelectorAll('.rows .row').length > 10);
   const rows = await page.locator('.rows .row').count();
   must(rows < 100, `${rows} rows in the document`);
-  const longest = longestTask(await browser.stopTracing());
+  const longest = await longestTask(page);
   console.log(JSON.stringify({ first_paint_ms: painted.first, rows_painted_ms: painted.rows, longest_task_cpu_ms: longest, scroll_frame_ms: frames, rows_in_document: rows }));
   must(longest < LONGEST_MS, `the longest task took ${longest} ms`);
 });

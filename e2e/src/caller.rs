@@ -2,13 +2,10 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
+use crate::LIMIT;
 use crate::project::Project;
 use crate::wait_until;
-
-/// No answer takes so long; one that does has failed.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// The door of a project's daemon, with its token.
 #[derive(Clone, Debug)]

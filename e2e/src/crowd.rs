@@ -4,15 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
+use crate::LIMIT;
 use crate::wait_until;
 
 /// How many ask at the same time.
 pub const CLIENTS: usize = 4;
-/// A question may wait for the next run, on a machine that is busy.
-const LIMIT: Duration = Duration::from_secs(60);
-
 /// Clients at work.
 #[derive(Debug)]
 pub struct Crowd {

@@ -3,13 +3,11 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::LIMIT;
 use crate::Project;
-
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// One answer.
 #[derive(Debug)]

@@ -50,4 +50,4 @@ pub use real::stage::Stage;
 pub use skip::{program, skip_loudly};
 pub use status::{Said, Service, Status};
 pub use terminal::Terminal;
-pub use wait::wait_until;
+pub use wait::{LIMIT, wait_until};

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::LIMIT;
 use crate::background::Background;
 use crate::binaries::{binaries, with_fail_points};
 use crate::identity::{Identity, with_environment};
@@ -19,9 +20,6 @@ use crate::pace::Pace;
 use crate::puppet::beacon::Beacon;
 use crate::puppet::journal::Journal;
 use crate::status::{Service, Status};
-
-/// No command of soloist takes longer than this in any test; one that does hangs.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// A project folder, and what is needed to leave nothing behind.
 #[derive(Debug)]

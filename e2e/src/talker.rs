@@ -3,14 +3,11 @@
 
 use std::os::fd::OwnedFd;
 use std::process::Command;
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 
-use crate::{Project, program, quoted, skip_loudly, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(30);
+use crate::{LIMIT, Project, program, quoted, skip_loudly, wait_until};
 
 /// What every script begins with.
 pub const PRELUDE: &str = r#"

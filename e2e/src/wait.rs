@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+/// What has not come after this does not come: far more than a machine needs that is busy with all the other tests.
+pub const LIMIT: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
 const PAUSE: Duration = Duration::from_millis(10);
 

@@ -3,11 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::time::Duration;
 
-use e2e::{Output, Project, binaries, project, puppet, quoted, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(20);
+use e2e::{LIMIT, Output, Project, binaries, project, puppet, quoted, wait_until};
 
 /// A good service in front of what is wrong: it must not have started. It takes three lines.
 fn with_a_good_service(wrong: &str) -> Project {

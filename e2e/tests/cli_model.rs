@@ -10,10 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use e2e::wait::within;
-use e2e::{Background, Identity, Journal, Project, Random, daemon, free_port, puppet, quoted};
+use e2e::{Background, Identity, Journal, LIMIT, Project, Random, daemon, free_port, puppet, quoted};
 use model::{At, BASE, Deed, Model, NAMES, ONCE, SCAN, SOLO};
 
-const LIMIT: Duration = Duration::from_secs(15);
 const LENGTH: usize = 12;
 const WORKERS: usize = 4;
 const SEQUENCES: u64 = 40;

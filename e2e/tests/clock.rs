@@ -1,13 +1,12 @@
 //! The wall clock is set while a daemon runs, as far as a test may do that: it is heard at once, told, and everything
 //! that soloist says of time agrees.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use e2e::clock::{milliseconds, set_to};
-use e2e::{Project, daemon, wait_until};
+use e2e::{LIMIT, Project, daemon, wait_until};
 use rustix::fs::{FlockOperation, flock};
 
-const LIMIT: Duration = Duration::from_secs(20);
 const HOUR: i64 = 3_600_000;
 
 /// The lines of the history that tell how the clock was set.

@@ -2,14 +2,12 @@
 //! the next command starts a daemon that has everything back, and later tells true exit codes.
 
 use std::io::Write;
-use std::time::Duration;
 
 use e2e::daemon::{answering, kill, wait_for_another};
 use e2e::puppet::voice;
 use e2e::status::Exit;
-use e2e::{Identity, Project, Status, free_port, in_namespace, puppet, quoted, wait_until};
+use e2e::{Identity, LIMIT, Project, Status, free_port, in_namespace, puppet, quoted, wait_until};
 
-const LIMIT: Duration = Duration::from_secs(20);
 const SHOUTED: u64 = 200_000;
 
 struct Stage {

@@ -1,11 +1,7 @@
 //! A run that fell says why: real programs fail for real reasons, the reason is told in the status, and what no further
 //! try can help is not tried ten times.
 
-use std::time::Duration;
-
-use e2e::{Project, Service, free_port, program, puppet, quoted, skip_loudly, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(30);
+use e2e::{LIMIT, Project, Service, free_port, program, puppet, quoted, skip_loudly, wait_until};
 
 /// A service `it` that runs this command, with a port that it never comes to listen on.
 fn failing(command: &[&str]) -> Project {

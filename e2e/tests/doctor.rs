@@ -4,12 +4,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use e2e::{Output, Project, binaries, free_port, is_free, program, puppet, quoted, skip_loudly, wait_until};
+use e2e::{
+    LIMIT, Output, Project, binaries, free_port, is_free, program, puppet, quoted, skip_loudly, wait_until,
+};
 use serde_json::Value;
-
-const LIMIT: Duration = Duration::from_secs(30);
 
 fn codes(output: &Output) -> Vec<String> {
     let found = output.json();

@@ -5,13 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use e2e::{
-    Background, Identity, Output, Project, free_port, in_namespace, is_free, puppet, quoted, wait_until,
+    Background, Identity, LIMIT, Output, Project, free_port, in_namespace, is_free, puppet, quoted,
+    wait_until,
 };
 
 /// The main process ignores SIGTERM, so all of it is used up.
 const GRACE: Duration = Duration::from_secs(2);
 const SLACK: Duration = Duration::from_millis(500);
-const LIMIT: Duration = Duration::from_secs(20);
 /// With the main process and the heir of its socket there are twelve.
 const KINDS: &str = "group,setsid,double-fork,clearenv,group+deaf,setsid+deaf,double-fork+deaf,clearenv+deaf,\
                      deaf,regroup+deaf";

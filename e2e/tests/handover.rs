@@ -5,12 +5,12 @@ use std::io::{self, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
-use std::time::Duration;
 
-use e2e::{Crowd, Identity, Project, Real, binaries, daemon, free_port, is_free, program, puppet, quoted};
+use e2e::{
+    Crowd, Identity, LIMIT, Project, Real, binaries, daemon, free_port, is_free, program, puppet, quoted,
+};
 use e2e::{skip_loudly, wait_until};
 
-const LIMIT: Duration = Duration::from_secs(30);
 const QUICK: &str =
     "backoff = { first = \"50ms\", max = \"200ms\" }\nrestart-limit = { count = 50, period = \"1m\" }\n";
 

@@ -3,11 +3,8 @@
 
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::Duration;
 
-use e2e::{Background, Crowd, Project, daemon, free_port, is_free, puppet, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(60);
+use e2e::{Background, Crowd, LIMIT, Project, daemon, free_port, is_free, puppet, wait_until};
 
 /// Its code says that it is ready as soon as a file with the name of its instance is there.
 fn code() -> String {

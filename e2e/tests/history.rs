@@ -5,13 +5,10 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
-use std::time::Duration;
 
-use e2e::{Identity, Project, in_namespace, puppet, quoted, wait_until};
+use e2e::{Identity, LIMIT, Project, in_namespace, puppet, quoted, wait_until};
 use rustix::process::Signal;
 use serde_json::Value;
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// A service that runs until it is told, and one that crashes and is given up.
 const TWO: &str = "[services.steady]\ncommand = [\"sleep\", \"1000\"]\n\

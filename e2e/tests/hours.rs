@@ -2,15 +2,13 @@
 //! sessions, over a dead daemon, and over the nights in which clocks leap.
 
 use std::path::Path;
-use std::time::Duration;
 
 use e2e::clock::{milliseconds, monotonic, set_to};
 use e2e::puppet::lifeline::{Life, lives};
-use e2e::{Project, daemon, puppet, quoted, wait_until};
+use e2e::{LIMIT, Project, daemon, puppet, quoted, wait_until};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
-const LIMIT: Duration = Duration::from_secs(20);
 const SECOND: u64 = 1_000_000_000;
 /// Two readings of clocks that differ in their grain.
 const GRAIN: u64 = 5_000_000;

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use e2e::{Caller, Project, puppet, quoted};
-
-const LIMIT: Duration = Duration::from_secs(30);
+use e2e::{Caller, LIMIT, Project, puppet, quoted};
 
 /// A project with one service, `good`, and this more, up.
 fn up(more: &str) -> (Project, Caller) {

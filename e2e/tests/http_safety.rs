@@ -10,9 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use e2e::caller::answer;
-use e2e::{Caller, Project, daemon, puppet, quoted, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(30);
+use e2e::{Caller, LIMIT, Project, daemon, puppet, quoted, wait_until};
 
 /// A project with one service, `good`, up.
 fn up(more: &str) -> (Project, Caller) {
@@ -448,19 +446,32 @@ const STORM: [&str; 5] =
 /// Dear questions, of which each turn of the driver answers a few.
 #[test]
 fn a_storm_of_requests_keeps_no_service_waiting() {
-    let (_, storm, report) = storm(&STORM);
-    // On a machine that tests other things meanwhile; a driver that answered all of it first would take seconds.
-    assert!(storm[storm.len() / 2] < Duration::from_millis(250), "{report}");
-    assert!(storm[storm.len() - 1] < Duration::from_secs(2), "{report}");
+    // A driver that answered all of it first would take seconds.
+    weather(&STORM, |calm, storm| storm < Duration::from_millis(250).max(3 * calm));
 }
 
 /// Cheap questions, of which there is always a next one when all are answered.
 #[test]
 fn a_storm_without_a_pause_keeps_no_service_waiting() {
-    let (calm, storm, report) = storm(&["/api/v1/schedules"]);
     // Reports that wait until the questions leave a gap take four times as long.
-    assert!(storm[storm.len() / 2] < 3 * calm[calm.len() / 2], "{report}");
-    assert!(storm[storm.len() - 1] < Duration::from_secs(2), "{report}");
+    weather(&["/api/v1/schedules"], |calm, storm| storm < 3 * calm);
+}
+
+/// Measures a storm, three times at most: what else the machine does spoils one measurement, a fault spoils each.
+/// Judged are the medians, calm and in the storm; the longest restart never takes two seconds.
+#[track_caller]
+fn weather(paths: &'static [&'static str], is_right: fn(Duration, Duration) -> bool) {
+    let mut reports = Vec::new();
+    for _ in 0..3 {
+        let (calm, storm, report) = storm(paths);
+        if is_right(calm[calm.len() / 2], storm[storm.len() / 2])
+            && storm[storm.len() - 1] < Duration::from_secs(2)
+        {
+            return;
+        }
+        reports.push(report);
+    }
+    panic!("{reports:#?}");
 }
 
 /// Crash to restart, calm and while twenty clients ask for these paths, sorted; and both in words.

@@ -1,10 +1,6 @@
 //! Keyed instances: each exactly once, one more and one less at run time, and a changed soloist.toml.
 
-use std::time::Duration;
-
-use e2e::{Project, puppet, quoted, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(20);
+use e2e::{LIMIT, Project, puppet, quoted, wait_until};
 
 fn scrapers() -> Project {
     let says = quoted(&["sh", "-c", "echo I am $SOLOIST_INSTANCE of {instance}; exec sleep 1000"]);

@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 
 use e2e::puppet::voice;
 use e2e::{
-    Entry, Identity, Journal, Project, Random, Status, daemon, free_port, puppet, quoted, skip_loudly,
+    Entry, Identity, Journal, LIMIT, Project, Random, Status, daemon, free_port, puppet, quoted, skip_loudly,
     wait_until,
 };
 
-const LIMIT: Duration = Duration::from_secs(60);
 /// A command that waits for so long is to be answered by the next daemon, which is let live for it: a command asks again for
 /// 20 s, and where a daemon takes seconds to get up none would live long enough to answer anything.
 const STARVED: Duration = Duration::from_secs(5);

@@ -3,10 +3,8 @@
 use std::time::{Duration, Instant};
 
 use e2e::puppet::voice;
-use e2e::{Identity, Project, Service, daemon, free_port, is_free, puppet, quoted, wait_until};
+use e2e::{Identity, LIMIT, Project, Service, daemon, free_port, is_free, puppet, quoted, wait_until};
 use rustix::process::Signal;
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// A project with the server `api`, the worker `talker` that needs it, and what else is said.
 fn project(more: &str) -> (Project, u16) {

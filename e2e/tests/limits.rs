@@ -3,9 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use e2e::{Identity, Project, quoted, skip_loudly, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(20);
+use e2e::{Identity, LIMIT, Project, quoted, skip_loudly, wait_until};
 
 /// A project with the service `x`, a shell script.
 fn project(script: &str, more: &str) -> Project {

@@ -3,15 +3,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use std::time::Duration;
 
 use e2e::caller::Caller;
 use e2e::face::{Stream, get};
-use e2e::{Project, log, quoted, wait_until};
+use e2e::{LIMIT, Project, log, quoted, wait_until};
 use rustix::process::Signal;
 use serde_json::Value;
-
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// A service that runs a script of sh(1).
 fn service(name: &str, script: &str, more: &str) -> String {

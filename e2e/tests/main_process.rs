@@ -4,10 +4,8 @@
 use std::time::Duration;
 
 use e2e::talker::{Link, diary_lines, seen, talker, wait_until_noted, wait_until_said};
-use e2e::{Identity, Project, wait_until};
+use e2e::{Identity, LIMIT, Project, wait_until};
 use rustix::process::Signal;
-
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// A main process that starts another one, names it, and lives on without waiting for it.
 const HANDOVER: &str = r#"

@@ -11,10 +11,9 @@ use e2e::caller::{Caller, Reply, answer};
 use e2e::clock::set_to;
 use e2e::identity::Identity;
 use e2e::project::finish_within;
-use e2e::{Project, Real, binaries, daemon, free_port, wait_until};
+use e2e::{LIMIT, Project, Real, binaries, daemon, free_port, wait_until};
 use serde_json::{Value, json};
 
-const LIMIT: Duration = Duration::from_secs(60);
 /// A Sunday: both exchanges are closed. Long ago, since a day that is today is told without its date.
 const SUNDAY: &str = "2026-08-23T12:00:00Z";
 /// A Monday morning in Mumbai.

@@ -2,12 +2,9 @@
 //! workbooks, which change while somebody looks.
 
 use std::path::Path;
-use std::time::Duration;
 
 use e2e::browser::Browser;
-use e2e::{Project, binaries, free_port, quoted, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(30);
+use e2e::{LIMIT, Project, binaries, free_port, quoted, wait_until};
 
 /// Writes another number into the cells of Live.xlsx that have this one, aside and then renamed, as its producer does.
 const CHANGE: &str = r#"

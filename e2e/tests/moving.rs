@@ -5,14 +5,11 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use e2e::caller::Caller;
 use e2e::{
-    Project, daemon, free_port, free_ports, is_free, program, puppet, quoted, skip_loudly, wait_until,
+    LIMIT, Project, daemon, free_port, free_ports, is_free, program, puppet, quoted, skip_loudly, wait_until,
 };
-
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// A service that listens where it is told, and may move to the ports after the first of a row.
 fn mover(name: &str, prefer: u16, spares: (u16, u16), more: &str) -> String {

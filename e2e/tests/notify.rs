@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use e2e::talker::{
     Link, PRELUDE, diary_lines, prepare, python, seen, talker, wait_until_noted, wait_until_said,
 };
-use e2e::{Identity, Project, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(30);
+use e2e::{Identity, LIMIT, Project, wait_until};
 
 #[test]
 fn what_a_service_says_is_shown() {

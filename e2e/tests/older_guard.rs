@@ -11,9 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use e2e::{Identity, Project, daemon, wait_until};
+use e2e::{Identity, LIMIT, Project, daemon, wait_until};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FlockOperation, flock};
 use rustix::net::{
@@ -22,7 +21,6 @@ use rustix::net::{
 };
 use serde_json::{Value, json};
 
-const LIMIT: Duration = Duration::from_secs(20);
 const RUN: &str = "00000000000000aa";
 
 /// The guard: a thread of this test, which is so the process that its record names.

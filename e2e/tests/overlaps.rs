@@ -2,14 +2,12 @@
 //! killed: what its runs write of themselves shows how many live at once, and the history accounts for all that was due.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use e2e::puppet::journal::now;
 use e2e::puppet::lifeline::{Life, lives, most_at_once};
-use e2e::{Project, daemon, puppet, quoted, wait_until};
+use e2e::{LIMIT, Project, daemon, puppet, quoted, wait_until};
 use serde_json::Value;
 
-const LIMIT: Duration = Duration::from_secs(30);
 const EVERY: u64 = 100_000_000;
 const HOUR: i64 = 3_600_000;
 

@@ -1,12 +1,9 @@
 //! Pids are reused for real, in a PID namespace of their own: a stale record or PID file names a living foreign
 //! process. It is never signalled, and that the state was stale is said. Needs root and `unshare`.
 
-use std::time::Duration;
-
-use e2e::{Background, Identity, Project, in_namespace, puppet, quoted, wait_until};
+use e2e::{Background, Identity, LIMIT, Project, in_namespace, puppet, quoted, wait_until};
 use rustix::process::Signal;
 
-const LIMIT: Duration = Duration::from_secs(20);
 const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
 
 /// Runs the test of this name again as a child of a fresh PID namespace's first process, and there its body. The first

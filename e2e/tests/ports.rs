@@ -5,10 +5,9 @@ use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use e2e::{Background, Output, Project, free_port, is_free, puppet, wait_until};
+use e2e::{Background, LIMIT, Output, Project, free_port, is_free, puppet, wait_until};
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
-const LIMIT: Duration = Duration::from_secs(30);
 const OTHERS: usize = 2000;
 
 /// A puppet that listens, and has been seen to.

@@ -1,11 +1,7 @@
 //! Real services, asked by real probes: ready when they say so, unhealthy when they say so no more, restarted when they
 //! are not alive.
 
-use std::time::Duration;
-
-use e2e::{Identity, Project, Service, free_port, program, skip_loudly, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(30);
+use e2e::{Identity, LIMIT, Project, Service, free_port, program, skip_loudly, wait_until};
 
 /// A service `it` that runs a script of a shell and is asked as the lines say; started beside the test.
 fn started(script: &str, lines: &str) -> (Project, e2e::Background) {

@@ -1,13 +1,9 @@
 //! A processor of market data, as people write it by hand: every 6 s in market hours, asleep outside of them, with its
 //! state, its interval, its start and stop, and a log of what it has done; here as a job of soloist, with what is around it.
 
-use std::time::Duration;
-
 use e2e::clock::set_to;
-use e2e::{Project, daemon, quoted, wait_until};
+use e2e::{LIMIT, Project, daemon, quoted, wait_until};
 use serde_json::Value;
-
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// The server, and beside it the processor, on a day of the exchange.
 fn project(moment: &str) -> Project {

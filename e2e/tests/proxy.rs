@@ -3,11 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::time::Duration;
 
-use e2e::{Project, free_port, is_free, program, skip_loudly, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(30);
+use e2e::{LIMIT, Project, free_port, is_free, program, skip_loudly, wait_until};
 
 /// Answers with what it was asked, in two parts of which the second waits for the file `go`; after an upgrade it gives back
 /// what comes in.

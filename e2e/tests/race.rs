@@ -3,17 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use e2e::daemon::answering;
-use e2e::{Background, Identity, Project, binaries, puppet, quoted, wait_until};
+use e2e::{Background, Identity, LIMIT, Project, binaries, puppet, quoted, wait_until};
 
 const ROUNDS: usize = 20;
 const SHELLS: usize = 8;
 const STARTERS: usize = SHELLS * 8;
 /// The declared service lives so long; the puppet of starter n so long plus n: its command line tells who started it.
 const LIFE: usize = 1000;
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// One shell's part: it waits at the gate, then starts its eight at once. In some rounds each `run` comes a little
 /// late: it is quicker than a question to a daemon and would always win.

@@ -1,13 +1,9 @@
 //! What people do by hand against second copies, and what goes wrong with it, under soloist: an app that starts its
 //! scanner by itself with a PID file, a start script with `--force`, and an old server that goes on serving old code.
 
-use std::time::Duration;
-
 use e2e::real::http;
 use e2e::tree::executes;
-use e2e::{Background, Identity, Project, Real, Stage, binaries, free_port, is_free, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(40);
+use e2e::{Background, Identity, LIMIT, Project, Real, Stage, binaries, free_port, is_free, wait_until};
 
 /// The Flask application, and the scanner that it starts in a session of its own.
 fn scanning(real: &Real) -> Stage {

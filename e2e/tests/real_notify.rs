@@ -3,11 +3,9 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
-use std::time::Duration;
 
-use e2e::{Real, Said, Service, Stage, wait_until};
+use e2e::{LIMIT, Real, Said, Service, Stage, wait_until};
 
-const LIMIT: Duration = Duration::from_secs(30);
 const NOTIFIES: &str = "readiness = \"notify\"\nwatchdog = \"2s\"\n";
 /// Ten a second are said, so this many take twice the time that the watchdog allows.
 const PINGS: usize = 40;

@@ -2,12 +2,9 @@
 //! A start names the holder; with force the port is the service's, and nothing comes back.
 
 use std::process::Command;
-use std::time::Duration;
 
 use e2e::real::http;
-use e2e::{Background, Identity, Project, Real, free_port, quoted, wait_until};
-
-const LIMIT: Duration = Duration::from_secs(60);
+use e2e::{Background, Identity, LIMIT, Project, Real, free_port, quoted, wait_until};
 
 /// Starts this by hand in the project's folder, sees it serve, and takes its port over. `starters`: parts of the command
 /// lines of those that would start it again, which are shown as such.

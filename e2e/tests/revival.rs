@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use e2e::puppet::voice;
 use e2e::wait::within;
-use e2e::{Identity, Pace, Project, Status, binaries, daemon, puppet, quoted, wait_until};
+use e2e::{Identity, LIMIT, Pace, Project, Status, binaries, daemon, puppet, quoted, wait_until};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 
-const LIMIT: Duration = Duration::from_secs(20);
 /// What is promised: a killed daemon answers again within a second. It is asked of the median, for a machine that tests
 /// other things meanwhile.
 const BACK: Duration = Duration::from_secs(1);

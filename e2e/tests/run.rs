@@ -3,12 +3,9 @@
 
 use std::io::Write;
 use std::process::Stdio;
-use std::time::Duration;
 
-use e2e::{Background, Identity, Project, free_port, is_free, puppet, wait_until};
+use e2e::{Background, Identity, LIMIT, Project, free_port, is_free, puppet, wait_until};
 use rustix::process::Signal;
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// `run` with its options, then a puppet with its flags.
 fn run_puppet(options: &[&str], flags: &[&str]) -> Vec<String> {

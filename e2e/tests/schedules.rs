@@ -3,13 +3,11 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use e2e::daemon::{kill, wait_for_another};
-use e2e::{Project, quoted, wait_until};
+use e2e::{LIMIT, Project, quoted, wait_until};
 use serde_json::Value;
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// `scan` is due once an hour and not at its start, `feed` keeps the hours of `always`, `night` those of `never`, and
 /// `api` has no schedule.

@@ -4,13 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use e2e::face::{self, Stream};
-use e2e::{Caller, Project, binaries, free_port, program, project, skip_loudly, wait_until};
+use e2e::{Caller, LIMIT, Project, binaries, free_port, program, project, skip_loudly, wait_until};
 use serde_json::Value;
-
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// Text for sh(1): has it write down what it was given, in a folder that shows up whole. A subshell redirects, so that the
 /// descriptors of the shell itself are those that it got; of signals its child tells, which got the same: while it makes

@@ -1,12 +1,8 @@
 //! A guard that lives and does not answer when a new daemon takes over: nothing false is told of its service, nothing
 //! is started beside it, and once it answers it is adopted and what is wanted by then is done.
 
-use std::time::Duration;
-
-use e2e::{Identity, Project, daemon, wait_until};
+use e2e::{Identity, LIMIT, Project, daemon, wait_until};
 use rustix::process::Signal;
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// `frozen` is never restarted, and its guard stands still; `other` has a guard that brings the daemon back.
 struct Stage {

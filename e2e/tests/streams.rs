@@ -4,10 +4,8 @@
 use std::time::{Duration, Instant};
 
 use e2e::face::{Stream, get, post};
-use e2e::{Identity, Project, free_port, puppet, quoted, wait_until};
+use e2e::{Identity, LIMIT, Project, free_port, puppet, quoted, wait_until};
 use serde_json::Value;
-
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// Opens a stream as soon as a daemon answers: a page tries again until one does.
 #[track_caller]

@@ -7,12 +7,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use e2e::{
-    Background, Caller, Identity, Output, Project, Terminal, free_port, in_namespace, is_free, program,
-    puppet, quoted, skip_loudly, wait_until,
+    Background, Caller, Identity, LIMIT, Output, Project, Terminal, free_port, in_namespace, is_free,
+    program, puppet, quoted, skip_loudly, wait_until,
 };
 use rustix::process::Signal;
 
-const LIMIT: Duration = Duration::from_secs(30);
 const YES: [&str; 4] = ["start", "api", "--force", "--yes"];
 
 /// The service `api` on a port, and nothing on it yet.

@@ -2,15 +2,12 @@
 //! whatever becomes of the daemon or of them; each tick and each answer is in the history.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use e2e::puppet::worker::{Taken, gate, taken};
 use e2e::talker::{Link, python};
-use e2e::{Identity, Project, daemon, puppet, quoted, wait_until};
+use e2e::{Identity, LIMIT, Project, daemon, puppet, quoted, wait_until};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// A project whose service `w` is a puppet that is ticked.
 struct Workshop {

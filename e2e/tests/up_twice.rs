@@ -1,11 +1,8 @@
 //! Two `up -d` at once in one project: one daemon, each service once.
 
-use std::time::Duration;
-
-use e2e::{Project, free_port, puppet, quoted};
+use e2e::{LIMIT, Project, free_port, puppet, quoted};
 
 const ROUNDS: usize = 20;
-const LIMIT: Duration = Duration::from_secs(30);
 
 #[test]
 fn two_ups_at_once_make_one_daemon_and_each_service_once() {

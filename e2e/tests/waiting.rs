@@ -2,14 +2,11 @@
 //! back, and it is back all the same; unless somebody had everything stopped.
 
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
 
 use e2e::clock::milliseconds;
-use e2e::{Identity, Project, binaries, daemon, puppet, quoted, wait_until};
+use e2e::{Identity, LIMIT, Project, binaries, daemon, puppet, quoted, wait_until};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// A job of which nothing lives until its next run.
 fn waiting(every: &str, more: &str) -> Project {

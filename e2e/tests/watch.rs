@@ -7,10 +7,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use e2e::{Project, Service, daemon, in_namespace, program, skip_loudly, wait_until};
+use e2e::{LIMIT, Project, Service, daemon, in_namespace, program, skip_loudly, wait_until};
 use serde_json::Value;
 
-const LIMIT: Duration = Duration::from_secs(30);
 /// All that one change leads to has happened by then: it is told after 0.2 s, at most 2 s if it goes on.
 const SETTLED: f64 = 2.5;
 

@@ -2,12 +2,9 @@
 //! daemon.
 
 use std::process::{Child, Command};
-use std::time::Duration;
 
-use e2e::{Project, Terminal, daemon, wait_until};
+use e2e::{LIMIT, Project, Terminal, daemon, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
-
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// A service that runs on, and one that falls as soon as the file `fall` is there.
 const TWO: &str = "[services.steady]\ncommand = [\"sleep\", \"1000\"]\n\

@@ -9,10 +9,8 @@ use crate::project::{Project, quoted};
 use crate::real::{Real, http};
 use crate::status::Service;
 use crate::tree::{descendants, executes, listeners};
-use crate::{binaries, wait_until};
+use crate::{LIMIT, binaries, wait_until};
 
-/// Python and Node take seconds to start on a machine that is busy with all the other tests.
-const LIMIT: Duration = Duration::from_secs(40);
 /// Longer than any reloader takes to serve what it has seen.
 const SAVED_AGAIN: Duration = Duration::from_secs(8);
 /// The time a stop may take.

@@ -5,16 +5,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::time::Duration;
 
-use e2e::{Background, Project, wait_until};
+use e2e::{Background, LIMIT, Project, wait_until};
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::declare::Declared;
-
-/// Backoffs, watchdogs and graces of the stories are kept for real: the longest is a few seconds.
-const LIMIT: Duration = Duration::from_secs(40);
 
 pub struct Stage {
     name: String,

@@ -124,6 +124,15 @@ await play(async (stage) => {
   await view(page, stage.base, 'schedules');
   await page.getByRole('button', { name: 'Run now scan' }).click();
   await page.locator('.toast', { hasText: 'scan' }).waitFor();
+  // What changes while a button is pressed does not take the press away.
+  await page.getByRole('button', { name: 'Interval scan' }).hover();
+  await page.mouse.down();
+  await soloist('schedule', 'pause', 'scan');
+  await page.getByRole('button', { name: 'Resume scan' }).waitFor();
+  await page.mouse.up();
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await soloist('schedule', 'resume', 'scan');
+  await page.getByRole('button', { name: 'Pause scan' }).waitFor();
   await page.getByRole('button', { name: 'Interval scan' }).click();
   await page.getByLabel('Every').fill('2h');
   await dialog.getByRole('button', { name: 'Change' }).click();

@@ -1,6 +1,6 @@
 // Tables of rows: headings, cells, tones, and no redrawing of what is the same.
 
-import { el } from './dom.js';
+import { el, place } from './dom.js';
 import { signed, toneOf } from './words.js';
 
 /** `heads`: titles, or nodes. A title that begins with `#` is of numbers, which stand at the right. */
@@ -18,7 +18,7 @@ export function table(label, heads) {
       const whole = JSON.stringify(rows);
       if (whole === drawn) return;
       drawn = whole;
-      body.replaceChildren(...rows.map((row) => el('tr', { 'data-tone': tone(row) },
+      place(body, ...rows.map((row) => el('tr', { 'data-tone': tone(row) },
         cells(row).map((cell, at) => el('td', { class: isOfNumbers[at] ? 'number' : null }, cell ?? '')))));
     },
   };

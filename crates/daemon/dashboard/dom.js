@@ -31,6 +31,31 @@ export function text(node, words) {
   if (node.textContent !== said) node.textContent = said;
 }
 
+/**
+ * Makes these the children of a node. A child that looks as it did stays: what is pressed, marked or has the focus in it is
+ * not lost to a change of something else.
+ */
+export function place(node, ...children) {
+  const stays = new Set(children);
+  let next = node.firstChild;
+  children.forEach((child, at) => {
+    const isNext = (one) => next === one || (!stays.has(next) && next.isEqualNode(one));
+    if (next && isNext(child)) {
+      next = next.nextSibling;
+    } else if (next && !children.slice(at + 1).some(isNext)) {
+      next.replaceWith(child);
+      next = child.nextSibling;
+    } else {
+      node.insertBefore(child, next);
+    }
+  });
+  while (next) {
+    const gone = next;
+    next = next.nextSibling;
+    gone.remove();
+  }
+}
+
 /** A function that is called once for many calls in a row, `ms` after the first of them. */
 export function soon(ms, act) {
   let timer = null;

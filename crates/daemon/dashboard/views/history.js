@@ -1,6 +1,6 @@
 // What happened: the lines of the history, newest first, by service, kind, time and words. New ones come by themselves.
 
-import { el, soon, text } from '../dom.js';
+import { el, place, soon, text } from '../dom.js';
 import { entryRow, entryTable } from '../entries.js';
 import { get, path } from '../net.js';
 import { known } from '../store.js';
@@ -69,7 +69,7 @@ export function history(name) {
     const found = lines.filter((entry) => isMeant(entry) && (!what.value || entry.what === what.value)
       && (!sought || `${entry.service} ${entry.what} ${entryWords(entry)}`.toLowerCase().includes(sought)));
     text(count, `${found.length} lines`);
-    table.body.replaceChildren(...found.slice(-limit).reverse().map((entry) => entryRow(entry, true)));
+    place(table.body, ...found.slice(-limit).reverse().map((entry) => entryRow(entry, true)));
     more.hidden = found.length <= limit;
     names.replaceChildren(...[...known.services.keys()].map((one) => el('option', { value: one })));
   }

@@ -2,7 +2,7 @@
 // column.
 
 import { actionButtons } from '../actions.js';
-import { el, text } from '../dom.js';
+import { el, place, text } from '../dom.js';
 import { path } from '../net.js';
 import { sparkline } from '../sparkline.js';
 import { known } from '../store.js';
@@ -151,7 +151,7 @@ export function overview() {
     const note = service.refusal?.detail ?? service.note ?? [service.said.status, service.said.progress].filter(Boolean).join(' ');
     text(cell.note, note);
     cell.note.title = note ?? '';
-    cell.port.replaceChildren(...service.ports.map((port) => portLink(port)));
+    place(cell.port, ...service.ports.map((port) => portLink(port)));
     text(cell.pid, service.pid);
     text(cell.restarts, service.restarts || '');
     cell.restarts.title = service.restarts ? `${service.restarts} restarts` : '';

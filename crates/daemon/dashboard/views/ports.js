@@ -1,6 +1,6 @@
 // Ports: who should be on each, and who is. Strangers are marked.
 
-import { el, soon } from '../dom.js';
+import { el, place, soon } from '../dom.js';
 import { get, path } from '../net.js';
 import { known } from '../store.js';
 import { portLink } from './overview.js';
@@ -54,13 +54,13 @@ export function ports() {
     note.hidden = true;
     try {
       const told = await get('/api/v1/ports');
-      body.replaceChildren(...told.ports.map(rowOf));
+      place(body, ...told.ports.map(rowOf));
       if (!told.ports.length) note.textContent = 'No port is declared, and no service listens on one.';
       note.hidden = told.ports.length > 0;
     } catch (error) {
       note.hidden = false;
       note.textContent = error.isAbsent ? 'This daemon does not tell who listens; `soloist who PORT` does. These are declared.' : error.message;
-      body.replaceChildren(...declaredOnly());
+      place(body, ...declaredOnly());
     }
   }
 

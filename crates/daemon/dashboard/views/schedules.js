@@ -2,7 +2,7 @@
 
 import { axis, axisHead } from '../axis.js';
 import { askFor, say, sayRefusal } from '../dialogs.js';
-import { el, soon, text } from '../dom.js';
+import { el, place, soon, text } from '../dom.js';
 import { drop, get, patch, path, post } from '../net.js';
 import { known } from '../store.js';
 import { exitWords, moment, momentIn, signOf, toneOf, until } from '../words.js';
@@ -19,8 +19,8 @@ export function schedules() {
     warnings, axisHead(), list, empty, el('section', { class: 'panel' }, el('h2', {}, 'By order'), overrides), zones);
 
   let told = null;
-  /** What ticks: next runs in words. */
-  let times = [];
+  /** What is shown of each, by name. */
+  const items = new Map();
 
   async function ask() {
     try {
@@ -34,51 +34,73 @@ export function schedules() {
 
   function draw() {
     if (!told) return;
-    warnings.replaceChildren(...told.warnings.map((words) => el('p', { class: 'warning' }, '⚠ ', words)));
-    times = [];
-    const focus = list.contains(document.activeElement) ? document.activeElement.getAttribute('aria-label') : null;
     const hours = new Map((told.hours ?? []).map((one) => [one.window, one.sessions]));
     const live = told.schedules.map((one) => ({ ...one, ...known.services.get(one.name)?.schedule, state: known.services.get(one.name)?.state ?? one.state }));
-    list.replaceChildren(...live.map((one) => item(one, hours)));
-    if (focus) [...list.querySelectorAll('button')].find((button) => button.getAttribute('aria-label') === focus)?.focus();
+    const names = new Set(live.map((one) => one.name));
+    for (const name of items.keys()) if (!names.has(name)) items.delete(name);
+    for (const one of live) {
+      if (!items.has(one.name)) items.set(one.name, item(one));
+      items.get(one.name).draw(one, hours);
+    }
+    place(list, ...live.map((one) => items.get(one.name).node));
     empty.hidden = live.length > 0;
-    overrides.replaceChildren(...(told.overrides.length ? told.overrides.map(ordered) : [el('li', { class: 'quiet' }, 'All windows keep their hours.')]));
+    place(warnings, ...told.warnings.map((words) => el('p', { class: 'warning' }, '⚠ ', words)));
+    place(overrides, ...(told.overrides.length ? told.overrides.map(ordered) : [el('li', { class: 'quiet' }, 'All windows keep their hours.')]));
     text(zones, `Time zones: ${told.zones}. Times here are this browser's.`);
   }
 
-  function item(one, hours) {
+  /** One schedule. Its buttons stay, whatever changes: a job that begins must not take away the one that is being pressed. */
+  function item(one) {
+    const where = `/api/v1/schedules/${path(one.name)}`;
+    const button = (word, order) => {
+      const pressed = el('button', { type: 'button', 'aria-label': `${word} ${one.name}`, on: { click: () => run(pressed, `${word} ${one.name}`, order) } }, word);
+      return pressed;
+    };
+    const now = button('Run now', () => runNow(one, where));
+    const pause = button('Pause', () => post(`${where}/pause`));
+    const resume = button('Resume', () => post(`${where}/resume`));
+    const interval = button('Interval', () => editInterval(one, where));
+    const reset = button('Reset', () => patch(where, { reset: true }));
+    const state = el('span', { class: 'badge' });
+    const paused = el('span', { class: 'badge', 'data-tone': 'warn' }, 'paused');
+    const what = el('span', { class: 'quiet' });
     const next = el('span', { class: 'next' });
-    const tell = () => {
+    const note = el('p', { class: 'quiet' });
+    const day = el('div');
+    const node = el('li', {},
+      el('div', { class: 'head' },
+        el('a', { href: `#/service/${path(one.name)}` }, one.name), state, paused, what, next,
+        el('span', { class: 'actions' }, now, resume, pause, interval, reset)),
+      note, day);
+
+    function tell() {
       if (one.paused) text(next, 'paused');
       else if (one.next) text(next, `${one.triggers.length ? 'runs' : 'opens'} ${until(one.next)}, ${moment(one.next)}`);
       else if (one.until) text(next, `${one.open ? 'closes' : 'opens'} ${until(one.until)}, ${moment(one.until)}`);
       else text(next, one.window && one.open ? 'open as far as one can see' : 'nothing is due');
       next.title = one.next && one.zone ? momentIn(one.next, one.zone) : '';
-    };
-    tell();
-    times.push(tell);
-    const act = (word, order) => el('button', { type: 'button', 'aria-label': `${word} ${one.name}`, on: { click: (event) => run(event.currentTarget, `${word} ${one.name}`, order) } }, word);
-    const where = `/api/v1/schedules/${path(one.name)}`;
-    const isEvery = one.triggers.some((trigger) => trigger.startsWith('every '));
-    const sessions = one.window ? hours.get(one.window) ?? guessed(one) : null;
-    return el('li', {},
-      el('div', { class: 'head' },
-        el('a', { href: `#/service/${path(one.name)}` }, one.name),
-        el('span', { class: 'badge', 'data-tone': toneOf(one.state) }, `${signOf(one.state)} ${one.state}`),
-        one.paused ? el('span', { class: 'badge', 'data-tone': 'warn' }, 'paused') : null,
-        el('span', { class: 'quiet' }, [one.triggers.join(', '), one.window && `in ${one.window}${one.open ? ' (open)' : ' (closed)'}`, one.zone].filter(Boolean).join(' · ')),
-        next,
-        el('span', { class: 'actions' },
-          one.triggers.length ? act('Run now', () => runNow(one, where)) : null,
-          one.paused ? act('Resume', () => post(`${where}/resume`)) : act('Pause', () => post(`${where}/pause`)),
-          isEvery ? act('Interval', () => editInterval(one, where)) : null,
-          one.changed ? act('Reset', () => patch(where, { reset: true })) : null)),
-      one.changed || one.answer || one.queued || one.exit ? el('p', { class: 'quiet' }, [
+    }
+
+    function draw(is, hours) {
+      one = is;
+      state.dataset.tone = toneOf(one.state);
+      text(state, `${signOf(one.state)} ${one.state}`);
+      text(what, [one.triggers.join(', '), one.window && `in ${one.window}${one.open ? ' (open)' : ' (closed)'}`, one.zone].filter(Boolean).join(' · '));
+      tell();
+      now.hidden = !one.triggers.length;
+      [paused.hidden, resume.hidden, pause.hidden] = [!one.paused, !one.paused, one.paused];
+      interval.hidden = !one.triggers.some((trigger) => trigger.startsWith('every '));
+      reset.hidden = !one.changed;
+      text(note, [
         one.changed, one.queued ? `${one.queued} wait for the one at work` : null,
         one.answer && `last turn ${one.answer.ok ? 'went well' : 'went badly'}${one.answer.summary ? `: ${one.answer.summary}` : ''}`,
         one.exit && `last run ended ${exitWords(one.exit)}`,
-      ].filter(Boolean).join(' · ')) : null,
-      axis(Date.now(), sessions, one.paused ? null : one.next, one.zone));
+      ].filter(Boolean).join(' · '));
+      note.hidden = !note.textContent;
+      const sessions = one.window ? hours.get(one.window) ?? guessed(one) : null;
+      place(day, axis(Date.now(), sessions, one.paused ? null : one.next, one.zone));
+    }
+    return { node, draw, tell };
   }
 
   /** From what a status tells, for a daemon that does not tell hours: until when it is as it is. */
@@ -164,7 +186,7 @@ export function schedules() {
       // One came, or one is no more.
       if (services !== known.services.size) askSoon();
       services = known.services.size;
-      if (kinds.has('time')) times.forEach((tell) => tell());
+      if (kinds.has('time')) items.forEach((item) => item.tell());
     },
     end: () => askSoon.cancel(),
   };

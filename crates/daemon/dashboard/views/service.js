@@ -3,7 +3,7 @@
 
 import { actionButtons } from '../actions.js';
 import { chart } from '../chart.js';
-import { el, soon, text } from '../dom.js';
+import { el, place, soon, text } from '../dom.js';
 import { entryRow, entryTable } from '../entries.js';
 import { logView } from '../log.js';
 import { get, path } from '../net.js';
@@ -63,7 +63,7 @@ export function service(name) {
   function drawEntries() {
     if (isOver) return;
     course.draw(entries);
-    table.body.replaceChildren(...entries.slice(-SHOWN).reverse().map((entry) => entryRow(entry, false)));
+    place(table.body, ...entries.slice(-SHOWN).reverse().map((entry) => entryRow(entry, false)));
   }
 
   const askWhy = soon(200, async () => {
@@ -99,7 +99,7 @@ export function service(name) {
       ...(one.warnings ?? []).map((warning) => el('p', {}, `Warning: ${warning}`)),
       one.tail.length > 0 && el('pre', { tabindex: 0, 'aria-label': 'Last lines of the run that failed' }, one.tail.join('\n')),
     ].filter(Boolean);
-    trouble.replaceChildren(...troubles);
+    place(trouble, ...troubles);
     trouble.hidden = troubles.length === 0;
     trouble.dataset.tone = toneOf(one.state);
     drawSaid(one.said);
@@ -122,7 +122,7 @@ export function service(name) {
       ['Holder', one.holder && `${one.holder.kind}, process ${one.holder.pid}`],
       ['Command', el('code', {}, one.command.join(' '))],
     ].filter(([, value]) => value !== null && value !== undefined && value !== '');
-    facts.replaceChildren(...rows.map(([title, value]) => el('div', {}, el('dt', {}, title), el('dd', {}, value instanceof Node || Array.isArray(value) ? value : String(value)))));
+    place(facts, ...rows.map(([title, value]) => el('div', {}, el('dt', {}, title), el('dd', {}, value instanceof Node || Array.isArray(value) ? value : String(value)))));
   }
 
   /** Alone, so that what somebody marks or has the focus on stays from second to second. */
@@ -134,7 +134,7 @@ export function service(name) {
   function drawSaid({ status, state, progress }) {
     said.hidden = !(status || state || progress);
     const steps = /^(\d+)\s*\/\s*(\d+)$/.exec(progress ?? '');
-    said.replaceChildren(...[
+    place(said, ...[
       el('h2', {}, 'What it says'),
       state && el('span', { class: 'badge', 'data-tone': 'busy' }, state),
       status && el('span', {}, status),

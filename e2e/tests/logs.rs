@@ -80,6 +80,17 @@ fn several_logs_are_shown_in_the_order_of_their_times() {
 }
 
 #[test]
+fn the_last_lines_are_read_from_the_end_whatever_lies_before() {
+    let project = planted();
+    project.write(".soloist/logs/api.log.3.gz", "this was never compressed");
+    let shown = |arguments: &[&str]| project.soloist(arguments).expect(0).stdout;
+    assert_eq!(shown(&["logs", "api", "-n", "3"]), "api 3\napi 4\napi 5\n");
+    assert_eq!(shown(&["logs", "-n", "1", "api", "web"]).lines().count(), 3);
+    let refused = project.soloist(&["logs", "api", "-n", "9"]).expect(1).stderr;
+    assert!(refused.contains("cannot read") && refused.contains("api.log.3.gz"), "{refused}");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let project = planted();
     let refused = |arguments: &[&str], code: i32, words: &str| {

@@ -15,7 +15,7 @@ use std::path::Path;
 use soloist_api::watch::LogEvent;
 use soloist_os::log_files::error_log_of;
 
-use content::{Content, Last, before_end, distance, last_lines};
+use content::{Content, Last, before_end, beginning, distance, last_lines};
 use mask::Mask;
 use reader::{Piece, Reader};
 
@@ -36,6 +36,8 @@ pub struct Position {
 /// Where a follower begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
+    /// With the first line that is kept.
+    Beginning,
     /// With the last so many lines.
     Lines(usize),
     /// With this byte.
@@ -55,6 +57,7 @@ impl Start {
     /// If the log cannot be read.
     pub fn place(self, log: &Path) -> io::Result<Position> {
         match self {
+            Start::Beginning | Start::Lines(usize::MAX) => beginning(log),
             Start::Lines(lines) => last_lines(log, lines),
             Start::At(at) => Ok(at),
         }

@@ -15,6 +15,9 @@ pub(crate) const FIRST: u64 = 1;
 /// The length of the header and of each entry after it.
 const RECORD: usize = 16;
 
+/// So many files at most are looked for by their names: a torn index may tell any number.
+const MISSED: u64 = 10_000;
+
 /// One file of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
@@ -35,21 +38,30 @@ pub struct Part {
 /// # Errors
 /// If the folder cannot be read; one that does not exist holds no files.
 pub fn parts(log: &Path) -> io::Result<Vec<Part>> {
-    // While we read the folder, the current file may become a rotated one: what was found would have a gap.
-    let mut current = current_seq(log);
-    loop {
-        let mut found = rotated_parts(log, current)?;
-        let again = current_seq(log);
-        if current != again {
-            current = again;
-            continue;
-        }
-        if log.try_exists()? {
-            let seq = seq_after(&found, current);
-            found.push(Part { seq, path: log.to_owned(), is_gz: false, index_path: index_of(log) });
-        }
-        return Ok(found);
+    let before = current_seq(log);
+    let mut found = rotated_parts(log, before)?;
+    let (is_there, after) = (log.try_exists()?, current_seq(log));
+    // While we read the folder, current files may become rotated ones, which are not found then; in the midst of that, the
+    // index is nowhere. Their names are known. To look until nothing changes would be to look forever, where much is
+    // written.
+    let end = after.max(found.last().map(|last| last.seq)).unwrap_or(0);
+    let begin =
+        before.or(found.first().map(|first| first.seq)).unwrap_or(FIRST).max(end.saturating_sub(MISSED));
+    let is_known = |seq: &u64| found.binary_search_by_key(seq, |part| part.seq).is_ok();
+    let between = (begin..end).filter(|seq| !is_known(seq)).filter_map(|seq| rotated_part(log, seq));
+    let mut missed: Vec<Part> = between.collect();
+    if !is_there || after.is_none() {
+        missed.extend(
+            (end..u64::MAX).map_while(|seq| rotated_part(log, seq)).skip_while(|part| is_known(&part.seq)),
+        );
     }
+    found.extend(missed);
+    let mut found = in_order(found);
+    if is_there {
+        let seq = seq_after(&found, after);
+        found.push(Part { seq, path: log.to_owned(), is_gz: false, index_path: index_of(log) });
+    }
+    Ok(found)
 }
 
 /// The number that the current file of a log has, or will have once it is made.
@@ -93,16 +105,27 @@ fn rotated_parts(log: &Path, current: Option<u64>) -> io::Result<Vec<Part>> {
         if of != name {
             continue;
         }
-        found.push(Part {
-            seq,
-            path: log.with_file_name(&file),
-            is_gz,
-            index_path: index_of(&rotated(log, seq)),
-        });
+        found.push(part(log, seq, is_gz));
     }
+    Ok(in_order(found))
+}
+
+/// The rotated file of this number, if there is one.
+fn rotated_part(log: &Path, seq: u64) -> Option<Part> {
+    [false, true].map(|is_gz| part(log, seq, is_gz)).into_iter().find(|part| part.path.exists())
+}
+
+fn part(log: &Path, seq: u64, is_gz: bool) -> Part {
+    let plain = rotated(log, seq);
+    let index_path = index_of(&plain);
+    Part { seq, path: if is_gz { compressed(&plain) } else { plain }, is_gz, index_path }
+}
+
+/// Each number once.
+fn in_order(mut found: Vec<Part>) -> Vec<Part> {
     found.sort_by_key(|part| (part.seq, part.is_gz));
     found.dedup_by_key(|part| part.seq);
-    Ok(found)
+    found
 }
 
 /// The current files of all logs in a folder, also of those that have rotated files only; sorted.
@@ -311,6 +334,43 @@ mod tests {
         std::fs::write(rotated(&log, 7), "x").unwrap();
         assert_eq!(told(&folder, "api.log")[1].0, 8);
         assert_eq!(next_seq(&log).unwrap(), 8);
+    }
+
+    #[test]
+    fn a_log_that_is_rotated_all_the_time_is_seen_with_all_its_parts() {
+        const MANY: u64 = 1_000;
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("api.log");
+        (1..=MANY).for_each(|seq| std::fs::write(rotated(&log, seq), "x").unwrap());
+        std::fs::write(index_of(&log), header(MANY + 1)).unwrap();
+        std::fs::write(&log, "x").unwrap();
+        let seen = std::thread::scope(|scope| {
+            let rotates = scope.spawn(|| {
+                for seq in MANY + 1..=3 * MANY {
+                    // In the order of the guard.
+                    std::fs::rename(&log, rotated(&log, seq)).unwrap();
+                    std::fs::rename(index_of(&log), index_of(&rotated(&log, seq))).unwrap();
+                    std::fs::write(index_of(&log), header(seq + 1)).unwrap();
+                    std::fs::write(&log, "x").unwrap();
+                }
+            });
+            let mut seen: Vec<Vec<u64>> = Vec::new();
+            while !rotates.is_finished() {
+                seen.push(parts(&log).unwrap().iter().map(|part| part.seq).collect());
+            }
+            seen
+        });
+        let mut newest = 0;
+        for seqs in &seen {
+            let last = *seqs.last().unwrap();
+            // The newest one may be told before it is made.
+            let whole = seqs.iter().copied().eq(1..=last) && last + 1 >= newest;
+            let missing = || (1..=last).filter(|seq| !seqs.contains(seq)).collect::<Vec<_>>();
+            assert!(whole, "after {newest}, of {last} are missing {:?}", missing());
+            newest = last.max(newest);
+        }
+        let meanwhile = seen.iter().filter(|seqs| seqs.len() as u64 <= 3 * MANY).count();
+        assert!(meanwhile > 3, "it was seen {meanwhile} times before all was over");
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl View<'_> {
                     .strip_suffix("~err")
                     .map_or_else(|| path.clone(), |out| self.project.layout.log(out));
                 let is_split = error_log_of(&out).exists();
-                let at = Start::Lines(usize::MAX).place(&path).map_err(|e| unreadable(&path, &e))?;
+                let at = Start::Beginning.place(&path).map_err(|e| unreadable(&path, &e))?;
                 let mask = self.mask(&name);
                 self.sources.insert(name, Source { path, is_split, mask, at, open: None });
             }

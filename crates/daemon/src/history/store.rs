@@ -14,10 +14,12 @@ use soloist_api::status::ExitStatus;
 
 use crate::convert::moment;
 
-/// Rows older than this are deleted.
+/// Rows older than this are deleted, but for the last ones of each service.
 pub const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Beyond so many rows the oldest are deleted.
+/// Beyond so many rows the oldest are deleted, but for the last ones of each service; beyond twice as many these, too.
 pub const KEPT_ROWS: i64 = 100_000;
+/// So many rows of a service are kept, whatever their age.
+pub const KEPT_LAST: i64 = 20;
 /// How long another process may hold the file: nobody but a curious person does.
 const BUSY_LIMIT: Duration = Duration::from_secs(1);
 /// The file and what SQLite keeps beside it.
@@ -67,6 +69,13 @@ const FILL: &str = "
         exit_code = coalesce(exit_code, ?5),
         exit_signal = coalesce(exit_signal, ?6)
     WHERE service = ?1 AND what = ?2 AND run_id = ?3";
+/// What is too old or too much, and not among the last of its service.
+const PRUNE: &str = "
+    DELETE FROM entries
+    WHERE (at < ?1 OR id <= (SELECT id FROM entries ORDER BY id DESC LIMIT 1 OFFSET ?2))
+      AND EXISTS (SELECT 1 FROM entries AS newer
+                  WHERE newer.service = entries.service AND (newer.at, newer.id) > (entries.at, entries.id)
+                  LIMIT 1 OFFSET ?3)";
 /// The columns as `read_row` wants them, without those that came later.
 const COLUMNS: &str = "id, at, service, what, run_id, cause, exit_code, exit_signal, duration_ms, pid, peak_kib, \
                        cpu_ms, log_at, detail";
@@ -212,14 +221,20 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
-    /// Deletes what is older than 30 days, and the oldest beyond 100,000 rows.
+    /// Deletes what is older than 30 days, and the oldest beyond 100,000 rows; but not the last 20 of any service, so that a
+    /// job of each second does not make forgotten who stopped a server, and why.
     pub fn prune(&self, now_ms: u64) -> Result<(), Fault> {
+        self.prune_to(now_ms, KEPT_ROWS)
+    }
+
+    /// The same with so many rows.
+    pub(super) fn prune_to(&self, now_ms: u64, rows: i64) -> Result<(), Fault> {
         let oldest = whole(now_ms.saturating_sub(KEPT_FOR.as_millis() as u64));
-        self.connection.execute("DELETE FROM entries WHERE at < ?1", [oldest])?;
-        self.connection.execute(
-            "DELETE FROM entries WHERE id <= (SELECT id FROM entries ORDER BY id DESC LIMIT 1 OFFSET ?1)",
-            [KEPT_ROWS],
-        )?;
+        self.connection.prepare_cached(PRUNE)?.execute([oldest, rows, KEPT_LAST - 1])?;
+        // There may be ever new names.
+        let most =
+            "DELETE FROM entries WHERE id <= (SELECT id FROM entries ORDER BY id DESC LIMIT 1 OFFSET ?1)";
+        self.connection.prepare_cached(most)?.execute([2 * rows])?;
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use soloist_os::identity::Exit;
 use tokio::sync::broadcast;
 
 use super::learn::Remembered;
-use super::store::{KEPT_ROWS, Store};
+use super::store::{KEPT_LAST, Store};
 use super::*;
 use crate::convert::moment;
 use crate::history::read::read;
@@ -321,25 +321,51 @@ async fn old_lines_are_deleted_when_it_is_opened_and_when_it_grows() {
     let stage = Stage::new(|path| {
         let mut store = Store::open(path, wall_ms()).unwrap();
         store.write(&mut [line("api", "old", 31 * day), line("api", "young", 29 * day)]).unwrap();
+        let last = (0..KEPT_LAST - 1).map(|n| line("api", &n.to_string(), day));
+        store.write(&mut last.collect::<Vec<_>>()).unwrap();
     });
-    assert_eq!(whats(&stage.all().await), ["young"]);
+    let kept = stage.all().await;
+    assert_eq!((kept.len() as i64, kept[0].what.as_str()), (KEPT_LAST, "young"));
     stage.history.add(vec![line("api", "old", 31 * day)]);
-    assert_eq!(whats(&stage.all().await), ["old", "young"], "a single line is no occasion");
+    assert_eq!(stage.all().await.len() as i64, KEPT_LAST + 1, "a single line is no occasion");
     stage.history.add((0..1_000).map(|n| line("api", &n.to_string(), 0)).collect());
-    stage.wait_until(|found| found.len() == 1_001 && found[0].what == "young").await;
+    stage.wait_until(|found| found.len() as i64 == KEPT_LAST + 1_000 && found[0].what == "young").await;
 }
 
 #[test]
-fn the_oldest_of_too_many_lines_are_deleted() {
+fn the_oldest_of_too_many_lines_are_deleted_but_the_last_of_each_service() {
+    const ROWS: i64 = 1_000;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");
     let mut store = Store::open(&path, wall_ms()).unwrap();
-    let mut lines: Vec<Entry> = (0..KEPT_ROWS + 7).map(|n| line("api", &n.to_string(), 0)).collect();
-    store.write(&mut lines).unwrap();
-    store.prune(wall_ms()).unwrap();
-    let all = HistoryQuery { limit: Some(u32::MAX), ..HistoryQuery::default() };
-    let found = read(&path, &all).unwrap().entries;
-    assert_eq!((found.len() as i64, found[0].id), (KEPT_ROWS, lines[7].id));
+    let many = |service: &str, lines: i64| -> Vec<Entry> {
+        (0..lines).map(|n| line(service, &n.to_string(), 0)).collect()
+    };
+    let day = 24 * 3600 * 1000;
+    store.write(&mut [line("old", "stopping", 400 * day), line("old", "ended", 399 * day)]).unwrap();
+    store.write(&mut many("quiet", KEPT_LAST + 3)).unwrap();
+    let mut busy = many("busy", ROWS + 7);
+    store.write(&mut busy).unwrap();
+    store.prune_to(wall_ms(), ROWS).unwrap();
+    let found = |service: &str| {
+        let service = Some(service.to_owned());
+        let all = HistoryQuery { service, limit: Some(u32::MAX), ..HistoryQuery::default() };
+        read(&path, &all).unwrap().entries
+    };
+    assert_eq!(whats(&found("old")), ["stopping", "ended"]);
+    let quiet = found("quiet");
+    assert_eq!((quiet.len() as i64, quiet[0].what.as_str()), (KEPT_LAST, "3"));
+    let kept = found("busy");
+    assert_eq!((kept.len() as i64, kept[0].id), (ROWS, busy[7].id));
+    // Names that are never used again are not kept for ever.
+    let mut names: Vec<Entry> = (0..ROWS).map(|n| line(&format!("run-{n}"), "ended", 0)).collect();
+    store.write(&mut names).unwrap();
+    store.prune_to(wall_ms(), ROWS).unwrap();
+    assert_eq!((found("old").len(), found("quiet").len(), found("run-7").len()), (2, KEPT_LAST as usize, 1));
+    store.write(&mut many("busy", ROWS)).unwrap();
+    store.prune_to(wall_ms(), ROWS).unwrap();
+    assert_eq!((found("old").len(), found("quiet").len(), found("run-7").len()), (0, 0, 1));
+    assert_eq!(found("busy").len() as i64, ROWS);
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! One file of a log, read at any place, also if it is compressed; and places that are so far before the end of a log that
 //! may have many files.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read, Seek};
+use std::io::{self, BufReader, ErrorKind, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use soloist_os::log_files::{next_seq, parts};
@@ -29,9 +30,52 @@ pub struct Content {
 
 #[derive(Debug)]
 struct Unpacked {
-    bytes: MultiGzDecoder<BufReader<File>>,
+    path: PathBuf,
+    bytes: MultiGzDecoder<BufReader<FromBeginning>>,
     /// So many were taken from it.
     at: u64,
+}
+
+impl Unpacked {
+    fn begin(path: &Path, file: &File) -> io::Result<Unpacked> {
+        let packed = FromBeginning { file: file.try_clone()?, at: 0 };
+        let bytes = MultiGzDecoder::new(BufReader::with_capacity(PIECE, packed));
+        Ok(Unpacked { path: path.to_owned(), bytes, at: 0 })
+    }
+
+    /// Takes at most so many bytes and lets them go; how many there were.
+    fn skip(&mut self, most: u64) -> io::Result<u64> {
+        io::copy(&mut self.by_ref().take(most), &mut io::sink())
+    }
+}
+
+impl Read for Unpacked {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(bytes).map_err(|e| {
+            let path = self.path.display();
+            io::Error::new(
+                e.kind(),
+                format!("{path} is damaged ({e}); once it is moved away, the rest can be read"),
+            )
+        })?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// Reads a file with a place of its own: that of a descriptor is shared by all that are made of it (dup(2)).
+#[derive(Debug)]
+struct FromBeginning {
+    file: File,
+    at: u64,
+}
+
+impl Read for FromBeginning {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(bytes, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
 }
 
 impl Content {
@@ -47,7 +91,7 @@ impl Content {
             };
             // If it is still found there, it has been that one all the time: numbers only grow.
             if look()?.is_some_and(|again| again.path == part.path) {
-                let unpacked = part.is_gz.then(|| unpack(&file)).transpose()?;
+                let unpacked = part.is_gz.then(|| Unpacked::begin(&part.path, &file)).transpose()?;
                 return Ok(Some(Content { file, unpacked, is_current: part.path == log }));
             }
         }
@@ -66,22 +110,19 @@ impl Content {
         }
         if let Some(unpacked) = &mut self.unpacked {
             if unpacked.at > from {
-                *unpacked = unpack(&self.file)?;
+                *unpacked = Unpacked::begin(&unpacked.path, &self.file)?;
             }
-            unpacked.at += io::copy(&mut (&mut unpacked.bytes).take(from - unpacked.at), &mut io::sink())?;
+            unpacked.skip(from - unpacked.at)?;
         }
         while length < bytes.len() {
             let read = match &mut self.unpacked {
                 Some(unpacked) if unpacked.at < from => Ok(0),
-                Some(unpacked) => unpacked.bytes.read(&mut bytes[length..]),
+                Some(unpacked) => unpacked.read(&mut bytes[length..]),
                 None => self.file.read_at(&mut bytes[length..], from + length as u64),
             };
             match read {
                 Ok(0) => break,
-                Ok(read) => {
-                    length += read;
-                    self.unpacked.iter_mut().for_each(|unpacked| unpacked.at += read as u64);
-                }
+                Ok(read) => length += read,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
@@ -91,8 +132,8 @@ impl Content {
 
     /// How long it is now; what is compressed is unpacked for that.
     pub fn length(&mut self) -> io::Result<u64> {
-        if self.unpacked.is_some() {
-            return io::copy(&mut unpack(&self.file)?.bytes, &mut io::sink());
+        if let Some(unpacked) = &self.unpacked {
+            return Unpacked::begin(&unpacked.path, &self.file)?.skip(u64::MAX);
         }
         self.length_on_disk()
     }
@@ -139,20 +180,31 @@ impl Content {
     /// Where the last so many lines before a place begin; or how many there are, if they are fewer. `is_end`: nothing comes
     /// after that place, so that a line feed right before it begins no line.
     fn lines_before(&mut self, to: u64, lines: usize, is_end: bool) -> io::Result<Result<u64, usize>> {
+        let no_line = is_end.then_some(to);
+        let mut block = vec![0; PIECE];
         // What is compressed is read forward only: blocks from its end would be unpacked again and again.
-        let block = if self.unpacked.is_some() { usize::MAX } else { PIECE };
+        if self.unpacked.is_some() {
+            let (mut at, mut last) = (0, VecDeque::new());
+            while at < to {
+                let wanted = usize::try_from(to - at).map_or(PIECE, |left| left.min(PIECE));
+                let read = self.read_at(&mut block[..wanted], at)?;
+                if read == 0 {
+                    break;
+                }
+                last.extend(lines_in(&block[..read], at, no_line));
+                last.drain(..last.len().saturating_sub(lines));
+                at += read as u64;
+            }
+            return Ok(last.front().copied().filter(|_| last.len() == lines).ok_or(last.len()));
+        }
         let (mut at, mut found) = (to, 0);
         while at > 0 {
-            let begin = at.saturating_sub(block as u64);
-            let mut bytes = vec![0u8; (at - begin) as usize];
-            let read = self.read_at(&mut bytes, begin)?;
-            for (i, byte) in bytes[..read].iter().enumerate().rev() {
-                let next = begin + i as u64 + 1;
-                if *byte == b'\n' && !(is_end && next == to) {
-                    found += 1;
-                    if found == lines {
-                        return Ok(Ok(next));
-                    }
+            let begin = at.saturating_sub(PIECE as u64);
+            let read = self.read_at(&mut block[..(at - begin) as usize], begin)?;
+            for line in lines_in(&block[..read], begin, no_line).rev() {
+                found += 1;
+                if found == lines {
+                    return Ok(Ok(line));
                 }
             }
             at = begin;
@@ -161,10 +213,19 @@ impl Content {
     }
 }
 
-fn unpack(file: &File) -> io::Result<Unpacked> {
-    let mut again = file.try_clone()?;
-    again.rewind()?;
-    Ok(Unpacked { bytes: MultiGzDecoder::new(BufReader::with_capacity(PIECE, again)), at: 0 })
+/// Where lines begin after the line feeds of a block.
+fn lines_in(block: &[u8], at: u64, no_line: Option<u64>) -> impl DoubleEndedIterator<Item = u64> {
+    let feeds = block.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    feeds.map(move |(i, _)| at + i as u64 + 1).filter(move |begin| Some(*begin) != no_line)
+}
+
+/// The beginning of a log, which may have no file yet.
+pub fn beginning(log: &Path) -> io::Result<Position> {
+    let seq = match parts(log)?.first() {
+        Some(first) => first.seq,
+        None => next_seq(log)?,
+    };
+    Ok(Position { seq, offset: 0 })
 }
 
 /// The end of a log, which may have no file yet.

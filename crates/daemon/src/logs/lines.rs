@@ -104,10 +104,7 @@ impl Lines {
     pub fn of(log: &Path, wish: &Wish, mask: Mask) -> io::Result<Lines> {
         let end = end(log)?;
         let is_some_of_all = wish.since.is_none() && !wish.is_of_all();
-        let begin = match parts(log)?.first().filter(|_| is_some_of_all) {
-            Some(first) => Position { seq: first.seq, offset: 0 },
-            None => wish.begin(log)?,
-        };
+        let begin = if is_some_of_all { Start::Beginning.place(log)? } else { wish.begin(log)? };
         let mut lines = Lines {
             reader: Reader::new(log, begin),
             end,
@@ -118,7 +115,7 @@ impl Lines {
             read: (Vec::new(), begin, 0),
             last: None,
         };
-        if let Some(most) = wish.lines.filter(|_| !wish.is_of_all()) {
+        if let Some(most) = wish.lines.filter(|most| *most < usize::MAX && !wish.is_of_all()) {
             let mut last = VecDeque::new();
             while let Some(line) = lines.next_match()? {
                 last.push_back(line);

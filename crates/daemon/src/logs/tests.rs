@@ -302,3 +302,38 @@ fn the_last_lines_are_found_from_the_end() {
     };
     assert_eq!(at, 0);
 }
+
+#[test]
+fn what_is_compressed_is_read_at_any_place_however_large_it_is() {
+    let stage = Stage::new();
+    // Of digits that hardly can be compressed: more than what is read of a file at once, packed and unpacked.
+    let mut digits = 1_u64;
+    let old: Vec<String> = (0..20_000)
+        .map(|n| {
+            digits = digits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            format!("{n:05} {digits:016x}")
+        })
+        .collect();
+    stage.add(old.join("\n") + "\n");
+    stage.rotate(1);
+    stage.compress(1);
+    stage.add("last\n");
+    let packed = std::fs::metadata(compressed(&rotated(&stage.path, 1))).unwrap().len();
+    assert!(packed > 2 * PIECE as u64, "{packed}");
+    let told = |start: Start| {
+        let mut tail = stage.follow(start).patient();
+        let mut told = Vec::new();
+        while let Some(LogEvent::Lines { lines, .. }) = tail.look().unwrap() {
+            told.extend(lines);
+        }
+        assert_eq!(told.pop().as_deref(), Some("last"));
+        told
+    };
+    for lines in [1, 2, 4_000, 19_999, 20_000, 20_001, 20_002, usize::MAX] {
+        let first = old.len().saturating_sub(lines - 1);
+        assert!(told(Start::Lines(lines)) == old[first..], "{lines} lines");
+    }
+    assert!(told(Start::Beginning) == old);
+    let end = end_of(&stage.path, None, 100_000, &mut Mask::default());
+    assert!(end.len() > 99_900 && (old.join("\n") + "\nlast\n").ends_with(&end), "{} bytes", end.len());
+}

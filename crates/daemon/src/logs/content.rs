@@ -32,34 +32,57 @@ pub struct Content {
 struct Unpacked {
     path: PathBuf,
     bytes: MultiGzDecoder<BufReader<FromBeginning>>,
-    /// So many were taken from it.
-    at: u64,
+    /// What was read last; who read half a line goes back to its beginning.
+    last: Vec<u8>,
+    /// Where that begins.
+    begin: u64,
 }
 
 impl Unpacked {
-    fn begin(path: &Path, file: &File) -> io::Result<Unpacked> {
+    fn open(path: &Path, file: &File) -> io::Result<Unpacked> {
         let packed = FromBeginning { file: file.try_clone()?, at: 0 };
         let bytes = MultiGzDecoder::new(BufReader::with_capacity(PIECE, packed));
-        Ok(Unpacked { path: path.to_owned(), bytes, at: 0 })
+        Ok(Unpacked { path: path.to_owned(), bytes, last: Vec::new(), begin: 0 })
     }
 
-    /// Takes at most so many bytes and lets them go; how many there were.
-    fn skip(&mut self, most: u64) -> io::Result<u64> {
-        io::copy(&mut self.by_ref().take(most), &mut io::sink())
+    /// So many bytes were taken.
+    fn at(&self) -> u64 {
+        self.begin + self.last.len() as u64
     }
-}
 
-impl Read for Unpacked {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.bytes.read(bytes).map_err(|e| {
-            let path = self.path.display();
-            io::Error::new(
-                e.kind(),
-                format!("{path} is damaged ({e}); once it is moved away, the rest can be read"),
-            )
-        })?;
-        self.at += read as u64;
-        Ok(read)
+    /// Takes so many bytes, or all there are, and lets them go.
+    fn skip(&mut self, most: u64) -> io::Result<()> {
+        let skipped = io::copy(&mut (&mut self.bytes).take(most), &mut io::sink());
+        self.begin = self.at() + skipped.map_err(|e| self.damaged(&e))?;
+        self.last.clear();
+        Ok(())
+    }
+
+    fn read_at(&mut self, bytes: &mut [u8], from: u64, file: &File) -> io::Result<usize> {
+        if from < self.begin {
+            *self = Unpacked::open(&self.path, file)?;
+        }
+        if from > self.at() {
+            self.skip(from - self.at())?;
+        }
+        // Fewer, if it ends before.
+        let known = usize::try_from(from - self.begin).map_or(usize::MAX, |known| known).min(self.last.len());
+        self.last.drain(..known);
+        self.begin += known as u64;
+        let missing = bytes.len().saturating_sub(self.last.len()) as u64;
+        let read = (&mut self.bytes).take(missing).read_to_end(&mut self.last);
+        read.map_err(|e| self.damaged(&e))?;
+        let length = if self.begin < from { 0 } else { self.last.len().min(bytes.len()) };
+        bytes[..length].copy_from_slice(&self.last[..length]);
+        Ok(length)
+    }
+
+    fn damaged(&self, e: &io::Error) -> io::Error {
+        let path = self.path.display();
+        io::Error::new(
+            e.kind(),
+            format!("{path} is damaged ({e}); once it is moved away, the rest can be read"),
+        )
     }
 }
 
@@ -91,7 +114,7 @@ impl Content {
             };
             // If it is still found there, it has been that one all the time: numbers only grow.
             if look()?.is_some_and(|again| again.path == part.path) {
-                let unpacked = part.is_gz.then(|| Unpacked::begin(&part.path, &file)).transpose()?;
+                let unpacked = part.is_gz.then(|| Unpacked::open(&part.path, &file)).transpose()?;
                 return Ok(Some(Content { file, unpacked, is_current: part.path == log }));
             }
         }
@@ -101,7 +124,7 @@ impl Content {
         ))
     }
 
-    /// Fills as much as there is from a place on. In what is compressed, going back is to begin anew.
+    /// Fills as much as there is from a place on. In what is compressed, going back further than one piece is to begin anew.
     pub fn read_at(&mut self, bytes: &mut [u8], from: u64) -> io::Result<usize> {
         let mut length = 0;
         // No file is so long, and pread(2) would refuse the place; a torn index may name it.
@@ -109,18 +132,10 @@ impl Content {
             return Ok(0);
         }
         if let Some(unpacked) = &mut self.unpacked {
-            if unpacked.at > from {
-                *unpacked = Unpacked::begin(&unpacked.path, &self.file)?;
-            }
-            unpacked.skip(from - unpacked.at)?;
+            return unpacked.read_at(bytes, from, &self.file);
         }
         while length < bytes.len() {
-            let read = match &mut self.unpacked {
-                Some(unpacked) if unpacked.at < from => Ok(0),
-                Some(unpacked) => unpacked.read(&mut bytes[length..]),
-                None => self.file.read_at(&mut bytes[length..], from + length as u64),
-            };
-            match read {
+            match self.file.read_at(&mut bytes[length..], from + length as u64) {
                 Ok(0) => break,
                 Ok(read) => length += read,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -133,7 +148,8 @@ impl Content {
     /// How long it is now; what is compressed is unpacked for that.
     pub fn length(&mut self) -> io::Result<u64> {
         if let Some(unpacked) = &self.unpacked {
-            return Unpacked::begin(&unpacked.path, &self.file)?.skip(u64::MAX);
+            let mut all = Unpacked::open(&unpacked.path, &self.file)?;
+            return all.skip(u64::MAX).map(|()| all.at());
         }
         self.length_on_disk()
     }

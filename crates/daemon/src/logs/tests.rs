@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use flate2::Compression;
@@ -336,4 +337,16 @@ fn what_is_compressed_is_read_at_any_place_however_large_it_is() {
     assert!(told(Start::Beginning) == old);
     let end = end_of(&stage.path, None, 100_000, &mut Mask::default());
     assert!(end.len() > 99_900 && (old.join("\n") + "\nlast\n").ends_with(&end), "{} bytes", end.len());
+
+    // Forward it is unpacked once, however many pieces it is read in: what was read already is not needed any more.
+    let mut tail = stage.follow(Start::Beginning).patient();
+    let mut lines = 0;
+    while let Some(LogEvent::Lines { lines: more, .. }) = tail.look().unwrap() {
+        if lines == 0 {
+            let packed = OpenOptions::new().write(true).open(compressed(&rotated(&stage.path, 1))).unwrap();
+            packed.write_all_at(&[0; 1_000], 0).unwrap();
+        }
+        lines += more.len();
+    }
+    assert_eq!(lines, old.len() + 1);
 }

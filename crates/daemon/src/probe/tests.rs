@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -174,7 +174,10 @@ async fn what_speaks_something_else_is_named() {
 
 #[tokio::test]
 async fn nobody_there_is_a_refusal() {
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    // Bound and not listening: no other test can have it meanwhile.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = held.local_addr().unwrap().port();
     let outcome = http("127.0.0.1", port, "/", &[], PATIENT).await;
     assert_eq!(outcome, Err(format!("GET http://127.0.0.1:{port}/: connection refused")));
     let outcome = tcp("127.0.0.1", port, PATIENT).await;

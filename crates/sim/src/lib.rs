@@ -3,6 +3,7 @@
 //! `plants.rs` doubts the doubt.
 
 pub mod campaign;
+#[cfg(feature = "search")]
 pub mod check;
 pub mod plants;
 mod world;

@@ -165,7 +165,9 @@ impl Garden {
 
     fn build(&self) -> Result<(), String> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--offline", "--quiet", "--bin", "sim"]).current_dir(&self.place);
+        cargo
+            .args(["build", "--offline", "--quiet", "--bin", "sim", "--no-default-features"])
+            .current_dir(&self.place);
         cargo.env("CARGO_TARGET_DIR", self.place.join("target")).env("CARGO_INCREMENTAL", "1");
         let built = cargo.output().map_err(|e| format!("cargo: {e}"))?;
         match built.status.success() {

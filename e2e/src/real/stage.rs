@@ -191,8 +191,11 @@ impl Stage {
         let mut tree = self.up();
         let size = self.size(&tree);
         for (role, turn) in tree.roles() {
-            let victim = tree.player(&role, turn);
-            let victim = victim.unwrap_or_else(|| panic!("nobody is `{role}` in {:#?}", tree.lines()));
+            // npm gives itself its title a while after it has begun.
+            let victim = wait_until(&format!("somebody is `{role}`"), LIMIT, || {
+                tree = self.tree()?;
+                tree.player(&role, turn).ok_or_else(|| format!("nobody is in {:#?}", tree.lines()))
+            });
             let restarts = self.service().restarts;
             assert!(victim.kill(), "{victim} was not killed");
             tree = wait_until(&format!("it is whole after `{role}` was killed"), LIMIT, || {

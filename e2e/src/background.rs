@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -35,6 +36,7 @@ impl Background {
         let (stdout, stderr) = (stem.with_extension("out"), stem.with_extension("err"));
         let create = |path: &Path| File::create(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         command.stdin(Stdio::null()).stdout(create(&stdout)).stderr(create(&stderr));
+        do_not_hand_down_ignored_signals();
         let began = Pace::start();
         let child = command.spawn().unwrap_or_else(|e| panic!("{arguments}: {e}"));
         let pid = child.id();
@@ -129,4 +131,21 @@ impl Drop for Background {
 
 fn read(path: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+}
+
+/// What ignores a signal hands that down over execve(2), so a suite begun by nohup(1) or with `&` by a script would
+/// start programs that no Ctrl-C ends. A handler that only takes note is not handed down, and ends nothing either.
+fn do_not_hand_down_ignored_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let told = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = told.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        for signal in [Signal::INT, Signal::QUIT, Signal::HUP, Signal::TERM] {
+            if ignored & (1 << (signal.as_raw() - 1)) != 0 {
+                signal_hook::flag::register(signal.as_raw(), Arc::default())
+                    .unwrap_or_else(|e| panic!("a handler for {signal:?}: {e}"));
+            }
+        }
+    });
 }

@@ -2,7 +2,7 @@
 //! start_server.py in one.
 
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use e2e::{Background, Identity, LIMIT, Project, free_port, is_free, puppet, wait_until};
 use rustix::process::Signal;
@@ -80,6 +80,15 @@ fn signals_are_passed_on() {
         run.wait(LIMIT).expect(code);
         project.wait_until_nothing_lives(LIMIT);
     }
+}
+
+#[test]
+fn signals_are_passed_on_also_in_a_suite_that_ignores_them() {
+    let me = std::env::current_exe().unwrap();
+    let script = r#"trap '' INT HUP; exec "$0" --exact run::signals_are_passed_on"#;
+    let told = Command::new("/bin/sh").args(["-c", script]).arg(me).output().unwrap();
+    let told = String::from_utf8_lossy(&told.stdout);
+    assert!(told.contains("test result: ok. 1 passed"), "{told}");
 }
 
 #[test]

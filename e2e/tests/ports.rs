@@ -279,6 +279,28 @@ fn a_service_does_not_start_on_a_port_that_a_foreign_process_holds() {
 }
 
 #[test]
+fn what_waits_for_a_port_gets_it_when_the_port_is_freed() {
+    let project = Project::empty();
+    let port = free_port();
+    let text = port.to_string();
+    let mut foreign = listener(&project, port, &[]);
+    let command = e2e::quoted(&puppet(&["--listen", &text]));
+    project.write("soloist.toml", &format!("[services.api]\ncommand = {command}\nport = {port}\n"));
+    project.soloist(&["up", "-d"]).expect(6);
+    project.soloist(&["free", &text, "--force"]).expect(0).says("free for api, which waited for it");
+    foreign.wait(LIMIT);
+    let pid = wait_until("api has the port", LIMIT, || {
+        let seen = project.service("api");
+        seen.pid.filter(|_| seen.ready).ok_or_else(|| format!("{seen:?}"))
+    });
+    who_names(&project, port, &[pid]);
+    // Nobody waits now: it is stopped as a service is.
+    project.soloist(&["free", &text]).expect(0).says("api stopped").says("is free");
+    who_names_nobody(&project, port);
+    assert_eq!(project.service("api").state, "stopped");
+}
+
+#[test]
 fn a_stale_server_that_answers_on_the_port_is_not_readiness() {
     let project = Project::empty();
     let port = free_port();
